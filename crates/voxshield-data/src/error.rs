@@ -1,0 +1,469 @@
+//! The crate's error type.
+
+use std::path::{Path, PathBuf};
+
+use crate::nifti::Datatype;
+
+/// Anything that can go wrong between a file and a checked array.
+///
+/// Every message says what happened, to which path, what was expected and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    // ---- files ----
+    /// The operating system refused an operation (disk full, permission, missing file, ...).
+    #[error("{}: could not {action}: {source}", path.display())]
+    Io {
+        /// What was being done, as a verb phrase.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file ends before what its header declares.
+    #[error("{}: truncated: expected {expected} bytes of {what}, found {found}; fetch the file again", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Which part is short.
+        what: &'static str,
+        /// Bytes that the format or the header asks for.
+        expected: u64,
+        /// Bytes that are there.
+        found: u64,
+    },
+    /// The gzip stream is damaged.
+    #[error("{}: damaged gzip stream ({source}); fetch the file again", path.display())]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The header declares more voxel data than the file can hold, even decompressed.
+    #[error(
+        "{}: the header declares {declared} bytes but the file cannot hold more than {possible}; the header or the file is damaged", path.display()
+    )]
+    ImpossibleSize {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header declares.
+        declared: u64,
+        /// The most that the file's length can back.
+        possible: u64,
+    },
+    /// More data than this program accepts in one file.
+    #[error("{}: {what} of {found} bytes is over the limit of {limit}; split or shorten the file", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+        /// Its size in bytes (0 where it does not fit 64 bits).
+        found: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// There is not enough memory for the voxels.
+    #[error("{}: not enough memory for {bytes} more bytes; close other programs or use a larger machine", path.display())]
+    OutOfMemory {
+        /// The file.
+        path: PathBuf,
+        /// Bytes asked for.
+        bytes: u64,
+    },
+
+    // ---- NIfTI headers ----
+    /// The first four bytes are not a NIfTI header size.
+    #[error("{}: not a NIfTI file: the header size must be 348 or 540, found {found}; convert the file to NIfTI", path.display())]
+    BadHeaderSize {
+        /// The file.
+        path: PathBuf,
+        /// The first four bytes as a little-endian integer.
+        found: i32,
+    },
+    /// The magic bytes are wrong (ANALYZE 7.5 files have none).
+    #[error("{}: not a NIfTI file: magic must be {expected}, found {found}; convert the file to NIfTI", path.display())]
+    BadMagic {
+        /// The file.
+        path: PathBuf,
+        /// The allowed magic strings.
+        expected: &'static str,
+        /// The bytes found, escaped.
+        found: String,
+    },
+    /// The dimensions make no sense.
+    #[error("{}: bad dimensions {dim:?}: {reason}; repair the header", path.display())]
+    BadDimensions {
+        /// The file.
+        path: PathBuf,
+        /// The header's `dim` field.
+        dim: [i64; 8],
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The datatype code is not one of the standard's.
+    #[error("{}: unknown NIfTI datatype code {code}; convert the file to int16 or float32", path.display())]
+    UnknownDatatype {
+        /// The file.
+        path: PathBuf,
+        /// The code.
+        code: i32,
+    },
+    /// A datatype that is legal in NIfTI but cannot be protected.
+    #[error(
+        "{}: voxels of type {datatype} are not supported: expected an integer or float32/float64; convert the file", path.display()
+    )]
+    UnsupportedDatatype {
+        /// The file.
+        path: PathBuf,
+        /// Its datatype.
+        datatype: Datatype,
+    },
+    /// `bitpix` contradicts `datatype`.
+    #[error("{}: bitpix is {found} but {datatype} has {expected} bits; repair the header", path.display())]
+    BitpixMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The datatype.
+        datatype: Datatype,
+        /// Its bits per voxel.
+        expected: i32,
+        /// The header's `bitpix`.
+        found: i32,
+    },
+    /// The voxels cannot start where the header says.
+    #[error("{}: bad vox_offset {found}: expected a whole number of at least {least}; repair the header", path.display())]
+    BadVoxelOffset {
+        /// The file.
+        path: PathBuf,
+        /// The header's value.
+        found: f64,
+        /// The smallest legal value.
+        least: u64,
+    },
+    /// A valid slope with an intercept that is not finite.
+    #[error("{}: scl_slope is {slope} but scl_inter is {inter}; repair the header", path.display())]
+    BadIntercept {
+        /// The file.
+        path: PathBuf,
+        /// The slope.
+        slope: f64,
+        /// The intercept.
+        inter: f64,
+    },
+    /// One half of an `.hdr`/`.img` pair is missing.
+    #[error("{}: the other half of the pair is missing: expected {}", path.display(), missing.display())]
+    MissingPair {
+        /// The half that is there.
+        path: PathBuf,
+        /// The half that is not.
+        missing: PathBuf,
+    },
+    /// The affine has no inverse, or is not finite.
+    #[error("{}: the affine is singular or not finite: no orientation; repair qform/sform", path.display())]
+    DegenerateAffine {
+        /// The file.
+        path: PathBuf,
+    },
+    /// New voxels do not fit the header.
+    #[error("{}: expected {expected} bytes of voxels, got {found}", path.display())]
+    VoxelBytes {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of voxels that the header declares.
+        expected: u64,
+        /// Bytes given.
+        found: u64,
+    },
+    /// The target name does not suit the way the volume is stored.
+    #[error("{}: cannot write a volume stored as {stored} under this name; use {expected}", path.display())]
+    TargetName {
+        /// The target.
+        path: PathBuf,
+        /// How the volume is stored.
+        stored: &'static str,
+        /// Allowed endings.
+        expected: &'static str,
+    },
+
+    // ---- volumes ----
+    /// An empty list of image files.
+    #[error("no image file was given: a case needs at least one")]
+    NoFiles,
+    /// The file is an image, not a volume.
+    #[error("{}: two-dimensional image of {dims:?} voxels: a volume with more than one slice is needed", path.display())]
+    TwoDimensional {
+        /// The file.
+        path: PathBuf,
+        /// Its dimensions (i, j, k, channel).
+        dims: [usize; 4],
+    },
+    /// Voxels that are NaN, infinite or beyond the range of f32 after scaling.
+    #[error("{}: {count} voxels are not finite, the first at {first:?} (i, j, k, channel); repair the file", path.display())]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: u64,
+        /// Stored index (i, j, k, channel) of the first.
+        first: [usize; 4],
+    },
+    /// The files of one case do not lie on one grid.
+    #[error("{}: {what} differs from that of {}: {found} instead of {expected}; channels must share one grid", path.display(), first.display())]
+    ChannelMismatch {
+        /// The file that differs.
+        path: PathBuf,
+        /// The first file of the case.
+        first: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// The first file's value.
+        expected: String,
+        /// This file's value.
+        found: String,
+    },
+    /// An array argument has the wrong shape.
+    #[error("{what}: expected shape {expected:?}, got {found:?}")]
+    Shape {
+        /// Which argument.
+        what: &'static str,
+        /// The shape needed.
+        expected: Vec<usize>,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// A channel index or count that the volume does not have.
+    #[error("{what}: expected {expected}, got {found}")]
+    ChannelCount {
+        /// What was counted.
+        what: &'static str,
+        /// The volume's channels.
+        expected: usize,
+        /// What was given.
+        found: usize,
+    },
+    /// An intensity range without width.
+    #[error("intensity range ({lo}, {hi}): both ends must be finite and hi greater than lo")]
+    InvalidRange {
+        /// Lower end.
+        lo: f64,
+        /// Upper end.
+        hi: f64,
+    },
+    /// A budget that is no budget.
+    #[error("epsilon {epsilon}: must be greater than 0 and at most 1")]
+    InvalidEpsilon {
+        /// The value given.
+        epsilon: f64,
+    },
+    /// The perturbation itself has a NaN or infinity.
+    #[error("delta is {value} at canonical index {index:?} (channel, depth, height, width): the optimisation diverged")]
+    NonFiniteDelta {
+        /// Canonical index.
+        index: [usize; 4],
+        /// The value there.
+        value: f32,
+    },
+    /// The budget is less than one stored step, so protecting would change nothing.
+    #[error(
+        "{}: channel {channel}: epsilon {epsilon} is less than one stored step; use an epsilon of at least {}, or store the volume with a finer datatype", path.display(), crate::budget::display_up(*smallest)
+    )]
+    EpsilonBelowOneStep {
+        /// The file.
+        path: PathBuf,
+        /// The channel.
+        channel: usize,
+        /// The epsilon asked for.
+        epsilon: f64,
+        /// The smallest epsilon that allows one step.
+        smallest: f64,
+    },
+    /// Two volumes that cannot be compared voxel by voxel.
+    #[error("{} and {}: cannot be compared: {what} differs ({clean_value} and {protected_value})", clean.display(), protected.display())]
+    Incomparable {
+        /// The clean file.
+        clean: PathBuf,
+        /// The protected file.
+        protected: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// Its value in the clean file.
+        clean_value: String,
+        /// Its value in the protected file.
+        protected_value: String,
+    },
+
+    // ---- intensities ----
+    /// All voxels that count have the same value.
+    #[error("{}: channel {channel}: constant image (standard deviation {sd}): nothing to normalise by", path.display())]
+    ConstantImage {
+        /// The file.
+        path: PathBuf,
+        /// The channel.
+        channel: usize,
+        /// The standard deviation found.
+        sd: f64,
+    },
+    /// No voxel is greater than zero.
+    #[error("{}: channel {channel}: no voxel is greater than 0; use the CT or the window normalisation for such data", path.display())]
+    NoPositiveVoxels {
+        /// The file.
+        path: PathBuf,
+        /// The channel.
+        channel: usize,
+    },
+    /// The dataset statistics have no, or only equal, foreground voxels.
+    #[error(
+        "dataset statistics: {voxels} foreground voxels with standard deviation {sd}: no usable foreground; check the labels or give a window"
+    )]
+    NoStatistics {
+        /// Foreground voxels seen.
+        voxels: u64,
+        /// Their standard deviation after clipping.
+        sd: f64,
+    },
+
+    // ---- labels ----
+    /// A label voxel that is not a whole number from 0 to 65535.
+    #[error("{}: label value {value} at {index:?} (i, j, k): expected a whole number from 0 to 65535", path.display())]
+    LabelValue {
+        /// The file.
+        path: PathBuf,
+        /// The value after scaling.
+        value: f64,
+        /// Stored index (i, j, k).
+        index: [usize; 3],
+    },
+    /// A label map with several channels.
+    #[error("{}: label map with {channels} channels: expected one", path.display())]
+    LabelChannels {
+        /// The file.
+        path: PathBuf,
+        /// Its channels.
+        channels: usize,
+    },
+    /// A label map that does not lie on its image's grid.
+    #[error("{}: {what} differs from that of the image {}: {found} instead of {expected}", path.display(), image.display())]
+    LabelGeometry {
+        /// The label file.
+        path: PathBuf,
+        /// The image file.
+        image: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// The image's value.
+        expected: String,
+        /// The label's value.
+        found: String,
+    },
+
+    // ---- datasets ----
+    /// The dataset root is not a folder.
+    #[error("{}: {found}: expected a dataset folder", path.display())]
+    NotAFolder {
+        /// The path given.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// The folder has no file at all.
+    #[error("{}: the folder is empty: expected a dataset in one of these layouts: {layouts}", path.display())]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The known layouts.
+        layouts: String,
+    },
+    /// No layout recognises the folder.
+    #[error("{}: not a dataset in a known layout; looked for {layouts}", path.display())]
+    UnknownLayout {
+        /// The folder.
+        path: PathBuf,
+        /// The known layouts.
+        layouts: String,
+    },
+    /// A JSON file that cannot be used.
+    #[error("{}: {reason}; repair the file", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A path inside a dataset or manifest that would leave its folder.
+    #[error("{}: the entry {entry:?} must be a relative path without `..`", path.display())]
+    UnsafePath {
+        /// The file that has the entry.
+        path: PathBuf,
+        /// The entry.
+        entry: String,
+    },
+    /// A symbolic link that leaves the dataset, dangles, or names a folder.
+    #[error("{}: symbolic link {reason}; replace it by the file itself", path.display())]
+    SymbolicLink {
+        /// The link.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A training image without label.
+    #[error("{}: no label for this training image: expected {expected}", path.display())]
+    MissingLabel {
+        /// The image.
+        path: PathBuf,
+        /// Where the label was looked for.
+        expected: String,
+    },
+    /// A label without image, or a listed image that does not exist.
+    #[error("{}: no image: expected {expected}", path.display())]
+    MissingImage {
+        /// The label, or the image's own path.
+        path: PathBuf,
+        /// What was looked for.
+        expected: String,
+    },
+    /// A case with fewer, more, or other channels than its dataset.
+    #[error("{}: channels {found} instead of {expected}", path.display())]
+    Channels {
+        /// One image of the case.
+        path: PathBuf,
+        /// The dataset's channels.
+        expected: String,
+        /// The case's channels.
+        found: String,
+    },
+    /// Two cases, or two files of one case, with the same name.
+    #[error("{}: the case id {id:?} is already taken by {}; rename one of them", path.display(), other.display())]
+    DuplicateCase {
+        /// The file refused.
+        path: PathBuf,
+        /// The id.
+        id: String,
+        /// The file that has it.
+        other: PathBuf,
+    },
+    /// A file that may hold voxels but belongs to no case: it is not copied, so that nothing leaves unprotected.
+    #[error("{}: holds volume data but belongs to no case of the {layout} layout; it is left out: remove or rename it", path.display())]
+    UnexpectedFile {
+        /// The file.
+        path: PathBuf,
+        /// The layout.
+        layout: &'static str,
+    },
+}
+
+impl DataError {
+    /// Shorthand for an [`DataError::Io`], to be used in `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! SHA-256 of files and bytes.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::DataError;
+
+/// SHA-256 of a file, in lower-case hexadecimal; read in blocks, so of any size.
+///
+/// # Errors
+/// [`DataError::Io`] when the file cannot be read.
+pub fn sha256_file(path: &Path) -> Result<String, DataError> {
+    let mut file = File::open(path).map_err(DataError::io("open the file", path))?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let read = match file.read(&mut block) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(DataError::io("read the file", path)(error)),
+        };
+        hasher.update(block.get(..read).unwrap_or_default());
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+/// SHA-256 of bytes in memory, in lower-case hexadecimal.
+#[must_use]
+pub fn sha256_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_digests() {
+        assert_eq!(
+            sha256_bytes(b""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(
+            sha256_bytes(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn file_and_bytes_agree_over_block_borders() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let bytes: Vec<u8> = (0..(1 << 20) + 17).map(|i| (i % 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(sha256_file(&path).unwrap(), sha256_bytes(&bytes));
+    }
+
+    #[test]
+    fn missing_file_names_the_path() {
+        let error = sha256_file(Path::new("no/such/file")).unwrap_err();
+        assert!(matches!(error, DataError::Io { .. }));
+        assert!(error.to_string().contains("no/such/file"), "{error}");
+    }
+}

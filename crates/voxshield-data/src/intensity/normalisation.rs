@@ -1,0 +1,76 @@
+//! How a range is chosen.
+
+use ndarray::Axis;
+use serde::{Deserialize, Serialize};
+
+use super::range::IntensityRange;
+use super::statistics::{CtStatistics, mean_and_sd};
+use crate::error::DataError;
+use crate::volume::Volume;
+
+/// Standard deviations on either side of the mean.
+const SPREAD: f64 = 5.0;
+/// Below this standard deviation (file units) an image counts as constant.
+const CONSTANT: f64 = 1e-6;
+
+/// How (lo, hi) come from a volume, per channel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Normalisation {
+    /// Mean -+ 5 population standard deviations over the voxels greater than 0 of that channel of that case.
+    Mri,
+    /// Mean -+ 5 standard deviations of the dataset's foreground after clipping it to its 0.5 and 99.5 percentiles.
+    Ct(CtStatistics),
+    /// A fixed window in file units, such as Hounsfield units.
+    Window {
+        /// The value that becomes 0.
+        lo: f64,
+        /// The value that becomes 1.
+        hi: f64,
+    },
+}
+
+impl Normalisation {
+    /// The range for one channel of a volume.
+    ///
+    /// # Errors
+    /// [`DataError::ChannelCount`] for a channel that is not there. For [`Normalisation::Mri`], [`DataError::NoPositiveVoxels`] and
+    /// [`DataError::ConstantImage`]; for the others, [`DataError::InvalidRange`] when their numbers give no range.
+    pub fn range(&self, volume: &Volume, channel: usize) -> Result<IntensityRange, DataError> {
+        if channel >= volume.channels() {
+            return Err(DataError::ChannelCount {
+                what: "channel index, below the number of channels",
+                expected: volume.channels(),
+                found: channel,
+            });
+        }
+        match *self {
+            Self::Window { lo, hi } => IntensityRange::new(lo, hi),
+            Self::Ct(CtStatistics { mean, sd, .. }) => around(mean, sd),
+            Self::Mri => {
+                let values = volume.array().index_axis(Axis(0), channel);
+                let positive = values.iter().copied().filter(|&value| value > 0.0);
+                let path = || volume.path().to_path_buf();
+                let Some((mean, sd)) = mean_and_sd(positive) else {
+                    return Err(DataError::NoPositiveVoxels {
+                        path: path(),
+                        channel,
+                    });
+                };
+                if sd < CONSTANT {
+                    return Err(DataError::ConstantImage {
+                        path: path(),
+                        channel,
+                        sd,
+                    });
+                }
+                around(mean, sd)
+            }
+        }
+    }
+}
+
+fn around(mean: f64, sd: f64) -> Result<IntensityRange, DataError> {
+    IntensityRange::new(mean - SPREAD * sd, mean + SPREAD * sd)
+}

@@ -1,0 +1,230 @@
+//! Statistics of a dataset's foreground, for CT.
+
+use ndarray::Axis;
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::label::LabelMap;
+use crate::volume::Volume;
+
+/// Most voxels taken from one case.
+const PER_CASE: usize = 100_000;
+/// Most voxels kept: 64 MiB of f32, however many cases there are.
+const KEPT: usize = 1 << 24;
+
+/// Intensities of a dataset's foreground (label > 0), in file units.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CtStatistics {
+    /// Mean after clipping to `p005..p995`.
+    pub mean: f64,
+    /// Population standard deviation after clipping to `p005..p995`.
+    pub sd: f64,
+    /// The 0.5 percentile.
+    pub p005: f64,
+    /// The 99.5 percentile.
+    pub p995: f64,
+    /// Mean without clipping, as nnU-Net's fingerprint and the reference implementation have it.
+    pub unclipped_mean: f64,
+    /// Population standard deviation without clipping.
+    pub unclipped_sd: f64,
+}
+
+/// Gathers [`CtStatistics`] case by case in bounded memory, the same for the same cases in the same order.
+#[derive(Clone, Debug)]
+pub struct CtStatisticsBuilder {
+    values: Vec<f32>,
+    seen: u64,
+    per_case: usize,
+    kept: usize,
+}
+
+impl Default for CtStatisticsBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CtStatisticsBuilder {
+    /// Nothing gathered yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            values: Vec::new(),
+            seen: 0,
+            per_case: PER_CASE,
+            kept: KEPT,
+        }
+    }
+
+    /// Adds the foreground of one channel of a case: all of it up to 100 000 voxels, beyond that every n-th in canonical order,
+    /// evenly. When more than 16 777 216 voxels have come together, every second is dropped and later cases give half as many.
+    ///
+    /// # Errors
+    /// [`DataError::ChannelCount`] for a channel that is not there; [`DataError::Shape`] for labels of another shape.
+    pub fn add(
+        &mut self,
+        volume: &Volume,
+        channel: usize,
+        labels: &LabelMap,
+    ) -> Result<(), DataError> {
+        if channel >= volume.channels() {
+            return Err(DataError::ChannelCount {
+                what: "channel index, below the number of channels",
+                expected: volume.channels(),
+                found: channel,
+            });
+        }
+        let shape = volume.shape();
+        if labels.array().shape() != shape {
+            return Err(DataError::Shape {
+                what: "labels [depth, height, width]",
+                expected: shape.to_vec(),
+                found: labels.array().shape().to_vec(),
+            });
+        }
+        let values = volume.array().index_axis(Axis(0), channel);
+        let foreground: Vec<f32> = values
+            .iter()
+            .zip(labels.array())
+            .filter_map(|(&value, &label)| (label > 0).then_some(value))
+            .collect();
+        self.add_values(&foreground);
+        Ok(())
+    }
+
+    fn add_values(&mut self, foreground: &[f32]) {
+        self.seen += foreground.len() as u64;
+        let take = foreground.len().min(self.per_case);
+        for sample in 0..take {
+            // u128: a count times 100 000 need not fit usize everywhere.
+            let at = sample as u128 * foreground.len() as u128 / take as u128;
+            self.values.extend(foreground.get(at as usize));
+        }
+        while self.values.len() > self.kept {
+            let mut keep = false;
+            self.values.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.per_case = (self.per_case / 2).max(1);
+        }
+    }
+
+    /// Foreground voxels seen so far, kept or not.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// The statistics. Percentiles interpolate linearly between the sorted samples, as numpy's default.
+    ///
+    /// # Errors
+    /// [`DataError::NoStatistics`] without foreground, or when all of it has one value.
+    pub fn finish(mut self) -> Result<CtStatistics, DataError> {
+        self.values.sort_unstable_by(f32::total_cmp);
+        let none = |sd| DataError::NoStatistics {
+            voxels: self.seen,
+            sd,
+        };
+        let (unclipped_mean, unclipped_sd) =
+            mean_and_sd(self.values.iter().copied()).ok_or_else(|| none(0.0))?;
+        let p005 = percentile(&self.values, 0.5);
+        let p995 = percentile(&self.values, 99.5);
+        let clipped = self.values.iter().map(|&value| f64::from(value).clamp(p005, p995));
+        let (mean, sd) = mean_and_sd_f64(clipped).ok_or_else(|| none(0.0))?;
+        if sd < 1e-6 {
+            return Err(none(sd));
+        }
+        Ok(CtStatistics {
+            mean,
+            sd,
+            p005,
+            p995,
+            unclipped_mean,
+            unclipped_sd,
+        })
+    }
+}
+
+/// Percentile of sorted values with linear interpolation; 0 for none.
+fn percentile(sorted: &[f32], percent: f64) -> f64 {
+    let place = percent / 100.0 * sorted.len().saturating_sub(1) as f64;
+    let below = place.floor() as usize;
+    let at = |index: usize| sorted.get(index).copied().map_or(0.0, f64::from);
+    let low = at(below);
+    let high = at((below + 1).min(sorted.len().saturating_sub(1)));
+    low + (high - low) * place.fract()
+}
+
+/// Mean and population standard deviation in f64; `None` without values.
+pub(super) fn mean_and_sd(values: impl Iterator<Item = f32> + Clone) -> Option<(f64, f64)> {
+    mean_and_sd_f64(values.map(f64::from))
+}
+
+/// Two passes: the mean first, so that large offsets do not cancel.
+fn mean_and_sd_f64(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
+    let (count, sum) = values
+        .clone()
+        .fold((0_u64, 0.0), |(count, sum), value| (count + 1, sum + value));
+    if count == 0 {
+        return None;
+    }
+    let mean = sum / count as f64;
+    let squares: f64 = values.map(|value| (value - mean).powi(2)).sum();
+    Some((mean, (squares / count as f64).sqrt()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_stride_over_large_cases() {
+        let mut builder = CtStatisticsBuilder::new();
+        let values: Vec<f32> = (0..250_000).map(|value| value as f32).collect();
+        builder.add_values(&values);
+        assert_eq!(builder.values.len(), PER_CASE);
+        assert_eq!(builder.seen(), 250_000);
+        assert_eq!(&builder.values[..4], &[0.0, 2.0, 5.0, 7.0]);
+        assert_eq!(builder.values.last(), Some(&249_997.0));
+        let statistics = builder.finish().unwrap();
+        assert!((statistics.unclipped_mean - 125_000.0).abs() < 2.0);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_sample_stays_even() {
+        let mut builder = CtStatisticsBuilder {
+            per_case: 100,
+            kept: 1000,
+            ..CtStatisticsBuilder::new()
+        };
+        let values: Vec<f32> = (0..400).map(|value| value as f32).collect();
+        for _ in 0..100 {
+            builder.add_values(&values);
+            assert!(builder.values.len() <= 1000);
+        }
+        assert_eq!(builder.seen(), 40_000);
+        let statistics = builder.finish().unwrap();
+        assert!((statistics.unclipped_mean - 199.5).abs() < 10.0);
+        assert!((statistics.unclipped_sd - 115.5).abs() < 5.0);
+    }
+
+    #[test]
+    fn percentiles_interpolate() {
+        let values: Vec<f32> = (0..=10).map(|value| value as f32).collect();
+        assert_eq!(percentile(&values, 0.0), 0.0);
+        assert_eq!(percentile(&values, 25.0), 2.5);
+        assert_eq!(percentile(&values, 100.0), 10.0);
+        assert_eq!(percentile(&[4.0], 99.5), 4.0);
+    }
+
+    #[test]
+    fn nothing_and_one_value_are_errors() {
+        let empty = CtStatisticsBuilder::new().finish();
+        assert!(matches!(empty, Err(DataError::NoStatistics { voxels: 0, .. })));
+        let mut builder = CtStatisticsBuilder::new();
+        builder.add_values(&[5.0; 50]);
+        let constant = builder.finish();
+        assert!(matches!(constant, Err(DataError::NoStatistics { voxels: 50, .. })));
+    }
+}

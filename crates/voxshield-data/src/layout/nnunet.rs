@@ -1,0 +1,117 @@
+//! nnU-Net v2: `imagesTr/CASE_0000.nii.gz`, `labelsTr/CASE.nii.gz`, `imagesTs`, `labelsTs`, `dataset.json`.
+
+use std::path::PathBuf;
+
+use super::dataset::{Builder, Case, Dataset, Split};
+use super::dataset_json::DatasetJson;
+use super::grouping::{Groups, channel_list, split_channel};
+use super::registry::Layout;
+use super::tree::Tree;
+use crate::error::DataError;
+use crate::nifti::is_nifti_name;
+
+pub(super) struct NnUnet;
+
+impl Layout for NnUnet {
+    fn name(&self) -> &'static str {
+        "nnunet-v2"
+    }
+
+    fn describe(&self) -> &'static str {
+        "dataset.json with channel_names, imagesTr/CASE_0000.nii.gz, labelsTr/CASE.nii.gz"
+    }
+
+    fn detect(&self, tree: &Tree) -> bool {
+        match DatasetJson::read(tree) {
+            Ok(Some(json)) => {
+                json.get("channel_names").is_some()
+                    || (json.get("training").is_none()
+                        && tree
+                            .volumes_in("imagesTr")
+                            .any(|(_, stem)| split_channel(stem).is_some()))
+            }
+            // A damaged dataset.json beside imagesTr: this layout's scan says what is wrong with it.
+            Err(_) => tree.volumes_in("imagesTr").next().is_some(),
+            Ok(None) => false,
+        }
+    }
+
+    fn scan(&self, tree: &Tree) -> Result<Dataset, DataError> {
+        let json = DatasetJson::read(tree)?.ok_or_else(|| DataError::UnknownLayout {
+            path: tree.root().to_path_buf(),
+            layouts: self.describe().to_string(),
+        })?;
+        let mut builder = Builder::new(tree, self.name());
+        builder.channels = json
+            .channels(&["channel_names", "modality"])?
+            .ok_or_else(|| json.error("\"channel_names\" is missing"))?;
+        builder.labels = json.labels()?;
+        if let Some(ending) = json.get("file_ending").and_then(|ending| ending.as_str())
+            && !is_nifti_name(&format!("case{ending}"))
+        {
+            return Err(json.error(format!(
+                "\"file_ending\" is {ending:?}; only NIfTI is supported: convert the dataset"
+            )));
+        }
+        for (images, labels, split) in [
+            ("imagesTr", "labelsTr", Split::Train),
+            ("imagesTs", "labelsTs", Split::Test),
+        ] {
+            scan_split(tree, &mut builder, images, labels, split);
+        }
+        Ok(builder.finish())
+    }
+}
+
+fn scan_split(
+    tree: &Tree,
+    builder: &mut Builder<'_>,
+    images: &str,
+    labels: &str,
+    split: Split,
+) {
+    let groups = Groups::new(tree.volumes_in(images));
+    for (id, path, other) in groups.duplicates {
+        let error = DataError::DuplicateCase {
+            path: builder.full(&path),
+            id: id.clone(),
+            other: builder.full(&other),
+        };
+        builder.problem(&id, &path, error);
+    }
+    let wanted = builder.channels.len() as u16;
+    for (id, files) in &groups.cases {
+        let label = tree.volume(labels, id).map(PathBuf::from);
+        let complete = files.keys().copied().eq(0..wanted);
+        if !complete {
+            for path in files.values().chain(&label) {
+                builder.claim(path);
+            }
+            if let Some(first) = files.values().next() {
+                let error = DataError::Channels {
+                    path: builder.full(first),
+                    expected: channel_list(0..wanted),
+                    found: channel_list(files.keys().copied()),
+                };
+                builder.problem(id, first, error);
+            }
+            continue;
+        }
+        let case = Case {
+            id: id.clone(),
+            images: files.values().cloned().collect(),
+            label,
+            split,
+        };
+        builder.case(case, &format!("{labels}/{id}.nii.gz"));
+    }
+    for (path, stem) in tree.volumes_in(labels) {
+        if !groups.cases.contains_key(stem) {
+            let error = DataError::MissingImage {
+                path: builder.full(path),
+                expected: format!("{images}/{stem}_0000.nii.gz"),
+            };
+            builder.problem(stem, path, error);
+        }
+    }
+}

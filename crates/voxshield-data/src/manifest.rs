@@ -1,0 +1,214 @@
+//! The record of what was done to a dataset.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::fsx::write_file_atomic;
+use crate::intensity::{IntensityRange, Modality, Normalisation};
+
+/// Name of the manifest in the root of a protected dataset.
+pub const MANIFEST_NAME: &str = "voxshield.json";
+/// The most bytes of a manifest that are read.
+const LIMIT: u64 = 1 << 28;
+
+/// Everything needed to say what a protected dataset is, to check it, and to make it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format, [`Manifest::FORMAT`].
+    pub format: u32,
+    /// The program that wrote it.
+    pub program: String,
+    /// The program's version.
+    pub version: String,
+    /// Name of the dataset layout.
+    pub layout: String,
+    /// Method and its configuration.
+    pub method: serde_json::Value,
+    /// Budget in normalised units.
+    pub epsilon: f64,
+    /// Where voxels may change: `roi`, `body`, `full`, `contour` or `top-k`.
+    pub support: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// What it was computed on.
+    pub device: String,
+    /// Normalisation of each channel.
+    pub normalisation: Vec<NormalisationRecord>,
+    /// Protected cases.
+    pub cases: Vec<CaseRecord>,
+    /// Cases that could not be protected.
+    pub failed: Vec<FailedCase>,
+    /// Cases left out on purpose.
+    pub skipped: Vec<FailedCase>,
+}
+
+/// How one channel was normalised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NormalisationRecord {
+    /// The channel's name.
+    pub channel: String,
+    /// Its modality, said by the dataset or guessed.
+    pub modality: Option<Modality>,
+    /// How (lo, hi) were chosen.
+    pub normalisation: Normalisation,
+}
+
+/// One protected case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseRecord {
+    /// The case's id.
+    pub id: String,
+    /// Its image files.
+    pub files: Vec<FileRecord>,
+    /// Its label files, copied byte for byte: one, or two for an `.hdr`/`.img` pair; empty without label.
+    #[serde(default)]
+    pub labels: Vec<LabelRecord>,
+    /// (lo, hi) of each channel in file units.
+    pub ranges: Vec<IntensityRange>,
+    /// Largest change allowed per channel in stored steps; null for float files.
+    pub epsilon_stored: Vec<Option<i64>>,
+    /// Largest `|v' - v| / (hi - lo)` in the written files.
+    pub achieved: f64,
+    /// Stored voxels whose bits changed, all channels together.
+    pub changed_voxels: u64,
+    /// Voxels that were allowed to change.
+    pub support_voxels: u64,
+    /// Peak signal-to-noise ratio in dB; null when nothing changed (infinite).
+    pub psnr_db: Option<f64>,
+    /// Structural similarity, 0 to 1.
+    pub ssim: f64,
+    /// Seconds spent.
+    pub seconds: f64,
+}
+
+/// One changed file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Relative path with `/`.
+    pub path: String,
+    /// SHA-256 of the source file.
+    pub sha256_before: String,
+    /// SHA-256 of the written file.
+    pub sha256_after: String,
+}
+
+/// One copied label file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelRecord {
+    /// Relative path with `/`.
+    pub path: String,
+    /// SHA-256 of source and copy.
+    pub sha256: String,
+}
+
+/// One case that is not in the protected dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedCase {
+    /// The case's id.
+    pub id: String,
+    /// Relative path with `/` of the file at fault.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Manifest {
+    /// The format version that this crate reads and writes.
+    pub const FORMAT: u32 = 1;
+
+    /// Reads a manifest. Its paths are checked to stay inside the dataset.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] when it cannot be read, [`DataError::TooLarge`] above 256 MiB, [`DataError::Json`] when it is not a manifest of
+    /// this format, [`DataError::UnsafePath`] for a path that leaves the folder.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let bytes = read_bounded(path, LIMIT)?;
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| json(path, &error))?;
+        if manifest.format != Self::FORMAT {
+            return Err(DataError::Json {
+                path: path.to_path_buf(),
+                reason: format!(
+                    "manifest format {} instead of {}: it was written by another version of the program",
+                    manifest.format,
+                    Self::FORMAT
+                ),
+            });
+        }
+        manifest.check_paths(path)?;
+        Ok(manifest)
+    }
+
+    /// Writes the manifest atomically, as indented JSON. Every f64 reads back with the same bits.
+    ///
+    /// # Errors
+    /// [`DataError::Json`] when a number is NaN or infinite, which JSON cannot say; [`DataError::UnsafePath`] for a path that
+    /// could not be read back; [`DataError::Io`] when writing fails.
+    pub fn write_atomic(&self, path: &Path) -> Result<(), DataError> {
+        self.check_paths(path)?;
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| json(path, &error))?;
+        bytes.push(b'\n');
+        // NaN and infinity become null: better refused now than found by whoever verifies.
+        let again: Result<Self, _> = serde_json::from_slice(&bytes);
+        if !again.is_ok_and(|again| again == *self) {
+            return Err(DataError::Json {
+                path: path.to_path_buf(),
+                reason: "the manifest has a number that is NaN or infinite".to_string(),
+            });
+        }
+        write_file_atomic(path, &bytes)
+    }
+
+    fn check_paths(&self, path: &Path) -> Result<(), DataError> {
+        let files = self.cases.iter().flat_map(|case| {
+            let labels = case.labels.iter().map(|label| &label.path);
+            case.files.iter().map(|file| &file.path).chain(labels)
+        });
+        for entry in files {
+            check_relative(path, entry)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses an entry that is empty, absolute, or has `..`, a backslash or a drive letter.
+pub(crate) fn check_relative(path: &Path, entry: &str) -> Result<(), DataError> {
+    let normal = Path::new(entry)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if normal && !entry.is_empty() && !entry.contains(['\\', ':', '\0']) {
+        return Ok(());
+    }
+    Err(DataError::UnsafePath {
+        path: path.to_path_buf(),
+        entry: entry.to_string(),
+    })
+}
+
+/// The bytes of a small file.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+    let file = File::open(path).map_err(DataError::io("open the file", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(DataError::io("read the file", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(DataError::TooLarge {
+            path: path.to_path_buf(),
+            what: "JSON",
+            found: bytes.len() as u64,
+            limit,
+        });
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn json(path: &Path, error: &serde_json::Error) -> DataError {
+    DataError::Json {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    }
+}

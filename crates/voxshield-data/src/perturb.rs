@@ -1,0 +1,163 @@
+//! From a perturbation of the canonical array to changed stored voxels.
+
+use ndarray::{ArrayView4, Axis, s};
+
+use crate::budget::{Budget, integer_steps};
+use crate::error::DataError;
+use crate::intensity::IntensityRange;
+use crate::nifti::{Datatype, Number, Scaling, StoredVolume};
+use crate::volume::Volume;
+
+/// The result of [`Volume::perturb`]: files ready to be written, and what was really done.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Perturbed {
+    /// The files of the volume with changed voxels, in the same order; headers are the originals.
+    pub files: Vec<StoredVolume>,
+    /// The largest `|v' - v| / (hi - lo)` of all voxels, computed from the stored result; never above epsilon.
+    pub achieved: f64,
+    /// Stored voxels whose bits changed, all channels together.
+    pub changed: usize,
+    /// The largest change allowed per channel, in stored steps; `None` for floats.
+    pub epsilon_stored: Vec<Option<i64>>,
+}
+
+/// What is the same for all voxels of one channel.
+struct Rule {
+    datatype: Datatype,
+    scaling: Scaling,
+    budget: Budget,
+    steps: Option<i64>,
+}
+
+pub(crate) fn perturb(
+    volume: &Volume,
+    delta: ArrayView4<'_, f32>,
+    ranges: &[IntensityRange],
+    epsilon: f64,
+) -> Result<Perturbed, DataError> {
+    check_delta(volume, &delta)?;
+    let epsilon_stored = volume.epsilon_stored(ranges, epsilon)?;
+    let budgets = volume.budgets(ranges, epsilon)?;
+    let mut result = Perturbed {
+        files: Vec::with_capacity(volume.files().len()),
+        achieved: 0.0,
+        changed: 0,
+        epsilon_stored,
+    };
+    let mut channel = 0;
+    for file in volume.files() {
+        let mut voxels = file.voxel_bytes().to_vec();
+        let (size, endian) = (file.datatype().size(), file.header().endian);
+        let inner = file.dims()[3];
+        let per_channel = voxels.len() / inner;
+        for (bytes, budget) in voxels.chunks_exact_mut(per_channel).zip(budgets.iter().skip(channel)) {
+            let rule = Rule {
+                datatype: file.datatype(),
+                scaling: file.scaling(),
+                budget: *budget,
+                steps: integer_steps(file.datatype(), budget, &file.scaling()),
+            };
+            let slice = delta.slice(s![channel..=channel, .., .., ..]);
+            let stored = volume.orientation().stored_view(slice);
+            // Reversed axes iterate with i fastest, which is file order.
+            for (bytes, &delta) in bytes.chunks_exact_mut(size).zip(stored.reversed_axes().iter()) {
+                if delta == 0.0 {
+                    continue;
+                }
+                let Some(old) = rule.datatype.decode(bytes, endian) else {
+                    continue;
+                };
+                if let Some(new) = rule.apply(old, delta) {
+                    rule.datatype.encode(new, bytes, endian);
+                    let change = Budget::change(old, new, &rule.scaling);
+                    result.achieved = result.achieved.max(rule.budget.fraction(change));
+                    result.changed += 1;
+                }
+            }
+            channel += 1;
+        }
+        result.files.push(file.with_voxels(voxels)?);
+    }
+    Ok(result)
+}
+
+fn check_delta(volume: &Volume, delta: &ArrayView4<'_, f32>) -> Result<(), DataError> {
+    if delta.shape() != volume.array().shape() {
+        return Err(DataError::Shape {
+            what: "delta [channel, depth, height, width]",
+            expected: volume.array().shape().to_vec(),
+            found: delta.shape().to_vec(),
+        });
+    }
+    for (channel, slice) in delta.axis_iter(Axis(0)).enumerate() {
+        if let Some(((d, h, w), &value)) = slice.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(DataError::NonFiniteDelta {
+                index: [channel, d, h, w],
+                value,
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Rule {
+    /// The new stored number; `None` when it is the old one.
+    fn apply(&self, old: Number, delta: f32) -> Option<Number> {
+        let new = match (old, self.steps) {
+            (Number::Integer(old), Some(steps)) => Number::Integer(self.integer(old, delta, steps)?),
+            (Number::F32(old), _) => Number::F32(self.float32(old, delta)?),
+            (Number::F64(old), _) => Number::F64(self.float64(old, delta)?),
+            (Number::Integer(_), None) => return None,
+        };
+        (new != old).then_some(new)
+    }
+
+    /// `s + truncate(delta * (hi - lo) / slope)`, within the steps and the datatype.
+    fn integer(&self, old: i128, delta: f32, steps: i64) -> Option<i128> {
+        let (low, high) = self.datatype.integer_limits()?;
+        let steps = i128::from(steps);
+        let wanted = f64::from(delta) * self.budget.width() / self.scaling.slope;
+        let change = if delta.abs() >= self.budget.epsilon() as f32 {
+            steps * if wanted < 0.0 { -1 } else { 1 }
+        } else {
+            // The cast truncates toward zero, and saturates.
+            (wanted as i128).clamp(-steps, steps)
+        };
+        Some((old + change).clamp(low, high))
+    }
+
+    fn float32(&self, old: f32, delta: f32) -> Option<f32> {
+        let mut new = (f64::from(old) + self.float_change(delta)) as f32;
+        while !self.allows(Number::F32(old), Number::F32(new)) {
+            // Casting rounds to nearest, so this ends after a step or two; an infinity steps to the largest number.
+            new = if new > old { new.next_down() } else { new.next_up() };
+            if new == old || new.is_nan() {
+                return None;
+            }
+        }
+        Some(new)
+    }
+
+    fn float64(&self, old: f64, delta: f32) -> Option<f64> {
+        let mut new = old + self.float_change(delta);
+        while !self.allows(Number::F64(old), Number::F64(new)) {
+            new = if new > old { new.next_down() } else { new.next_up() };
+            if new == old || new.is_nan() {
+                return None;
+            }
+        }
+        Some(new)
+    }
+
+    /// The wanted change of a stored float.
+    fn float_change(&self, delta: f32) -> f64 {
+        let limit = self.budget.limit();
+        (f64::from(delta) * self.budget.width()).clamp(-limit, limit) / self.scaling.slope
+    }
+
+    fn allows(&self, old: Number, new: Number) -> bool {
+        self.scaling.value(new).is_finite()
+            && self.budget.allows(Budget::change(old, new, &self.scaling))
+    }
+}

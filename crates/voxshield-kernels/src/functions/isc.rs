@@ -1,0 +1,118 @@
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+use crate::{KernelError, ops::SpectralOps};
+
+/// How [`inter_slice_divergence`] is scaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum IscScaling {
+    /// The paper's: unnormalised FFT, mean over slice pairs. Grows with the slice area and the
+    /// support, so that its weight means something else on every grid.
+    Reference,
+    /// Orthonormal FFT, divided by the upper bound `epsilon * sqrt(2 n)` of one pair, where `n` is
+    /// the mean number of support voxels in a slice. About 0..1 on every grid.
+    Normalised {
+        /// The bound on `|delta|`.
+        epsilon: f64,
+    },
+}
+
+/// Distances between the amplitude spectra of adjacent slices.
+///
+/// `d_z = sqrt(sum_{h,w} (|F x_{z+1}| - |F x_z|)^2 + 1e-10)`, `F` the unnormalised 2D DFT of a
+/// slice; every height and width works. Differentiable; the gradient of `|F|` at 0 is 0.
+///
+/// # Shapes
+/// - `x`: `[batch, channel, depth, height, width]`
+/// - output: `[batch, channel, depth - 1]`
+///
+/// # Errors
+/// [`KernelError::TooShort`] if depth is below 2 or a slice is empty.
+pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
+    let [batch, channels, depth, height, width] = x.dims();
+    let axes = [
+        ("batch", batch, 1),
+        ("channel", channels, 1),
+        ("depth", depth, 2),
+        ("height", height, 1),
+        ("width", width, 1),
+    ];
+    for (axis, got, least) in axes {
+        if got < least {
+            return Err(KernelError::TooShort {
+                op: "slice_distances",
+                axis,
+                least,
+                got,
+            });
+        }
+    }
+    Ok(Tensor::from_dispatch(
+        <Dispatch as SpectralOps>::slice_distances(x.into_dispatch()),
+    ))
+}
+
+/// Inter-slice frequency divergence of a perturbation, to be *maximised* (the VoxShield loss
+/// subtracts it; METHODS section 1, arXiv 2605.17345).
+///
+/// `ISC = mean_{b,c,z} d_z` with the distances of [`slice_distances`], scaled by [`IscScaling`].
+/// The normalised scaling divides each sample's mean by `sqrt(height * width)` (orthonormal FFT)
+/// and by `epsilon * sqrt(2 n)`, with `n` the mean number of voxels that `support` has in a slice
+/// pair's slices: by Parseval and the triangle inequality no pair of slices bounded by epsilon can
+/// exceed it by more than the spread of the support between slices allows.
+///
+/// # Shapes
+/// - `delta`: `[batch, channel, depth, height, width]`
+/// - `support`: `[batch, 1, depth, height, width]`, 1 where delta may be non-zero, else 0
+/// - output: `[1]`
+///
+/// # Errors
+/// [`KernelError::TooShort`] as [`slice_distances`], [`KernelError::Shape`] if `support` does not
+/// fit, [`KernelError::Parameter`] if epsilon is not positive.
+pub fn inter_slice_divergence(
+    delta: Tensor<5>,
+    support: &Tensor<5>,
+    scaling: IscScaling,
+) -> Result<Tensor<1>, KernelError> {
+    let [batch, _, depth, height, width] = delta.dims();
+    let expected = [batch, 1, depth, height, width];
+    if support.dims() != expected {
+        return Err(KernelError::Shape {
+            op: "inter_slice_divergence",
+            argument: "support",
+            expected: expected.to_vec(),
+            got: support.dims().to_vec(),
+        });
+    }
+    let distances = slice_distances(delta)?;
+    match scaling {
+        IscScaling::Reference => Ok(distances.mean()),
+        IscScaling::Normalised { epsilon } => {
+            if !(epsilon > 0.0 && epsilon.is_finite()) {
+                return Err(KernelError::Parameter {
+                    op: "inter_slice_divergence",
+                    parameter: "epsilon",
+                    expected: "a positive number".into(),
+                    got: epsilon.to_string(),
+                });
+            }
+            // Slices without support carry no perturbation; they would only dilute the mean.
+            let per_slice: Tensor<2> = support
+                .clone()
+                .detach()
+                .reshape([batch, depth, height * width])
+                .sum_dim(2)
+                .reshape([batch, depth]);
+            let pairs = per_slice.clone().slice([0..batch, 0..depth - 1])
+                + per_slice.slice([0..batch, 1..depth]);
+            let occupied = pairs.clone().greater_elem(0.0).float();
+            let bound = (pairs * (height * width) as f64)
+                .clamp_min(1.0)
+                .sqrt()
+                .mul_scalar(epsilon);
+            let relative =
+                distances.mean_dim(1).reshape([batch, depth - 1]) * occupied.clone() / bound;
+            Ok(relative.sum() / occupied.sum().clamp_min(1.0))
+        }
+    }
+}

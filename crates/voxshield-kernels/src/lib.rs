@@ -1,0 +1,25 @@
+//! Differentiable 3D losses of VoxShield, per Burn backend.
+//!
+//! | folder | answers |
+//! |---|---|
+//! | [`functions`] | what users call: validated, backend-free functions on [`burn::Tensor`] |
+//! | [`ops`] | the backend extension: one trait, a composition of tensor operations as its default body |
+//! | `backends` | who runs it: Flex through realfft, CubeCL through the composition, autodiff by hand |
+//! | [`reference`](mod@reference) | what is true: the same formulas as plain `f64` loops, without Burn |
+//!
+//! Arrays are `[batch, channel, depth, height, width]`; depth is the slice axis.
+//!
+//! No backend is enabled by default. Features: `flex` (CPU) and `cube` (CUDA, Vulkan, Metal,
+//! WebGPU; the runtime itself is chosen with Burn's own features).
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod backends;
+mod error;
+pub mod functions;
+pub mod ops;
+pub mod reference;
+
+pub use error::KernelError;
+pub use functions::{
+    DiceCe, IscScaling, inter_slice_divergence, semantic_divergence, slice_distances,
+};

@@ -1,0 +1,43 @@
+//! The backend extension and its default body.
+
+pub mod composition;
+mod dft;
+
+#[cfg(feature = "flex")]
+pub(crate) use dft::column_weight;
+
+use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+
+/// Added under the square root of a slice distance, so that its gradient is finite at 0.
+pub const DISTANCE_EPSILON: f64 = 1e-10;
+
+/// Spectral operations over the slices of a volume.
+///
+/// The default bodies compose plain tensor operations (a DFT by matrix products, so every height
+/// and width works) and run on every backend; a backend overrides them where it knows better.
+#[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Autodiff)]
+pub trait SpectralOps: Backend {
+    /// Distances between the amplitude spectra of adjacent slices,
+    /// `d_z = sqrt(sum_{h,w} (|F x_{z+1}| - |F x_z|)^2 + 1e-10)` with the unnormalised forward DFT `F`.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, channel, depth, height, width]`, `f32`, depth at least 2
+    /// - output: `[batch, channel, depth - 1]`
+    fn slice_distances(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composition::slice_distances::<Self>(x)
+    }
+
+    /// The gradient of `sum(gradient * slice_distances(x))` with respect to `x`.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, channel, depth, height, width]`
+    /// - `distances` (the forward output) and `gradient`: `[batch, channel, depth - 1]`
+    /// - output: like `x`
+    fn slice_distances_backward(
+        x: FloatTensor<Self>,
+        distances: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composition::slice_distances_backward::<Self>(x, distances, gradient)
+    }
+}

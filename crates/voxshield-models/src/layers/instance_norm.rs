@@ -1,0 +1,28 @@
+use burn::nn::InstanceNorm;
+use burn::tensor::Tensor;
+
+/// What is added to the variance, as in PyTorch.
+pub const INSTANCE_NORM_EPSILON: f64 = 1e-5;
+
+/// Instance normalisation without learned parameters,
+/// `y = (x - mean) / sqrt(var + 1e-5)`, mean and biased variance over the voxels of each sample
+/// and channel.
+///
+/// # Shapes
+///
+/// `[batch, channel, depth, height, width]`, kept.
+///
+/// A map of one voxel becomes 0; [`Segmenter::check_input`](crate::Segmenter::check_input) refuses
+/// inputs that lead there.
+pub fn instance_norm(x: Tensor<5>) -> Tensor<5> {
+    // Burn's own composition: on flex its backward takes about half the time of one that
+    // multiplies by the reciprocal standard deviation.
+    let norm = InstanceNorm {
+        gamma: None,
+        beta: None,
+        num_channels: x.dims()[1],
+        epsilon: INSTANCE_NORM_EPSILON,
+        affine: false,
+    };
+    norm.forward(x)
+}

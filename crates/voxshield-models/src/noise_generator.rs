@@ -1,0 +1,120 @@
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{ModelError, NamedParameters, ResidualUnet, ResidualUnetConfig, Segmenter};
+
+/// The structure of a [`NoiseGenerator`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseGeneratorConfig {
+    /// The body, with as many output as input channels.
+    pub unet: ResidualUnetConfig,
+    /// The bound of the perturbation in normalised units, in `(0, 1]`; VoxShield uses 4/255.
+    pub epsilon: f64,
+}
+
+impl NoiseGeneratorConfig {
+    /// The generator of VoxShield, [`ResidualUnetConfig::noise_generator`], bounded by `epsilon`.
+    pub fn new(in_channels: usize, epsilon: f64) -> Self {
+        Self {
+            unet: ResidualUnetConfig::noise_generator(in_channels),
+            epsilon,
+        }
+    }
+
+    /// Checks the body and the bound.
+    ///
+    /// # Errors
+    ///
+    /// As [`ResidualUnetConfig::validate`]; [`ModelError::ChannelsDiffer`] if the body's output
+    /// has other channels than its input; [`ModelError::OutOfRange`] if `epsilon` is not in
+    /// `(0, 1]`.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        self.unet.validate()?;
+        if self.unet.in_channels != self.unet.out_channels {
+            return Err(ModelError::ChannelsDiffer {
+                in_channels: self.unet.in_channels,
+                out_channels: self.unet.out_channels,
+            });
+        }
+        if self.epsilon > 0.0 && self.epsilon <= 1.0 {
+            Ok(())
+        } else {
+            Err(ModelError::OutOfRange {
+                what: "epsilon",
+                expected: "a number in (0, 1], in normalised units",
+                found: self.epsilon,
+            })
+        }
+    }
+
+    /// Creates the generator on `device` with weights drawn from `seed`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NoiseGeneratorConfig::validate`].
+    pub fn init(&self, seed: u64, device: &Device) -> Result<NoiseGenerator, ModelError> {
+        self.validate()?;
+        Ok(NoiseGenerator {
+            unet: self.unet.init(seed, device)?,
+            epsilon: self.epsilon,
+        })
+    }
+}
+
+/// The network whose output is the perturbation: `delta = epsilon * tanh(unet(x))`.
+///
+/// `|delta| <= epsilon` up to float32 rounding; whoever applies it projects onto the budget.
+#[derive(Module, Debug)]
+pub struct NoiseGenerator {
+    /// The body.
+    pub unet: ResidualUnet,
+    epsilon: f64,
+}
+
+impl NoiseGenerator {
+    /// The perturbation of a batch.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, channel, depth, height, width]`, kept.
+    ///
+    /// # Panics
+    ///
+    /// Inside a tensor operation, if [`NoiseGenerator::check_input`] refuses the shape of `x`.
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        self.unet.forward(x).tanh().mul_scalar(self.epsilon)
+    }
+
+    /// Checks the shape of an input.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segmenter::check_input`].
+    pub fn check_input(&self, shape: &[usize; 5]) -> Result<(), ModelError> {
+        self.unet.check_input(shape)
+    }
+
+    /// The bound of the perturbation, in normalised units.
+    pub fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
+    /// The configuration that the generator was created from.
+    pub fn config(&self) -> NoiseGeneratorConfig {
+        NoiseGeneratorConfig {
+            unet: self.unet.config().clone(),
+            epsilon: self.epsilon,
+        }
+    }
+}
+
+impl NamedParameters for NoiseGenerator {
+    fn parameter_name(&self, path: &[String]) -> String {
+        match path {
+            [body, rest @ ..] => format!("{body}.{}", self.unet.parameter_name(rest)),
+            [] => String::new(),
+        }
+    }
+}

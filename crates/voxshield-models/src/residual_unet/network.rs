@@ -1,0 +1,158 @@
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::ResidualUnetConfig;
+use super::config::Level;
+use super::names;
+use crate::{NamedParameters, ResidualUnit, Segmenter, UpConvUnit, WeightRng};
+
+/// A 3D U-Net with residual units, the structure and the parameter names of MONAI's `UNet`.
+///
+/// Each level halves the volume (for stride 2) on the way down, and on the way up joins its own
+/// features, first, with those from below. Created by [`ResidualUnetConfig::init`], used through
+/// [`Segmenter`].
+#[derive(Module, Debug)]
+pub struct ResidualUnet {
+    /// The encoder, from the top.
+    pub down: Vec<ResidualUnit>,
+    /// The deepest block.
+    pub bottom: ResidualUnit,
+    /// The decoder, `up[i]` beside `down[i]`.
+    pub up: Vec<UpBlock>,
+    #[module(skip)]
+    config: ResidualUnetConfig,
+}
+
+/// One step of the decoder: up-sampling, then a residual unit.
+#[derive(Module, Debug)]
+pub struct UpBlock {
+    /// The transposed convolution.
+    pub up: UpConvUnit,
+    /// The residual unit after it; `None` in a plain U-Net.
+    pub refine: Option<ResidualUnit>,
+}
+
+impl ResidualUnet {
+    /// Builds a validated configuration. The weights are drawn encoder first, then the bottom,
+    /// then the decoder from the top.
+    pub(super) fn new(config: ResidualUnetConfig, rng: &mut WeightRng, device: &Device) -> Self {
+        let down = config
+            .levels()
+            .map(|level| {
+                block(
+                    &config,
+                    [level.input, level.channels],
+                    level.stride,
+                    rng,
+                    device,
+                )
+            })
+            .collect();
+        let (last, bottom) = match config.channels.as_slice() {
+            [.., last, bottom] => (*last, *bottom),
+            _ => (config.in_channels, config.in_channels),
+        };
+        let bottom = block(&config, [last, bottom], 1, rng, device);
+        let up = config
+            .levels()
+            .map(|level| up_block(&config, level, rng, device))
+            .collect();
+        Self {
+            down,
+            bottom,
+            up,
+            config,
+        }
+    }
+
+    /// The configuration that the network was created from.
+    pub fn config(&self) -> &ResidualUnetConfig {
+        &self.config
+    }
+}
+
+impl Segmenter for ResidualUnet {
+    fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        let mut features = Vec::with_capacity(self.down.len());
+        let mut x = x;
+        for block in &self.down {
+            x = block.forward(x);
+            features.push(x.clone());
+        }
+        let mut x = self.bottom.forward(x);
+        for (block, skip) in self.up.iter().zip(features).rev() {
+            x = block.forward(Tensor::cat(vec![skip, x], 1));
+        }
+        x
+    }
+
+    fn in_channels(&self) -> usize {
+        self.config.in_channels
+    }
+
+    fn classes(&self) -> usize {
+        self.config.out_channels
+    }
+
+    fn size_multiple(&self) -> [usize; 3] {
+        [self.config.total_stride(); 3]
+    }
+}
+
+impl NamedParameters for ResidualUnet {
+    fn parameter_name(&self, path: &[String]) -> String {
+        names::monai(path, self.down.len(), self.config.res_units > 0)
+    }
+}
+
+impl UpBlock {
+    /// `[batch, in, depth, height, width]` to
+    /// `[batch, out, stride * depth, stride * height, stride * width]`.
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        let x = self.up.forward(x);
+        match &self.refine {
+            Some(unit) => unit.forward(x),
+            None => x,
+        }
+    }
+}
+
+fn block(
+    config: &ResidualUnetConfig,
+    channels: [usize; 2],
+    stride: usize,
+    rng: &mut WeightRng,
+    device: &Device,
+) -> ResidualUnit {
+    match config.res_units {
+        0 => ResidualUnit::plain(channels, stride, config.activation, rng, device),
+        units => ResidualUnit::new(channels, stride, units, config.activation, rng, device),
+    }
+}
+
+fn up_block(
+    config: &ResidualUnetConfig,
+    level: Level,
+    rng: &mut WeightRng,
+    device: &Device,
+) -> UpBlock {
+    let plain = config.res_units == 0;
+    let activation = (!(level.top && plain)).then_some(config.activation);
+    let channels = [level.channels + level.below, level.output];
+    let up = UpConvUnit::new(channels, level.stride, activation, rng, device);
+    let refine = match (plain, level.top) {
+        (true, _) => None,
+        (false, true) => Some(ResidualUnit::last(level.output, rng, device)),
+        (false, false) => Some(block_after_up(config, level.output, rng, device)),
+    };
+    UpBlock { up, refine }
+}
+
+fn block_after_up(
+    config: &ResidualUnetConfig,
+    channels: usize,
+    rng: &mut WeightRng,
+    device: &Device,
+) -> ResidualUnit {
+    ResidualUnit::new([channels; 2], 1, 1, config.activation, rng, device)
+}

@@ -1,0 +1,64 @@
+use burn::tensor::Tensor;
+
+use crate::ModelError;
+
+/// A network that gives every voxel a score for every class.
+///
+/// The trait is object-safe: the optimiser of a protection and the training of a victim take
+/// `&dyn Segmenter` where they only need predictions.
+pub trait Segmenter: Send + Sync {
+    /// The logits of a batch (before softmax).
+    ///
+    /// # Shapes
+    ///
+    /// * `x`: `[batch, in_channels, depth, height, width]`
+    /// * result: `[batch, classes, depth, height, width]`
+    ///
+    /// # Panics
+    ///
+    /// Inside a tensor operation, if [`Segmenter::check_input`] refuses the shape of `x`.
+    fn forward(&self, x: Tensor<5>) -> Tensor<5>;
+
+    /// Channels of the input.
+    fn in_channels(&self) -> usize;
+
+    /// Classes of the output, background included.
+    fn classes(&self) -> usize;
+
+    /// What the sizes `[depth, height, width]` of an input have to be multiples of.
+    fn size_multiple(&self) -> [usize; 3];
+
+    /// Checks the shape `[batch, channel, depth, height, width]` of an input.
+    ///
+    /// The default is for networks that normalise each instance at their deepest level, where a
+    /// single voxel would be normalised to 0.
+    ///
+    /// # Errors
+    ///
+    /// * [`ModelError::InputChannels`]: another number of channels;
+    /// * [`ModelError::EmptyBatch`]: no sample;
+    /// * [`ModelError::InputSize`]: a size that is 0 or no multiple of
+    ///   [`Segmenter::size_multiple`];
+    /// * [`ModelError::InputTooSmall`]: only one voxel would be left at the deepest level.
+    fn check_input(&self, shape: &[usize; 5]) -> Result<(), ModelError> {
+        let [batch, channels, sizes @ ..] = *shape;
+        if channels != self.in_channels() {
+            return Err(ModelError::InputChannels {
+                expected: self.in_channels(),
+                found: channels,
+            });
+        }
+        if batch == 0 {
+            return Err(ModelError::EmptyBatch);
+        }
+        let multiple = self.size_multiple();
+        let fits = |(&size, &multiple): (&usize, &usize)| size > 0 && size.is_multiple_of(multiple);
+        if !sizes.iter().zip(&multiple).all(fits) {
+            return Err(ModelError::InputSize { multiple, sizes });
+        }
+        if sizes == multiple {
+            return Err(ModelError::InputTooSmall { multiple, sizes });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! Every refusal names what is accepted.
+
+use voxshield_models::{
+    Activation, ModelError, NoiseGeneratorConfig, ResidualUnetConfig, Segmenter,
+};
+use voxshield_testkit::device;
+
+fn refused(change: impl FnOnce(&mut ResidualUnetConfig)) -> ModelError {
+    let mut config = ResidualUnetConfig::narrow(1, 2);
+    change(&mut config);
+    let error = config.validate().expect_err("an invalid configuration");
+    assert_eq!(config.init(0, &device()).err(), Some(error.clone()));
+    error
+}
+
+#[test]
+fn zero_counts_are_refused() {
+    let zero = |what| ModelError::Zero { what };
+    assert_eq!(refused(|c| c.in_channels = 0), zero("in_channels"));
+    assert_eq!(refused(|c| c.out_channels = 0), zero("out_channels"));
+    assert_eq!(refused(|c| c.channels[1] = 0), zero("channels"));
+    assert_eq!(refused(|c| c.strides[0] = 0), zero("strides"));
+}
+
+#[test]
+fn impossible_structures_are_refused() {
+    let found = refused(|c| c.channels = vec![8]);
+    assert_eq!(found, ModelError::TooFewLevels { found: 1 });
+    assert_eq!(
+        refused(|c| c.strides = vec![2]),
+        ModelError::StrideCount {
+            expected: 2,
+            found: 1
+        }
+    );
+    assert_eq!(
+        refused(|c| c.strides = vec![usize::MAX, 2]),
+        ModelError::StridesTooLarge { limit: 1 << 16 }
+    );
+    assert_eq!(
+        refused(|c| c.activation = Activation::LeakyRelu(f64::INFINITY)),
+        ModelError::OutOfRange {
+            what: "activation.leaky_relu",
+            expected: "a finite slope",
+            found: f64::INFINITY
+        }
+    );
+}
+
+#[test]
+fn huge_networks_are_refused_instead_of_allocated() {
+    let limit = 1 << 30;
+    for change in [
+        |c: &mut ResidualUnetConfig| c.channels = vec![usize::MAX, usize::MAX, usize::MAX],
+        |c: &mut ResidualUnetConfig| c.res_units = usize::MAX,
+        |c: &mut ResidualUnetConfig| c.out_channels = 1 << 20,
+    ] {
+        assert!(matches!(
+            refused(change),
+            ModelError::TooLarge { parameters, limit: found } if found == limit && parameters > limit
+        ));
+    }
+}
+
+#[test]
+fn noise_generators_need_a_bound_and_equal_channels() {
+    for epsilon in [0.0, -0.1, 1.5, f64::NAN, f64::INFINITY] {
+        let error = NoiseGeneratorConfig::new(1, epsilon).validate();
+        assert!(
+            matches!(
+                error,
+                Err(ModelError::OutOfRange {
+                    what: "epsilon",
+                    ..
+                })
+            ),
+            "{epsilon}: {error:?}"
+        );
+    }
+    let config = NoiseGeneratorConfig {
+        unet: ResidualUnetConfig::narrow(1, 2),
+        epsilon: 0.1,
+    };
+    assert_eq!(
+        config.init(0, &device()).err(),
+        Some(ModelError::ChannelsDiffer {
+            in_channels: 1,
+            out_channels: 2
+        })
+    );
+    let generator = NoiseGeneratorConfig::new(1, 0.1).init(0, &device());
+    let found = generator.expect("valid").check_input(&[1, 1, 8, 8, 12]);
+    assert!(
+        matches!(found, Err(ModelError::InputSize { .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_refused() {
+    let network = ResidualUnetConfig::narrow(2, 3)
+        .init(0, &device())
+        .expect("valid");
+    let multiple = [4; 3];
+    assert_eq!(network.size_multiple(), multiple);
+    assert_eq!((network.in_channels(), network.classes()), (2, 3));
+    assert_eq!(network.check_input(&[1, 2, 4, 4, 8]), Ok(()));
+    for (shape, expected) in [
+        (
+            [1, 1, 8, 8, 8],
+            ModelError::InputChannels {
+                expected: 2,
+                found: 1,
+            },
+        ),
+        ([0, 2, 8, 8, 8], ModelError::EmptyBatch),
+        (
+            [1, 2, 8, 6, 8],
+            ModelError::InputSize {
+                multiple,
+                sizes: [8, 6, 8],
+            },
+        ),
+        (
+            [1, 2, 0, 8, 8],
+            ModelError::InputSize {
+                multiple,
+                sizes: [0, 8, 8],
+            },
+        ),
+        (
+            [1, 2, 4, 4, 4],
+            ModelError::InputTooSmall {
+                multiple,
+                sizes: multiple,
+            },
+        ),
+    ] {
+        assert_eq!(network.check_input(&shape), Err(expected), "{shape:?}");
+    }
+}
+
+#[test]
+fn messages_say_what_to_do() {
+    let error = ModelError::InputSize {
+        multiple: [16; 3],
+        sizes: [30, 32, 32],
+    };
+    assert_eq!(
+        error.to_string(),
+        "input: expected sizes that are positive multiples of [16, 16, 16] (depth, height, \
+         width), got [30, 32, 32]; pad or crop the volume"
+    );
+}
+
+#[test]
+fn configurations_are_read_and_written_and_typing_errors_noticed() {
+    for config in [
+        ResidualUnetConfig::surrogate(1, 5),
+        ResidualUnetConfig::noise_generator(4),
+        ResidualUnetConfig {
+            activation: Activation::Prelu,
+            ..ResidualUnetConfig::narrow(1, 2)
+        },
+    ] {
+        let text = serde_json::to_string(&config).expect("serialisable");
+        let read: ResidualUnetConfig = serde_json::from_str(&text).expect("readable");
+        assert_eq!(read, config);
+    }
+    let misspelt = r#"{"unet":{},"epsilon":0.1,"epsylon":0.1}"#;
+    assert!(serde_json::from_str::<NoiseGeneratorConfig>(misspelt).is_err());
+}

@@ -1,0 +1,112 @@
+//! Layers against plain formulas on the host.
+
+use burn::tensor::{Tensor, TensorData};
+use voxshield_models::{Activation, WeightRng, conv_transpose3d, conv3d, instance_norm};
+use voxshield_testkit::{assert_close, central_difference, device};
+
+const SHAPE: [usize; 5] = [2, 3, 3, 4, 5];
+
+fn numbers(seed: u64, shape: [usize; 5]) -> Vec<f32> {
+    let parameter = WeightRng::new(seed).uniform(shape, 2.0, &device());
+    values(parameter.val())
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("float32")
+}
+
+fn tensor(values: &[f32], shape: [usize; 5]) -> Tensor<5> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), &device())
+}
+
+/// The formula in f64, one sample and channel after the other.
+fn instance_norm_reference(x: &[f32], voxels: usize) -> Vec<f32> {
+    let normalise = |map: &[f32]| -> Vec<f32> {
+        let count = map.len() as f64;
+        let mean = map.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let squares = map.iter().map(|&v| (f64::from(v) - mean).powi(2));
+        let deviation = (squares.sum::<f64>() / count + 1e-5).sqrt();
+        map.iter()
+            .map(|&v| ((f64::from(v) - mean) / deviation) as f32)
+            .collect()
+    };
+    x.chunks(voxels).flat_map(normalise).collect()
+}
+
+#[test]
+fn instance_norm_is_its_formula() {
+    let x = numbers(1, SHAPE);
+    let actual = values(instance_norm(tensor(&x, SHAPE)));
+    assert_close(
+        "instance_norm",
+        &actual,
+        &instance_norm_reference(&x, 60),
+        2e-6,
+    );
+}
+
+#[test]
+fn instance_norm_keeps_its_precision_on_a_large_map_far_from_zero() {
+    let shape = [1, 2, 48, 48, 48];
+    let x: Vec<f32> = numbers(2, shape).iter().map(|v| 20.0 + 0.1 * v).collect();
+    let actual = values(instance_norm(tensor(&x, shape)));
+    let expected = instance_norm_reference(&x, 48 * 48 * 48);
+    assert_close("instance_norm", &actual, &expected, 1e-4);
+}
+
+#[test]
+fn instance_norm_has_the_gradient_of_its_formula() {
+    let shape = [1, 2, 1, 2, 3];
+    let (x, cotangent) = (numbers(3, shape), numbers(4, shape));
+    let leaf = Tensor::<5>::from_data(TensorData::new(x.clone(), shape), &device().autodiff())
+        .require_grad();
+    let weights = tensor(&cotangent, shape).autodiff();
+    let gradients = (instance_norm(leaf.clone()) * weights).sum().backward();
+    let actual = values(leaf.grad(&gradients).expect("a gradient"));
+    let objective = |x: &[f32]| -> f64 {
+        let y = instance_norm_reference(x, 6);
+        y.iter()
+            .zip(&cotangent)
+            .map(|(&y, &c)| f64::from(y) * f64::from(c))
+            .sum()
+    };
+    let expected = central_difference(objective, &x, 1e-2);
+    let expected: Vec<f32> = expected.iter().map(|&g| g as f32).collect();
+    assert_close("gradient", &actual, &expected, 2e-3);
+}
+
+#[test]
+fn activations_are_their_formulas() {
+    let x = numbers(5, SHAPE);
+    for (activation, slope) in [
+        (Activation::Relu, 0.0),
+        (Activation::LeakyRelu(0.01), 0.01),
+        (Activation::LeakyRelu(0.3), 0.3),
+        (Activation::Prelu, 0.25),
+    ] {
+        let layer = activation.init(&device());
+        let actual = values(layer.forward(tensor(&x, SHAPE)));
+        let expected: Vec<f32> = x.iter().map(|&v| v.max(0.0) + slope * v.min(0.0)).collect();
+        assert_close(&format!("{activation:?}"), &actual, &expected, 1e-7);
+    }
+}
+
+#[test]
+fn a_strided_convolution_halves_odd_sizes_upwards() {
+    let mut rng = WeightRng::new(0);
+    let conv = conv3d([3, 2], 3, 2, &mut rng, &device());
+    let y = conv.forward(tensor(&numbers(6, SHAPE), SHAPE));
+    assert_eq!(y.dims(), [2, 2, 2, 2, 3]);
+    let pointwise = conv3d([3, 2], 1, 1, &mut rng, &device());
+    let y = pointwise.forward(tensor(&numbers(6, SHAPE), SHAPE));
+    assert_eq!(y.dims(), [2, 2, 3, 4, 5]);
+}
+
+#[test]
+fn the_transposed_convolution_multiplies_every_size() {
+    for stride in 1..4 {
+        let conv = conv_transpose3d([3, 2], stride, &mut WeightRng::new(0), &device());
+        let y = conv.forward(tensor(&numbers(7, SHAPE), SHAPE));
+        assert_eq!(y.dims(), [2, 2, 3 * stride, 4 * stride, 5 * stride]);
+    }
+}

@@ -1,0 +1,191 @@
+//! Parameter counts, names, sizes and the seeded initial weights.
+
+use burn::module::Module;
+use burn::tensor::{Distribution, Tensor};
+use voxshield_models::{
+    Activation, NoiseGeneratorConfig, ResidualUnetConfig, Segmenter, TensorMap, parameter_count,
+    parameters,
+};
+use voxshield_testkit::{Golden, device};
+
+fn tiny(activation: Activation, res_units: usize) -> ResidualUnetConfig {
+    ResidualUnetConfig {
+        in_channels: 2,
+        out_channels: 3,
+        channels: vec![4, 6, 8],
+        strides: vec![2, 2],
+        res_units,
+        activation,
+    }
+}
+
+fn weights(config: &ResidualUnetConfig, seed: u64) -> TensorMap {
+    let network = config.init(seed, &device()).expect("a valid configuration");
+    parameters(&network).expect("readable weights")
+}
+
+#[test]
+fn parameter_counts_are_those_of_monai() {
+    for (config, expected) in [
+        (ResidualUnetConfig::surrogate(1, 5), 19_222_669),
+        (ResidualUnetConfig::surrogate(4, 4), 19_225_880),
+        (ResidualUnetConfig::noise_generator(1), 598_045),
+        (ResidualUnetConfig::noise_generator(4), 603_640),
+    ] {
+        assert_eq!(config.parameter_count(), expected, "{config:?}");
+    }
+    let network = ResidualUnetConfig::surrogate(1, 5).init(0, &device());
+    assert_eq!(parameter_count(&network.expect("valid")), 19_222_669);
+    let generator = NoiseGeneratorConfig::new(4, 0.01).init(0, &device());
+    assert_eq!(parameter_count(&generator.expect("valid")), 603_640);
+}
+
+#[test]
+fn the_count_of_a_configuration_is_that_of_its_network() {
+    for activation in [Activation::Relu, Activation::Prelu] {
+        for res_units in 0..4 {
+            for strides in [vec![2, 2], vec![1, 2]] {
+                let config = ResidualUnetConfig {
+                    strides,
+                    ..tiny(activation, res_units)
+                };
+                let network = config.init(0, &device()).expect("valid");
+                let count = parameter_count(&network) as u64;
+                assert_eq!(count, config.parameter_count(), "{config:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_are_those_of_monai() {
+    let golden = Golden::open("d_unet_surrogate_c1");
+    let config = ResidualUnetConfig {
+        in_channels: 1,
+        channels: vec![4, 8, 16],
+        ..tiny(Activation::Relu, 2)
+    };
+    let stored: Vec<String> = golden
+        .keys()
+        .iter()
+        .filter_map(|key| key.strip_prefix("w.").map(String::from))
+        .collect();
+    let own: Vec<String> = weights(&config, 0).into_keys().collect();
+    assert_eq!(own, stored);
+}
+
+#[test]
+fn a_plain_unet_and_a_prelu_have_the_names_of_monai() {
+    let names: Vec<String> = weights(&tiny(Activation::Prelu, 0), 0)
+        .into_keys()
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "model.0.adn.A.weight",
+            "model.0.conv.bias",
+            "model.0.conv.weight",
+            "model.1.submodule.0.adn.A.weight",
+            "model.1.submodule.0.conv.bias",
+            "model.1.submodule.0.conv.weight",
+            "model.1.submodule.1.submodule.adn.A.weight",
+            "model.1.submodule.1.submodule.conv.bias",
+            "model.1.submodule.1.submodule.conv.weight",
+            "model.1.submodule.2.adn.A.weight",
+            "model.1.submodule.2.conv.bias",
+            "model.1.submodule.2.conv.weight",
+            "model.2.conv.bias",
+            "model.2.conv.weight",
+        ]
+    );
+    let names = weights(&tiny(Activation::Prelu, 1), 0);
+    assert!(names.contains_key("model.0.conv.unit0.adn.A.weight"));
+    assert!(names.contains_key("model.2.0.adn.A.weight"));
+    assert!(!names.contains_key("model.2.1.conv.unit0.adn.A.weight"));
+}
+
+#[test]
+fn the_output_has_the_size_of_the_input() {
+    for (res_units, strides, size) in [
+        (2, vec![2, 2], [4, 8, 12]),
+        (0, vec![2, 2], [4, 8, 12]),
+        (1, vec![1, 3], [3, 6, 9]),
+    ] {
+        let config = ResidualUnetConfig {
+            strides,
+            ..tiny(Activation::Relu, res_units)
+        };
+        let network = config.init(1, &device()).expect("valid");
+        let [depth, height, width] = size;
+        let shape = [2, 2, depth, height, width];
+        network.check_input(&shape).expect("an accepted shape");
+        let x = Tensor::random(shape, Distribution::Uniform(0.0, 1.0), &device());
+        assert_eq!(network.forward(x).dims(), [2, 3, depth, height, width]);
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_weights_and_others_do_not() {
+    let config = ResidualUnetConfig::narrow(1, 2);
+    let reference = weights(&config, 11);
+    assert_eq!(reference, weights(&config, 11));
+    let other = weights(&config, 12);
+    for (name, data) in &reference {
+        assert_ne!(data, &other[name], "{name} does not depend on the seed");
+    }
+    let autodiff = config.init(11, &device().autodiff()).expect("valid");
+    assert_eq!(reference, parameters(&autodiff).expect("readable"));
+    let threads: Vec<TensorMap> = std::thread::scope(|scope| {
+        let run = || scope.spawn(|| weights(&config, 11));
+        let handles = [run(), run(), run(), run()];
+        handles
+            .map(|handle| handle.join().expect("a thread"))
+            .into()
+    });
+    assert!(threads.iter().all(|found| *found == reference));
+}
+
+#[test]
+fn initial_weights_fill_the_interval_of_pytorch() {
+    let weights = weights(&ResidualUnetConfig::surrogate(1, 3), 3);
+    for (name, fan_in) in [
+        ("model.1.submodule.0.conv.unit1.conv.weight", 64 * 27),
+        ("model.1.submodule.1.submodule.0.residual.weight", 64 * 27),
+        // transposed, [in, out, k, k, k]: PyTorch counts the second axis
+        ("model.1.submodule.2.0.conv.weight", 32 * 27),
+        ("model.0.conv.unit0.conv.bias", 27),
+    ] {
+        let values = weights[name].try_to_vec::<f32>().expect("float32");
+        let bound = 1.0 / f64::from(fan_in).sqrt();
+        let (mut low, mut high, mut sum) = (f64::MAX, f64::MIN, 0.0);
+        for value in values.iter().map(|&value| f64::from(value)) {
+            (low, high, sum) = (low.min(value), high.max(value), sum + value);
+        }
+        assert!(
+            low >= -bound * 1.000_001 && high <= bound * 1.000_001,
+            "{name}: {low}..{high}"
+        );
+        assert!(
+            low < -0.8 * bound && high > 0.8 * bound,
+            "{name}: {low}..{high}, {bound}"
+        );
+        let deviation = bound / (3.0 * values.len() as f64).sqrt();
+        assert!(
+            (sum / values.len() as f64).abs() < 5.0 * deviation,
+            "{name}: mean off"
+        );
+    }
+}
+
+#[test]
+fn autodiff_is_left_and_entered_again() {
+    let network = ResidualUnetConfig::narrow(1, 2)
+        .init(5, &device().autodiff())
+        .expect("valid");
+    let weight =
+        |network: &voxshield_models::ResidualUnet| network.bottom.units[0].conv.weight.val();
+    assert!(weight(&network).is_require_grad());
+    let frozen = network.valid();
+    assert!(!weight(&frozen).is_autodiff());
+    assert!(weight(&frozen.train()).is_require_grad());
+}

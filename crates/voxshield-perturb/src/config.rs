@@ -1,0 +1,194 @@
+use serde::{Deserialize, Serialize};
+use voxshield_kernels::IscScaling;
+use voxshield_models::{Activation, NoiseGeneratorConfig, ResidualUnetConfig};
+
+use crate::{Budget, PerturbError};
+
+/// How large the surrogate and the noise generator are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkSize {
+    /// Surrogate 8-16-32, generator 8-16-32, two strides of 2: minutes on a CPU.
+    Narrow,
+    /// The paper's: surrogate 32-64-128-256-512, generator 16-32-64-128. For GPUs.
+    Full,
+}
+
+/// The scaling of the ISC term, without the epsilon that the loop knows already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IscMode {
+    /// As the paper computes it; depends on grid and support size.
+    Reference,
+    /// Divided by its upper bound; means the same on every grid.
+    Normalised,
+}
+
+/// Adam's step sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LearningRates {
+    /// Of the surrogate (S-step).
+    pub surrogate: f64,
+    /// Of the noise generator (N-step).
+    pub noise: f64,
+}
+
+/// Every setting of the bilevel loop; correct by [`validate`](Self::validate).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BilevelConfig {
+    /// The bound on `|delta|` in normalised units. Paper: 4/255.
+    pub epsilon: f64,
+    /// Network widths.
+    pub networks: NetworkSize,
+    /// Rounds of S-steps followed by one N-pass over all cases. Paper: 100.
+    pub rounds: usize,
+    /// S-steps a round. Paper: 10.
+    pub surrogate_steps: usize,
+    /// Patches a step. Paper: 8.
+    pub batch: usize,
+    /// Patch size `[depth, height, width]` in voxels of the native grid.
+    pub patch: [usize; 3],
+    /// Adam's step sizes. Paper: 5e-4 and 1e-4.
+    pub learning_rates: LearningRates,
+    /// Weight of ISC.
+    pub isc_weight: f64,
+    /// Scaling of ISC.
+    pub isc_mode: IscMode,
+    /// Weight of SPD. Paper: 0.05.
+    pub spd_weight: f64,
+    /// Seed of weights, order and patch positions.
+    pub seed: u64,
+}
+
+impl BilevelConfig {
+    /// The paper's setting on 160^3 patches; full networks, ISC in its reference scaling.
+    pub fn paper() -> Self {
+        Self {
+            epsilon: 4.0 / 255.0,
+            networks: NetworkSize::Full,
+            rounds: 100,
+            surrogate_steps: 10,
+            batch: 8,
+            patch: [160; 3],
+            learning_rates: LearningRates {
+                surrogate: 5e-4,
+                noise: 1e-4,
+            },
+            isc_weight: 0.2,
+            isc_mode: IscMode::Reference,
+            spd_weight: 0.05,
+            seed: 0,
+        }
+    }
+
+    /// Narrow networks on 32^3 patches with the larger step sizes that they need: for a CPU.
+    pub fn compact() -> Self {
+        Self {
+            networks: NetworkSize::Narrow,
+            rounds: 20,
+            batch: 4,
+            patch: [32; 3],
+            learning_rates: LearningRates {
+                surrogate: 3e-3,
+                noise: 1e-3,
+            },
+            isc_weight: 2.0,
+            isc_mode: IscMode::Normalised,
+            ..Self::paper()
+        }
+    }
+
+    /// The surrogate for images of `channels` and `classes` (background included).
+    pub fn surrogate(&self, channels: usize, classes: usize) -> ResidualUnetConfig {
+        match self.networks {
+            NetworkSize::Narrow => ResidualUnetConfig::narrow(channels, classes),
+            NetworkSize::Full => ResidualUnetConfig::surrogate(channels, classes),
+        }
+    }
+
+    /// The noise generator for images of `channels`.
+    pub fn generator(&self, channels: usize) -> NoiseGeneratorConfig {
+        let full = NoiseGeneratorConfig::new(channels, self.epsilon);
+        match self.networks {
+            NetworkSize::Full => full,
+            NetworkSize::Narrow => NoiseGeneratorConfig {
+                unet: ResidualUnetConfig {
+                    res_units: 1,
+                    activation: Activation::LeakyRelu(0.01),
+                    ..ResidualUnetConfig::narrow(channels, channels)
+                },
+                ..full
+            },
+        }
+    }
+
+    /// The scaling of the ISC term.
+    pub fn isc_scaling(&self) -> IscScaling {
+        match self.isc_mode {
+            IscMode::Reference => IscScaling::Reference,
+            IscMode::Normalised => IscScaling::Normalised {
+                epsilon: self.epsilon,
+            },
+        }
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`PerturbError::Config`] naming the first setting that is out of range.
+    pub fn validate(&self) -> Result<(), PerturbError> {
+        Budget::new(self.epsilon)?;
+        let config = |what, expected: &str, found: String| PerturbError::Config {
+            what,
+            expected: expected.into(),
+            found,
+        };
+        let counts = [
+            ("rounds", self.rounds),
+            ("surrogate steps", self.surrogate_steps),
+            ("batch size", self.batch),
+        ];
+        for (what, count) in counts {
+            if count == 0 {
+                return Err(config(what, "at least 1", "0".into()));
+            }
+        }
+        let rates = [
+            ("surrogate learning rate", self.learning_rates.surrogate),
+            ("noise learning rate", self.learning_rates.noise),
+        ];
+        for (what, rate) in rates {
+            if !(rate > 0.0 && rate <= 1.0) {
+                return Err(config(
+                    what,
+                    "a number above 0 and at most 1",
+                    rate.to_string(),
+                ));
+            }
+        }
+        for (what, weight) in [
+            ("ISC weight", self.isc_weight),
+            ("SPD weight", self.spd_weight),
+        ] {
+            if !(weight >= 0.0 && weight.is_finite()) {
+                return Err(config(what, "0 or a positive number", weight.to_string()));
+            }
+        }
+        let strides = self.surrogate(1, 2).strides.iter().product::<usize>();
+        if self.patch.iter().any(|&n| n == 0 || n % strides != 0) || self.patch == [strides; 3] {
+            return Err(config(
+                "patch size",
+                &format!("multiples of {strides}, more than {strides} on one axis"),
+                format!("{:?}", self.patch),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for BilevelConfig {
+    fn default() -> Self {
+        Self::compact()
+    }
+}

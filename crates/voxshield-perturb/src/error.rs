@@ -1,0 +1,72 @@
+use voxshield_kernels::KernelError;
+use voxshield_models::ModelError;
+
+/// Whatever a [`PatchSource`](crate::PatchSource) reports, e.g. a file that cannot be read.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a perturbation could not be computed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PerturbError {
+    /// A setting is outside its range.
+    #[error("{what}: expected {expected}, found {found}")]
+    Config {
+        /// The setting.
+        what: &'static str,
+        /// What is accepted.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// There is nothing to train on.
+    #[error("no case to train on: at least one labelled case is needed")]
+    NoCases,
+    /// A case could not be delivered.
+    #[error("case {case}: {source}")]
+    Source {
+        /// The index of the case.
+        case: usize,
+        /// What went wrong.
+        source: SourceError,
+    },
+    /// A patch or volume does not have the shape that its description promises.
+    #[error("case {case}: {what}: expected {expected} values, found {found}")]
+    Extent {
+        /// The index of the case.
+        case: usize,
+        /// The array.
+        what: &'static str,
+        /// Its promised length.
+        expected: usize,
+        /// Its length.
+        found: usize,
+    },
+    /// A label value has no class in the surrogate.
+    #[error("case {case}: label {label} found, the surrogate has the classes 0 to {last}")]
+    Label {
+        /// The index of the case.
+        case: usize,
+        /// The value.
+        label: i32,
+        /// The largest class.
+        last: usize,
+    },
+    /// The optimisation left the finite numbers.
+    #[error(
+        "round {round}: the {which} loss is {value}; lower the learning rate or check the intensities"
+    )]
+    Diverged {
+        /// The round, from 0.
+        round: usize,
+        /// The loss.
+        which: &'static str,
+        /// Its value.
+        value: f32,
+    },
+    /// A network refused its configuration or input.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A loss refused its arguments.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}

@@ -1,0 +1,41 @@
+//! Perturbations that keep segmentation networks from learning, and the optimiser that finds them.
+//!
+//! The crate knows tensors and networks, no files. Its parts:
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`Budget`] | how large a perturbation may be, and the projection onto that |
+//! | [`Support`] | where it may be non-zero |
+//! | [`Term`] | what the noise generator minimises; a caller can add her own |
+//! | [`Bilevel`] | VoxShield's loop: S-steps train the surrogate, N-steps the generator |
+//! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
+//! | [`RandomNoise`] | the control: noise of the same budget and support that learns nothing |
+//!
+//! Every draw takes its seed from a configuration; progress is reported through [`Event`]s.
+//!
+//! Arrays are `[channel, depth, height, width]`, batches `[batch, channel, depth, height, width]`.
+
+mod batch;
+mod bilevel;
+mod budget;
+mod config;
+mod error;
+mod event;
+mod generate;
+mod learner;
+mod objective;
+mod patch;
+mod random;
+mod support;
+
+pub use batch::Batch;
+pub use bilevel::{Bilevel, Trained};
+pub use budget::Budget;
+pub use config::{BilevelConfig, IscMode, LearningRates, NetworkSize};
+pub use error::{PerturbError, SourceError};
+pub use event::{Event, RoundRecord};
+pub use generate::{TileConfig, generate};
+pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
+pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};
+pub use random::RandomNoise;
+pub use support::Support;

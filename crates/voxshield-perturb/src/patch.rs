@@ -1,0 +1,238 @@
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{PerturbError, SourceError};
+
+/// One case as the optimiser sees it, on its own grid.
+#[derive(Debug, Clone)]
+pub struct TrainingVolume {
+    /// Normalised intensities `[channel, depth, height, width]` in 0..1.
+    pub image: Vec<f32>,
+    /// Class indices `[depth, height, width]`, 0 is background.
+    pub labels: Vec<i32>,
+    /// Where delta may be non-zero, `[depth, height, width]`.
+    pub support: Vec<bool>,
+    /// Channels of the image.
+    pub channels: usize,
+    /// `[depth, height, width]`.
+    pub shape: [usize; 3],
+}
+
+/// A cut-out of a volume, zero-padded where the volume ends. Same arrays as [`TrainingVolume`].
+#[derive(Debug, Clone)]
+pub struct Patch {
+    /// `[channel, depth, height, width]`.
+    pub image: Vec<f32>,
+    /// `[depth, height, width]`.
+    pub labels: Vec<i32>,
+    /// `[depth, height, width]`, 0 or 1.
+    pub support: Vec<f32>,
+}
+
+/// Where the optimiser gets its cases from; only the cases in use need to be in memory.
+pub trait PatchSource {
+    /// How many cases there are.
+    fn cases(&self) -> usize;
+
+    /// A patch of `shape` `[depth, height, width]` from a case, placed by `seed`.
+    ///
+    /// # Errors
+    /// Whatever keeps the case from being read.
+    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError>;
+}
+
+/// A source that keeps all its volumes in memory.
+#[derive(Debug, Clone)]
+pub struct InMemory(Vec<TrainingVolume>);
+
+impl InMemory {
+    /// A source of these volumes.
+    ///
+    /// # Errors
+    /// [`PerturbError::Extent`] if an array does not have the length that its shape asks for.
+    pub fn new(volumes: Vec<TrainingVolume>) -> Result<Self, PerturbError> {
+        for (case, volume) in volumes.iter().enumerate() {
+            let voxels: usize = volume.shape.iter().product();
+            let arrays = [
+                ("image", volume.image.len(), voxels * volume.channels),
+                ("labels", volume.labels.len(), voxels),
+                ("support", volume.support.len(), voxels),
+            ];
+            for (what, found, expected) in arrays {
+                if found != expected {
+                    return Err(PerturbError::Extent {
+                        case,
+                        what,
+                        expected,
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(Self(volumes))
+    }
+}
+
+impl PatchSource for InMemory {
+    fn cases(&self) -> usize {
+        self.0.len()
+    }
+
+    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
+        Ok(self.0[case].crop(shape, seed))
+    }
+}
+
+impl TrainingVolume {
+    /// A random patch: two times out of three around a foreground voxel (a class is drawn first,
+    /// so that small structures are seen as often as large ones), else anywhere. An axis on which
+    /// the volume is shorter than the patch is centred and padded with zeros.
+    pub fn crop(&self, shape: [usize; 3], seed: u64) -> Patch {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let centre = if rng.random_range(0..3) < 2 {
+            self.foreground_voxel(&mut rng)
+        } else {
+            None
+        };
+        let mut start = [0i64; 3];
+        for axis in 0..3 {
+            let slack = self.shape[axis] as i64 - shape[axis] as i64;
+            start[axis] = match centre {
+                _ if slack <= 0 => slack / 2,
+                Some(centre) => {
+                    let jitter =
+                        rng.random_range(-(shape[axis] as i64) / 4..=shape[axis] as i64 / 4);
+                    (centre[axis] as i64 - shape[axis] as i64 / 2 + jitter).clamp(0, slack)
+                }
+                None => rng.random_range(0..=slack),
+            };
+        }
+        self.window(start, shape)
+    }
+
+    /// The patch that starts at `start`, which may lie outside; zeros where there is no volume.
+    pub fn window(&self, start: [i64; 3], shape: [usize; 3]) -> Patch {
+        let voxels: usize = shape.iter().product();
+        let own: usize = self.shape.iter().product();
+        let mut patch = Patch {
+            image: vec![0.0; voxels * self.channels],
+            labels: vec![0; voxels],
+            support: vec![0.0; voxels],
+        };
+        let width = self.shape[2] as i64;
+        let (left, right) = (
+            (-start[2]).max(0),
+            (width - start[2]).clamp(0, shape[2] as i64),
+        );
+        if left >= right {
+            return patch;
+        }
+        let (left, right) = (left as usize, right as usize);
+        for z in 0..shape[0] {
+            for y in 0..shape[1] {
+                let (sz, sy) = (start[0] + z as i64, start[1] + y as i64);
+                let inside = (0..self.shape[0] as i64).contains(&sz)
+                    && (0..self.shape[1] as i64).contains(&sy);
+                if !inside {
+                    continue;
+                }
+                let from = (sz as usize * self.shape[1] + sy as usize) * self.shape[2];
+                let from = (from as i64 + start[2] + left as i64) as usize;
+                let to = (z * shape[1] + y) * shape[2] + left;
+                let n = right - left;
+                patch.labels[to..to + n].copy_from_slice(&self.labels[from..from + n]);
+                for (out, &inside) in patch.support[to..to + n]
+                    .iter_mut()
+                    .zip(&self.support[from..from + n])
+                {
+                    *out = f32::from(u8::from(inside));
+                }
+                for c in 0..self.channels {
+                    patch.image[c * voxels + to..c * voxels + to + n]
+                        .copy_from_slice(&self.image[c * own + from..c * own + from + n]);
+                }
+            }
+        }
+        patch
+    }
+
+    fn foreground_voxel(&self, rng: &mut ChaCha8Rng) -> Option<[usize; 3]> {
+        let last = self.labels.iter().copied().max().unwrap_or(0).max(0) as usize;
+        let mut counts = vec![0usize; last + 1];
+        for &label in &self.labels {
+            if label > 0 {
+                counts[label as usize] += 1;
+            }
+        }
+        let classes: Vec<usize> = (1..=last).filter(|&c| counts[c] > 0).collect();
+        if classes.is_empty() {
+            return None;
+        }
+        let class = classes[rng.random_range(0..classes.len())];
+        let nth = rng.random_range(0..counts[class]);
+        let (index, _) = self
+            .labels
+            .iter()
+            .enumerate()
+            .filter(|(_, label)| **label == class as i32)
+            .nth(nth)?;
+        let [_, height, width] = self.shape;
+        Some([
+            index / (height * width),
+            index / width % height,
+            index % width,
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume() -> TrainingVolume {
+        let shape = [4, 5, 6];
+        TrainingVolume {
+            image: (0..240).map(|i| i as f32).collect(),
+            labels: (0..120).map(|i| i32::from(i == 77) * 2).collect(),
+            support: (0..120).map(|i| i == 77).collect(),
+            channels: 2,
+            shape,
+        }
+    }
+
+    #[test]
+    fn a_window_copies_inside_and_pads_outside() {
+        let patch = volume().window([-1, 3, 4], [3, 3, 4]);
+        assert_eq!(patch.image[..12], [0.0; 12]);
+        let second_slice = [22., 23., 0., 0., 28., 29., 0., 0., 0., 0., 0., 0.];
+        assert_eq!(patch.image[12..24], second_slice);
+        assert_eq!(patch.image[36 + 12], 142.0);
+        let far = volume().window([0, 0, 9], [3, 3, 4]);
+        assert!(far.image.iter().all(|&v| v == 0.0));
+    }
+
+    #[test]
+    fn crops_find_the_only_foreground_voxel_and_repeat_with_the_seed() {
+        let hits = (0..60)
+            .filter(|&seed| volume().crop([2, 2, 2], seed).labels.contains(&2))
+            .count();
+        assert!(hits >= 30, "{hits} of 60 crops hold the structure");
+        let (a, b) = (volume().crop([3, 3, 3], 9), volume().crop([3, 3, 3], 9));
+        assert_eq!(a.image, b.image);
+    }
+
+    #[test]
+    fn arrays_of_the_wrong_length_are_refused() {
+        let mut bad = volume();
+        bad.labels.pop();
+        assert!(matches!(
+            InMemory::new(vec![volume(), bad]),
+            Err(PerturbError::Extent {
+                case: 1,
+                what: "labels",
+                expected: 120,
+                found: 119
+            })
+        ));
+    }
+}

@@ -1,0 +1,137 @@
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{Budget, PerturbError};
+
+/// Noise that learns nothing: the control that every method is compared with.
+///
+/// All kinds are bounded by epsilon and drawn from ChaCha8, so a seed gives the same noise
+/// everywhere. Voxels outside the support draw too, so that the noise inside does not depend on
+/// the support.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RandomNoise {
+    /// Uniform in `-epsilon..epsilon`.
+    Uniform,
+    /// Normal with standard deviation `epsilon / 2`, cut at `+-epsilon`.
+    Gaussian,
+    /// `+-epsilon` with equal probability.
+    Rademacher,
+    /// `+-epsilon` at a share of the voxels, 0 elsewhere.
+    SaltAndPepper {
+        /// The share, above 0 and at most 1.
+        share: f64,
+    },
+    /// Uniform noise at a share of the voxels, 0 elsewhere.
+    Sparse {
+        /// The share, above 0 and at most 1.
+        share: f64,
+    },
+}
+
+impl RandomNoise {
+    /// A perturbation `[channel, depth, height, width]`, zero outside `support`
+    /// (`[depth, height, width]`).
+    ///
+    /// # Errors
+    /// [`PerturbError::Config`] if a share is not in (0, 1].
+    pub fn sample(
+        self,
+        budget: Budget,
+        channels: usize,
+        support: &[bool],
+        seed: u64,
+    ) -> Result<Vec<f32>, PerturbError> {
+        if let Self::SaltAndPepper { share } | Self::Sparse { share } = self
+            && !(share > 0.0 && share <= 1.0)
+        {
+            return Err(PerturbError::Config {
+                what: "share of noisy voxels",
+                expected: "a number above 0 and at most 1".into(),
+                found: share.to_string(),
+            });
+        }
+        let epsilon = budget.epsilon() as f32;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut delta = Vec::with_capacity(channels * support.len());
+        for _ in 0..channels {
+            for &inside in support {
+                let value = self.draw(&mut rng) * epsilon;
+                delta.push(if inside { value } else { 0.0 });
+            }
+        }
+        Ok(delta)
+    }
+
+    /// One value in -1..=1.
+    fn draw(self, rng: &mut ChaCha8Rng) -> f32 {
+        let sign = |rng: &mut ChaCha8Rng| if rng.random::<bool>() { 1.0 } else { -1.0 };
+        match self {
+            Self::Uniform => rng.random_range(-1.0f32..=1.0),
+            Self::Gaussian => {
+                // Box and Muller; 1 - u keeps the logarithm finite.
+                let (u, v): (f32, f32) = (rng.random(), rng.random());
+                let normal = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f32::consts::TAU * v).cos();
+                (0.5 * normal).clamp(-1.0, 1.0)
+            }
+            Self::Rademacher => sign(rng),
+            Self::SaltAndPepper { share } => {
+                let (hit, value) = (rng.random::<f64>() < share, sign(rng));
+                if hit { value } else { 0.0 }
+            }
+            Self::Sparse { share } => {
+                let (hit, value) = (rng.random::<f64>() < share, rng.random_range(-1.0f32..=1.0));
+                if hit { value } else { 0.0 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [RandomNoise; 5] = [
+        RandomNoise::Uniform,
+        RandomNoise::Gaussian,
+        RandomNoise::Rademacher,
+        RandomNoise::SaltAndPepper { share: 0.2 },
+        RandomNoise::Sparse { share: 0.2 },
+    ];
+
+    #[test]
+    fn every_kind_keeps_budget_support_and_seed() {
+        let support: Vec<bool> = (0..4000).map(|i| i % 3 != 0).collect();
+        let budget = Budget::new(0.1).unwrap();
+        for kind in KINDS {
+            let a = kind.sample(budget, 2, &support, 5).unwrap();
+            assert_eq!(a, kind.sample(budget, 2, &support, 5).unwrap(), "{kind:?}");
+            assert_ne!(a, kind.sample(budget, 2, &support, 6).unwrap(), "{kind:?}");
+            assert!(a.iter().all(|v| v.abs() <= 0.1f32), "{kind:?}");
+            assert!(
+                a.iter()
+                    .enumerate()
+                    .all(|(i, &v)| support[i % 4000] || v == 0.0)
+            );
+            let filled = a.iter().filter(|v| **v != 0.0).count() as f64 / 8000.0;
+            let share = match kind {
+                RandomNoise::SaltAndPepper { share } | RandomNoise::Sparse { share } => share,
+                _ => 1.0,
+            };
+            assert!(
+                (filled - share * 2.0 / 3.0).abs() < 0.03,
+                "{kind:?}: {filled}"
+            );
+            let mean: f32 = a.iter().sum::<f32>() / 8000.0;
+            assert!(mean.abs() < 0.005, "{kind:?}: {mean}");
+        }
+    }
+
+    #[test]
+    fn a_share_out_of_range_is_refused() {
+        let budget = Budget::new(0.1).unwrap();
+        let noise = RandomNoise::Sparse { share: 0.0 };
+        assert!(noise.sample(budget, 1, &[true], 0).is_err());
+    }
+}
