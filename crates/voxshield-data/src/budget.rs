@@ -132,12 +132,21 @@ mod tests {
 
     #[test]
     fn the_smallest_epsilon_gives_exactly_one_step_and_is_the_smallest() {
-        for (width, slope) in [(60.0, 1.0), (7.3, 0.1), (1e6, 3e-5), (0.3, -0.1), (1e-9, 7e-12)] {
+        for (width, slope) in [
+            (60.0, 1.0),
+            (7.3, 0.1),
+            (1e6, 3e-5),
+            (0.3, -0.1),
+            (1e-9, 7e-12),
+        ] {
             let smallest = budget(1.0, width).smallest_epsilon(slope);
             assert_eq!(budget(smallest, width).steps(slope), 1, "{width} {slope}");
             assert_eq!(budget(smallest.next_down(), width).steps(slope), 0);
             let shown: f64 = display_up(smallest).parse().unwrap();
-            assert!(shown >= smallest && shown < smallest * 1.002, "{shown} {smallest}");
+            assert!(
+                shown >= smallest && shown < smallest * 1.002,
+                "{shown} {smallest}"
+            );
         }
     }
 
@@ -146,7 +155,7 @@ mod tests {
         assert_eq!(display_up(0.015_686_274_5), "0.01569");
         assert_eq!(display_up(0.5), "0.5000");
         assert_eq!(display_up(1.0 / 3.0), "0.3334");
-        assert_eq!(display_up(0.099_999_9), "0.1000");
+        assert_eq!(display_up(0.099_999_9), "0.10000");
     }
 
     #[test]

@@ -181,10 +181,22 @@ fn check_comparable(clean: &Volume, protected: &Volume) -> Result<(), DataError>
         })
     };
     let (a, b) = (clean.files(), protected.files());
-    differs("the number of files", a.len().to_string(), b.len().to_string())?;
+    differs(
+        "the number of files",
+        a.len().to_string(),
+        b.len().to_string(),
+    )?;
     for (a, b) in a.iter().zip(b) {
-        differs("the shape", format!("{:?}", a.dims()), format!("{:?}", b.dims()))?;
-        differs("the datatype", a.datatype().to_string(), b.datatype().to_string())?;
+        differs(
+            "the shape",
+            format!("{:?}", a.dims()),
+            format!("{:?}", b.dims()),
+        )?;
+        differs(
+            "the datatype",
+            a.datatype().to_string(),
+            b.datatype().to_string(),
+        )?;
         let endian = |file: &StoredVolume| format!("{:?}", file.header().endian);
         differs("the byte order", endian(a), endian(b))?;
     }

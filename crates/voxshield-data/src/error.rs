@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::nifti::Datatype;
+use crate::nifti::{Datatype, HeaderError};
 
 /// Anything that can go wrong between a file and a checked array.
 ///
@@ -76,42 +76,14 @@ pub enum DataError {
         bytes: u64,
     },
 
-    // ---- NIfTI headers ----
-    /// The first four bytes are not a NIfTI header size.
-    #[error("{}: not a NIfTI file: the header size must be 348 or 540, found {found}; convert the file to NIfTI", path.display())]
-    BadHeaderSize {
+    // ---- NIfTI ----
+    /// The header is not one of NIfTI-1 or NIfTI-2, or contradicts itself.
+    #[error("{}: {problem}", path.display())]
+    Header {
         /// The file.
         path: PathBuf,
-        /// The first four bytes as a little-endian integer.
-        found: i32,
-    },
-    /// The magic bytes are wrong (ANALYZE 7.5 files have none).
-    #[error("{}: not a NIfTI file: magic must be {expected}, found {found}; convert the file to NIfTI", path.display())]
-    BadMagic {
-        /// The file.
-        path: PathBuf,
-        /// The allowed magic strings.
-        expected: &'static str,
-        /// The bytes found, escaped.
-        found: String,
-    },
-    /// The dimensions make no sense.
-    #[error("{}: bad dimensions {dim:?}: {reason}; repair the header", path.display())]
-    BadDimensions {
-        /// The file.
-        path: PathBuf,
-        /// The header's `dim` field.
-        dim: [i64; 8],
         /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The datatype code is not one of the standard's.
-    #[error("{}: unknown NIfTI datatype code {code}; convert the file to int16 or float32", path.display())]
-    UnknownDatatype {
-        /// The file.
-        path: PathBuf,
-        /// The code.
-        code: i32,
+        problem: HeaderError,
     },
     /// A datatype that is legal in NIfTI but cannot be protected.
     #[error(
@@ -122,38 +94,6 @@ pub enum DataError {
         path: PathBuf,
         /// Its datatype.
         datatype: Datatype,
-    },
-    /// `bitpix` contradicts `datatype`.
-    #[error("{}: bitpix is {found} but {datatype} has {expected} bits; repair the header", path.display())]
-    BitpixMismatch {
-        /// The file.
-        path: PathBuf,
-        /// The datatype.
-        datatype: Datatype,
-        /// Its bits per voxel.
-        expected: i32,
-        /// The header's `bitpix`.
-        found: i32,
-    },
-    /// The voxels cannot start where the header says.
-    #[error("{}: bad vox_offset {found}: expected a whole number of at least {least}; repair the header", path.display())]
-    BadVoxelOffset {
-        /// The file.
-        path: PathBuf,
-        /// The header's value.
-        found: f64,
-        /// The smallest legal value.
-        least: u64,
-    },
-    /// A valid slope with an intercept that is not finite.
-    #[error("{}: scl_slope is {slope} but scl_inter is {inter}; repair the header", path.display())]
-    BadIntercept {
-        /// The file.
-        path: PathBuf,
-        /// The slope.
-        slope: f64,
-        /// The intercept.
-        inter: f64,
     },
     /// One half of an `.hdr`/`.img` pair is missing.
     #[error("{}: the other half of the pair is missing: expected {}", path.display(), missing.display())]
@@ -212,16 +152,16 @@ pub enum DataError {
         /// Stored index (i, j, k, channel) of the first.
         first: [usize; 4],
     },
-    /// The files of one case do not lie on one grid.
-    #[error("{}: {what} differs from that of {}: {found} instead of {expected}; channels must share one grid", path.display(), first.display())]
-    ChannelMismatch {
+    /// Two files that must share one grid do not: channels of a case, or an image and its label.
+    #[error("{}: {what} differs from that of {}: {found} instead of {expected}; they must share one grid", path.display(), reference.display())]
+    GridMismatch {
         /// The file that differs.
         path: PathBuf,
-        /// The first file of the case.
-        first: PathBuf,
+        /// The first channel, or the image.
+        reference: PathBuf,
         /// What differs.
         what: &'static str,
-        /// The first file's value.
+        /// The reference's value.
         expected: String,
         /// This file's value.
         found: String,
@@ -261,7 +201,9 @@ pub enum DataError {
         epsilon: f64,
     },
     /// The perturbation itself has a NaN or infinity.
-    #[error("delta is {value} at canonical index {index:?} (channel, depth, height, width): the optimisation diverged")]
+    #[error(
+        "delta is {value} at canonical index {index:?} (channel, depth, height, width): the optimisation diverged"
+    )]
     NonFiniteDelta {
         /// Canonical index.
         index: [usize; 4],
@@ -346,21 +288,6 @@ pub enum DataError {
         /// Its channels.
         channels: usize,
     },
-    /// A label map that does not lie on its image's grid.
-    #[error("{}: {what} differs from that of the image {}: {found} instead of {expected}", path.display(), image.display())]
-    LabelGeometry {
-        /// The label file.
-        path: PathBuf,
-        /// The image file.
-        image: PathBuf,
-        /// What differs.
-        what: &'static str,
-        /// The image's value.
-        expected: String,
-        /// The label's value.
-        found: String,
-    },
-
     // ---- datasets ----
     /// The dataset root is not a folder.
     #[error("{}: {found}: expected a dataset folder", path.display())]

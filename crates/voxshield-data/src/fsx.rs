@@ -155,7 +155,9 @@ fn is_temporary_name(name: &str) -> bool {
     let digits = |part: Option<&str>| {
         part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    digits(parts.next()) && digits(parts.next()) && parts.next().is_some_and(|name| !name.is_empty())
+    digits(parts.next())
+        && digits(parts.next())
+        && parts.next().is_some_and(|name| !name.is_empty())
 }
 
 /// The folder of a path; `.` for a bare name.
@@ -249,6 +251,9 @@ mod tests {
             fs::write(folder.path().join(name), b"").unwrap();
         }
         assert_eq!(remove_stale_temporaries(folder.path()).unwrap(), 1);
-        assert_eq!(names(folder.path()), [".c.x.1.tmp", ".keep.tmp", "b.12.0.tmp"]);
+        assert_eq!(
+            names(folder.path()),
+            [".c.x.1.tmp", ".keep.tmp", "b.12.0.tmp"]
+        );
     }
 }

@@ -112,17 +112,17 @@ impl LabelMap {
     /// is fine as long as it means the same places. Small differences come back as a warning to show.
     ///
     /// # Errors
-    /// [`DataError::LabelGeometry`] when the shapes differ, or when axes run in other directions and the places differ:
+    /// [`DataError::GridMismatch`] when the shapes differ, or when axes run in other directions and the places differ:
     /// then labels would be on the wrong side.
     pub fn check_matches(&self, volume: &Volume) -> Result<Option<String>, DataError> {
-        let differs = |what, expected, found| DataError::LabelGeometry {
+        let differs = |what, expected, found| DataError::GridMismatch {
             path: self.path.clone(),
-            image: volume.path().to_path_buf(),
+            reference: volume.path().to_path_buf(),
             what,
             expected,
             found,
         };
-        let (image, label) = (volume.shape(), self.array.dim().into());
+        let (image, label): ([usize; 3], [usize; 3]) = (volume.shape(), self.array.dim().into());
         if image != label {
             let what = "the shape [depth, height, width]";
             return Err(differs(what, format!("{image:?}"), format!("{label:?}")));
@@ -136,7 +136,11 @@ impl LabelMap {
         }
         if volume.orientation() != self.orientation {
             let (image, label) = (volume.orientation().codes(), self.orientation.codes());
-            return Err(differs("the axis order, with the places of the voxels,", image, label));
+            return Err(differs(
+                "the axis order, with the places of the voxels,",
+                image,
+                label,
+            ));
         }
         Ok(Some(format!(
             "{}: the header places voxels up to {distance:.3} mm from where the image {} has them; the labels are used voxel by voxel",

@@ -63,8 +63,8 @@ pub use manifest::{
     CaseRecord, FailedCase, FileRecord, LabelRecord, MANIFEST_NAME, Manifest, NormalisationRecord,
 };
 pub use nifti::{
-    Datatype, Endian, Header, NewVoxels, Scaling, StoredVolume, Value, Version, file_parts,
-    is_nifti_name, write_new,
+    Datatype, Endian, Header, HeaderError, NewVoxels, Scaling, StoredVolume, Value, Version,
+    file_parts, is_nifti_name, write_new,
 };
 pub use perturb::Perturbed;
 pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};

@@ -51,7 +51,10 @@ pub(crate) fn perturb(
         let (size, endian) = (file.datatype().size(), file.header().endian);
         let inner = file.dims()[3];
         let per_channel = voxels.len() / inner;
-        for (bytes, budget) in voxels.chunks_exact_mut(per_channel).zip(budgets.iter().skip(channel)) {
+        for (bytes, budget) in voxels
+            .chunks_exact_mut(per_channel)
+            .zip(budgets.iter().skip(channel))
+        {
             let rule = Rule {
                 datatype: file.datatype(),
                 scaling: file.scaling(),
@@ -61,7 +64,10 @@ pub(crate) fn perturb(
             let slice = delta.slice(s![channel..=channel, .., .., ..]);
             let stored = volume.orientation().stored_view(slice);
             // Reversed axes iterate with i fastest, which is file order.
-            for (bytes, &delta) in bytes.chunks_exact_mut(size).zip(stored.reversed_axes().iter()) {
+            for (bytes, &delta) in bytes
+                .chunks_exact_mut(size)
+                .zip(stored.reversed_axes().iter())
+            {
                 if delta == 0.0 {
                     continue;
                 }
@@ -91,7 +97,9 @@ fn check_delta(volume: &Volume, delta: &ArrayView4<'_, f32>) -> Result<(), DataE
         });
     }
     for (channel, slice) in delta.axis_iter(Axis(0)).enumerate() {
-        if let Some(((d, h, w), &value)) = slice.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        if let Some(((d, h, w), &value)) =
+            slice.indexed_iter().find(|(_, value)| !value.is_finite())
+        {
             return Err(DataError::NonFiniteDelta {
                 index: [channel, d, h, w],
                 value,
@@ -105,7 +113,9 @@ impl Rule {
     /// The new stored number; `None` when it is the old one.
     fn apply(&self, old: Number, delta: f32) -> Option<Number> {
         let new = match (old, self.steps) {
-            (Number::Integer(old), Some(steps)) => Number::Integer(self.integer(old, delta, steps)?),
+            (Number::Integer(old), Some(steps)) => {
+                Number::Integer(self.integer(old, delta, steps)?)
+            }
             (Number::F32(old), _) => Number::F32(self.float32(old, delta)?),
             (Number::F64(old), _) => Number::F64(self.float64(old, delta)?),
             (Number::Integer(_), None) => return None,
@@ -131,7 +141,11 @@ impl Rule {
         let mut new = (f64::from(old) + self.float_change(delta)) as f32;
         while !self.allows(Number::F32(old), Number::F32(new)) {
             // Casting rounds to nearest, so this ends after a step or two; an infinity steps to the largest number.
-            new = if new > old { new.next_down() } else { new.next_up() };
+            new = if new > old {
+                new.next_down()
+            } else {
+                new.next_up()
+            };
             if new == old || new.is_nan() {
                 return None;
             }
@@ -142,7 +156,11 @@ impl Rule {
     fn float64(&self, old: f64, delta: f32) -> Option<f64> {
         let mut new = old + self.float_change(delta);
         while !self.allows(Number::F64(old), Number::F64(new)) {
-            new = if new > old { new.next_down() } else { new.next_up() };
+            new = if new > old {
+                new.next_down()
+            } else {
+                new.next_up()
+            };
             if new == old || new.is_nan() {
                 return None;
             }

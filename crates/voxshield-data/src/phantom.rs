@@ -132,7 +132,12 @@ pub fn phantom(config: &PhantomConfig, case_index: u64) -> Phantom {
             (0, 0.42)
         };
         let [z, x, y] = point;
-        let field = bias[0] * z + bias[1] * x + bias[2] * y + bias[3] * z * x + bias[4] * x * y + bias[5] * y * z;
+        let field = bias[0] * z
+            + bias[1] * x
+            + bias[2] * y
+            + bias[3] * z * x
+            + bias[4] * x * y
+            + bias[5] * y * z;
         tissue = tissue * (1.0 + config.bias * field / 2.0) + config.noise * noise;
         *value = (tissue * SCALE).round().clamp(1.0, f64::from(i16::MAX)) as f32;
         if let Some(label) = label.get_mut((d, h, w)) {
@@ -146,7 +151,7 @@ pub fn phantom(config: &PhantomConfig, case_index: u64) -> Phantom {
 /// `dataset.json`, stored in LPS order. Returns what [`discover`] finds there.
 ///
 /// # Errors
-/// [`DataError::Io`] when writing fails; [`DataError::BadDimensions`] or [`DataError::DegenerateAffine`] for a shape or spacing
+/// [`DataError::Io`] when writing fails; [`DataError::Header`] or [`DataError::DegenerateAffine`] for a shape or spacing
 /// that cannot be written; the errors of [`discover`] when `root` has other files in the way.
 pub fn write_phantom_dataset(
     root: &Path,
@@ -154,12 +159,16 @@ pub fn write_phantom_dataset(
     config: &PhantomConfig,
 ) -> Result<Dataset, DataError> {
     let affine = lps(config);
-    let orientation = Orientation::from_affine(&affine).ok_or_else(|| DataError::DegenerateAffine {
-        path: root.to_path_buf(),
-    })?;
+    let orientation =
+        Orientation::from_affine(&affine).ok_or_else(|| DataError::DegenerateAffine {
+            path: root.to_path_buf(),
+        })?;
     for index in 0..cases {
         let phantom = phantom(config, index);
-        let image = phantom.image.mapv(|value| value as i16).insert_axis(Axis(0));
+        let image = phantom
+            .image
+            .mapv(|value| value as i16)
+            .insert_axis(Axis(0));
         let label = phantom.label.insert_axis(Axis(0));
         write_new(
             &root.join(format!("imagesTr/case_{index:03}_0000.nii.gz")),
@@ -205,11 +214,25 @@ fn normal_pair(rng: &mut ChaCha8Rng) -> (f64, f64) {
 /// A uniformly random rotation, from a random unit quaternion.
 fn random_rotation(rng: &mut ChaCha8Rng) -> [[f64; 3]; 3] {
     let ((a, b), (c, d)) = (normal_pair(rng), normal_pair(rng));
-    let norm = (a * a + b * b + c * c + d * d).sqrt().max(f64::MIN_POSITIVE);
+    let norm = (a * a + b * b + c * c + d * d)
+        .sqrt()
+        .max(f64::MIN_POSITIVE);
     let [a, b, c, d] = [a, b, c, d].map(|value| value / norm);
     [
-        [1.0 - 2.0 * (c * c + d * d), 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
-        [2.0 * (b * c + a * d), 1.0 - 2.0 * (b * b + d * d), 2.0 * (c * d - a * b)],
-        [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), 1.0 - 2.0 * (b * b + c * c)],
+        [
+            1.0 - 2.0 * (c * c + d * d),
+            2.0 * (b * c - a * d),
+            2.0 * (b * d + a * c),
+        ],
+        [
+            2.0 * (b * c + a * d),
+            1.0 - 2.0 * (b * b + d * d),
+            2.0 * (c * d - a * b),
+        ],
+        [
+            2.0 * (b * d - a * c),
+            2.0 * (c * d + a * b),
+            1.0 - 2.0 * (b * b + c * c),
+        ],
     ]
 }

@@ -30,7 +30,7 @@ impl Volume {
     /// * [`DataError::TwoDimensional`] for a file with fewer than two slices in three dimensions;
     /// * [`DataError::UnsupportedDatatype`] for complex, RGB and 128-bit voxels;
     /// * [`DataError::NonFinite`] for voxels that are NaN, infinite, or beyond f32;
-    /// * [`DataError::ChannelMismatch`] when files differ in shape or affine;
+    /// * [`DataError::GridMismatch`] when files differ in shape or affine;
     /// * [`DataError::DegenerateAffine`] when the axes cannot be told from the header.
     pub fn open(paths: &[PathBuf]) -> Result<Self, DataError> {
         let files = paths
@@ -232,9 +232,9 @@ pub(crate) fn check_file(file: &StoredVolume) -> Result<(), DataError> {
 
 fn check_same_grid(first: &StoredVolume, file: &StoredVolume) -> Result<(), DataError> {
     let mismatch = |what, expected, found| {
-        Err(DataError::ChannelMismatch {
+        Err(DataError::GridMismatch {
             path: file.path().to_path_buf(),
-            first: first.path().to_path_buf(),
+            reference: first.path().to_path_buf(),
             what,
             expected,
             found,
@@ -249,7 +249,11 @@ fn check_same_grid(first: &StoredVolume, file: &StoredVolume) -> Result<(), Data
     if a.max_abs_difference(&b) <= AFFINE_TOLERANCE {
         return Ok(());
     }
-    mismatch("the affine", format!("{:?}", a.rows()), format!("{:?}", b.rows()))
+    mismatch(
+        "the affine",
+        format!("{:?}", a.rows()),
+        format!("{:?}", b.rows()),
+    )
 }
 
 /// The values in file order as f32, all finite.

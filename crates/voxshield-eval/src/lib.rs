@@ -1,1 +1,19 @@
-//! Placeholder
+//! Does a protected dataset protect? Victims, augmentation and metrics.
+//!
+//! * [`train_victim`] trains a segmentation network the way an unauthorised user would, with or
+//!   without [`Augmentation`]; [`predict`] segments a whole volume with it.
+//! * [`metrics`] are computed on the host in `f64`, apart from the kernels, so that a score never
+//!   comes from the code under test.
+//!
+//! The crate knows tensors and networks, no files.
+
+mod augment;
+mod error;
+pub mod metrics;
+mod predict;
+mod victim;
+
+pub use augment::{Augmentation, augment};
+pub use error::EvalError;
+pub use predict::predict;
+pub use victim::{VictimConfig, train_victim};

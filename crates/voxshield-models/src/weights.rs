@@ -12,7 +12,7 @@ use crate::{NamedParameters, TensorMap, WeightsError, load_parameters, parameter
 
 /// Writes the weights of a network to a safetensors file, under the names of its PyTorch model.
 ///
-/// `torch.load_state_dict(safetensors.torch.load_file(path))` reads them into MONAI's network. The
+/// `model.load_state_dict(safetensors.torch.load_file(path))` reads them into MONAI's network. The
 /// file is written beside `path`, synchronised and renamed: at any moment `path` is the old file
 /// or the complete new one.
 ///

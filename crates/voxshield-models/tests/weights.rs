@@ -146,7 +146,7 @@ fn files_of_another_kind_are_refused() {
 }
 
 #[test]
-fn integers_are_converted_and_named_when_that_is_impossible() {
+fn integers_are_converted_to_float32() {
     let mut tensors = parameters(&network(1)).expect("readable");
     let name = "model.2.0.conv.bias";
     tensors.insert(name.into(), TensorData::new(vec![3i32, -2], [2]));

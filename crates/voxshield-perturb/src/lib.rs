@@ -27,6 +27,7 @@ mod objective;
 mod patch;
 mod random;
 mod support;
+mod tiles;
 
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
@@ -34,8 +35,9 @@ pub use budget::Budget;
 pub use config::{BilevelConfig, IscMode, LearningRates, NetworkSize};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
-pub use generate::{TileConfig, generate};
+pub use generate::generate;
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};
 pub use random::RandomNoise;
 pub use support::Support;
+pub use tiles::{TileConfig, TileMap, tiled};

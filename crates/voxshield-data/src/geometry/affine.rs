@@ -154,9 +154,9 @@ mod tests {
     fn inverse_transpose_times_transpose_is_identity() {
         let m = [[2.0, 0.5, -1.0], [0.0, 3.0, 0.25], [1.0, -0.5, 1.5]];
         let inverse = inverse_transpose(&m);
-        for p in 0..3 {
-            for q in 0..3 {
-                let dot: f64 = (0..3).map(|r| inverse[p][r] * m[q][r]).sum();
+        for (p, row) in inverse.iter().enumerate() {
+            for (q, other) in m.iter().enumerate() {
+                let dot: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
                 assert!((dot - f64::from(u8::from(p == q))).abs() < 1e-12);
             }
         }

@@ -36,7 +36,13 @@ impl Orientation {
                 .enumerate()
                 .filter(|&(world, _)| free[world])
                 // The first of equals wins, as in numpy's argmax.
-                .reduce(|best, next| if next.1.abs() > best.1.abs() { next } else { best })?;
+                .reduce(|best, next| {
+                    if next.1.abs() > best.1.abs() {
+                        next
+                    } else {
+                        best
+                    }
+                })?;
             axes[world] = stored;
             flips[world] = value < 0.0;
             free[world] = false;
@@ -188,7 +194,12 @@ mod tests {
                 for (stored, &world) in axes.iter().enumerate() {
                     let negative = signs >> stored & 1 == 1;
                     rows[world][stored] = if negative { -1.5 } else { 1.5 };
-                    codes.push(["RAS", "LPI"][usize::from(negative)].chars().nth(world).unwrap());
+                    codes.push(
+                        ["RAS", "LPI"][usize::from(negative)]
+                            .chars()
+                            .nth(world)
+                            .unwrap(),
+                    );
                 }
                 rows[3][3] = 1.0;
                 affines.push((codes, Affine::new(rows)));
@@ -232,7 +243,11 @@ mod tests {
             {
                 *value = number;
             }
-            let read: Vec<usize> = orientation.canonical_view(stored.view()).iter().copied().collect();
+            let read: Vec<usize> = orientation
+                .canonical_view(stored.view())
+                .iter()
+                .copied()
+                .collect();
             assert_eq!(read, (0..24).collect::<Vec<_>>());
         }
     }

@@ -73,7 +73,9 @@ impl IntensityRange {
                 found: target.shape().to_vec(),
             });
         }
-        target.zip_mut_with(&values, |target, &value| *target = self.normalise_value(value));
+        target.zip_mut_with(&values, |target, &value| {
+            *target = self.normalise_value(value)
+        });
         Ok(())
     }
 }
@@ -91,7 +93,9 @@ mod tests {
         let expected = array![0.0, 0.0, 0.5, 1.0, 1.0];
         assert_eq!(range.normalise(values.view()), expected);
         let mut target = Array1::zeros(5);
-        range.normalise_into(values.view(), target.view_mut()).unwrap();
+        range
+            .normalise_into(values.view(), target.view_mut())
+            .unwrap();
         assert_eq!(target, expected);
         let mut short = Array1::zeros(4);
         let error = range.normalise_into(values.view(), short.view_mut());

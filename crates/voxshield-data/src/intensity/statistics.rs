@@ -130,7 +130,10 @@ impl CtStatisticsBuilder {
             mean_and_sd(self.values.iter().copied()).ok_or_else(|| none(0.0))?;
         let p005 = percentile(&self.values, 0.5);
         let p995 = percentile(&self.values, 99.5);
-        let clipped = self.values.iter().map(|&value| f64::from(value).clamp(p005, p995));
+        let clipped = self
+            .values
+            .iter()
+            .map(|&value| f64::from(value).clamp(p005, p995));
         let (mean, sd) = mean_and_sd_f64(clipped).ok_or_else(|| none(0.0))?;
         if sd < 1e-6 {
             return Err(none(sd));
@@ -221,10 +224,16 @@ mod tests {
     #[test]
     fn nothing_and_one_value_are_errors() {
         let empty = CtStatisticsBuilder::new().finish();
-        assert!(matches!(empty, Err(DataError::NoStatistics { voxels: 0, .. })));
+        assert!(matches!(
+            empty,
+            Err(DataError::NoStatistics { voxels: 0, .. })
+        ));
         let mut builder = CtStatisticsBuilder::new();
         builder.add_values(&[5.0; 50]);
         let constant = builder.finish();
-        assert!(matches!(constant, Err(DataError::NoStatistics { voxels: 50, .. })));
+        assert!(matches!(
+            constant,
+            Err(DataError::NoStatistics { voxels: 50, .. })
+        ));
     }
 }

@@ -54,10 +54,7 @@ impl DatasetJson {
 
     /// Channels from an object `{"0": "CT", ...}` under one of `keys`, in numerical order; they must be 0, 1, 2, ...
     pub(super) fn channels(&self, keys: &[&str]) -> Result<Option<Vec<Channel>>, DataError> {
-        let Some((key, value)) = keys
-            .iter()
-            .find_map(|key| Some((key, self.get(key)?)))
-        else {
+        let Some((key, value)) = keys.iter().find_map(|key| Some((key, self.get(key)?))) else {
             return Ok(None);
         };
         let names = value
@@ -96,7 +93,9 @@ impl DatasetJson {
             };
             for value in values {
                 let value = value.ok_or_else(|| {
-                    self.error(format!("\"labels\": {key:?} must name whole numbers from 0 to 65535"))
+                    self.error(format!(
+                        "\"labels\": {key:?} must name whole numbers from 0 to 65535"
+                    ))
                 })?;
                 names.entry(value).or_default().push(name.clone());
             }

@@ -58,12 +58,21 @@ fn entry_paths<'a>(
     key: &str,
     entry: &'a Value,
 ) -> Result<(&'a str, Option<&'a str>), DataError> {
-    let bad = || json.error(format!("{key:?}: expected {{\"image\": ..., \"label\": ...}}, found {entry}"));
+    let bad = || {
+        json.error(format!(
+            "{key:?}: expected {{\"image\": ..., \"label\": ...}}, found {entry}"
+        ))
+    };
     match entry {
         Value::String(image) => Ok((image, None)),
         Value::Object(object) => {
-            let image = object.get("image").and_then(Value::as_str).ok_or_else(bad)?;
-            let label = object.get("label").map(|label| label.as_str().ok_or_else(bad));
+            let image = object
+                .get("image")
+                .and_then(Value::as_str)
+                .ok_or_else(bad)?;
+            let label = object
+                .get("label")
+                .map(|label| label.as_str().ok_or_else(bad));
             Ok((image, label.transpose()?))
         }
         _ => Err(bad()),

@@ -56,7 +56,13 @@ mod tests {
     #[test]
     fn channel_numbers_have_four_digits() {
         assert_eq!(split_channel("case_a_0003"), Some(("case_a", 3)));
-        for stem in ["hippocampus_001", "case_00010", "_0000", "case", "case_00a0"] {
+        for stem in [
+            "hippocampus_001",
+            "case_00010",
+            "_0000",
+            "case",
+            "case_00a0",
+        ] {
             assert_eq!(split_channel(stem), None, "{stem}");
         }
     }

@@ -63,13 +63,7 @@ impl Layout for NnUnet {
     }
 }
 
-fn scan_split(
-    tree: &Tree,
-    builder: &mut Builder<'_>,
-    images: &str,
-    labels: &str,
-    split: Split,
-) {
+fn scan_split(tree: &Tree, builder: &mut Builder<'_>, images: &str, labels: &str, split: Split) {
     let groups = Groups::new(tree.volumes_in(images));
     for (id, path, other) in groups.duplicates {
         let error = DataError::DuplicateCase {

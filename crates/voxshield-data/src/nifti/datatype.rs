@@ -176,10 +176,7 @@ impl Datatype {
     }
 
     fn row(self) -> &'static (i32, Self, usize, &'static str) {
-        TABLE
-            .iter()
-            .find(|row| row.1 == self)
-            .unwrap_or(&TABLE[0])
+        TABLE.iter().find(|row| row.1 == self).unwrap_or(&TABLE[0])
     }
 }
 

@@ -1,12 +1,10 @@
 //! The header's fields, one struct for both versions.
 
-use std::path::Path;
-
 use super::datatype::Datatype;
 use super::endian::{Endian, Fields};
+use super::error::HeaderError;
 use super::qform::qform_affine;
 use super::scaling::Scaling;
-use crate::error::DataError;
 use crate::geometry::Affine;
 
 /// Version of the NIfTI standard.
@@ -78,46 +76,37 @@ struct Places {
 
 impl Header {
     /// Reads version and byte order from the first four bytes of a file.
-    pub(crate) fn sniff(path: &Path, first: [u8; 4]) -> Result<(Version, Endian), DataError> {
+    pub(crate) fn sniff(first: [u8; 4]) -> Result<(Version, Endian), HeaderError> {
         match (i32::from_le_bytes(first), i32::from_be_bytes(first)) {
             (348, _) => Ok((Version::Nifti1, Endian::Little)),
             (_, 348) => Ok((Version::Nifti1, Endian::Big)),
             (540, _) => Ok((Version::Nifti2, Endian::Little)),
             (_, 540) => Ok((Version::Nifti2, Endian::Big)),
-            (found, _) => Err(DataError::BadHeaderSize {
-                path: path.to_path_buf(),
-                found,
-            }),
+            (found, _) => Err(HeaderError::Size { found }),
         }
     }
 
     /// Reads and checks a fixed header of `version.header_size()` bytes.
     pub(crate) fn parse(
-        path: &Path,
         bytes: &[u8],
         version: Version,
         endian: Endian,
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self, HeaderError> {
         let fields = Fields { bytes, endian };
         let single_file = match version {
-            Version::Nifti1 => magic(path, &fields.raw::<4>(344), b"n+1\0", b"ni1\0")?,
-            Version::Nifti2 => {
-                magic(path, &fields.raw::<8>(4), b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")?
-            }
+            Version::Nifti1 => magic(&fields.raw::<4>(344), b"n+1\0", b"ni1\0")?,
+            Version::Nifti2 => magic(&fields.raw::<8>(4), b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")?,
         };
         let (code, bitpix) = match version {
             Version::Nifti1 => (fields.i16(70), fields.i16(72)),
             Version::Nifti2 => (fields.i16(12), fields.i16(14)),
         };
         let (code, bitpix) = (i32::from(code), i32::from(bitpix));
-        let datatype = Datatype::from_code(code).ok_or_else(|| DataError::UnknownDatatype {
-            path: path.to_path_buf(),
-            code,
-        })?;
+        let datatype =
+            Datatype::from_code(code).ok_or_else(|| HeaderError::UnknownDatatype { code })?;
         let bits = i32::try_from(datatype.size() * 8).unwrap_or(i32::MAX);
         if bitpix != bits {
-            return Err(DataError::BitpixMismatch {
-                path: path.to_path_buf(),
+            return Err(HeaderError::Bitpix {
                 datatype,
                 expected: bits,
                 found: bitpix,
@@ -144,10 +133,9 @@ impl Header {
             datatype,
             pixdim: std::array::from_fn(|index| real(at.pixdim, index)),
             vox_offset: match version {
-                Version::Nifti1 => vox_offset_f32(path, fields.f32(at.vox_offset))?,
-                Version::Nifti2 => u64::try_from(fields.i64(at.vox_offset)).map_err(|_| {
-                    bad_offset(path, fields.i64(at.vox_offset) as f64, 0)
-                })?,
+                Version::Nifti1 => vox_offset_f32(fields.f32(at.vox_offset))?,
+                Version::Nifti2 => u64::try_from(fields.i64(at.vox_offset))
+                    .map_err(|_| bad_offset(fields.i64(at.vox_offset) as f64, 0))?,
             },
             scl_slope: real(at.slope, 0),
             scl_inter: real(at.inter, 0),
@@ -155,9 +143,11 @@ impl Header {
             sform_code: code(at.sform),
             quatern: std::array::from_fn(|index| real(at.quatern, index)),
             qoffset: std::array::from_fn(|index| real(at.qoffset, index)),
-            srow: std::array::from_fn(|row| std::array::from_fn(|column| real(at.srow, 4 * row + column))),
+            srow: std::array::from_fn(|row| {
+                std::array::from_fn(|column| real(at.srow, 4 * row + column))
+            }),
         };
-        header.check(path)?;
+        header.check()?;
         Ok(header)
     }
 
@@ -231,10 +221,9 @@ impl Header {
         })
     }
 
-    fn check(&self, path: &Path) -> Result<(), DataError> {
+    fn check(&self) -> Result<(), HeaderError> {
         let bad = |reason| {
-            Err(DataError::BadDimensions {
-                path: path.to_path_buf(),
+            Err(HeaderError::Dimensions {
                 dim: self.dim,
                 reason,
             })
@@ -257,12 +246,11 @@ impl Header {
         if self.single_file {
             let least = self.version.header_size() as u64 + 4;
             if self.vox_offset < least {
-                return Err(bad_offset(path, self.vox_offset as f64, least));
+                return Err(bad_offset(self.vox_offset as f64, least));
             }
         }
         if self.scaling() != Scaling::IDENTITY && !self.scl_inter.is_finite() {
-            return Err(DataError::BadIntercept {
-                path: path.to_path_buf(),
+            return Err(HeaderError::Intercept {
                 slope: self.scl_slope,
                 inter: self.scl_inter,
             });
@@ -299,34 +287,29 @@ fn places(version: Version) -> Places {
 }
 
 /// Whether the magic is that of a single file (true) or of a pair (false).
-fn magic(path: &Path, found: &[u8], single: &[u8], pair: &[u8]) -> Result<bool, DataError> {
+fn magic(found: &[u8], single: &[u8], pair: &[u8]) -> Result<bool, HeaderError> {
     if found == single {
         return Ok(true);
     }
     if found == pair {
         return Ok(false);
     }
-    Err(DataError::BadMagic {
-        path: path.to_path_buf(),
+    Err(HeaderError::Magic {
         expected: "n+1, ni1, n+2 or ni2",
         found: found.escape_ascii().to_string(),
     })
 }
 
 /// NIfTI-1 keeps the offset as a float.
-fn vox_offset_f32(path: &Path, found: f64) -> Result<u64, DataError> {
+fn vox_offset_f32(found: f64) -> Result<u64, HeaderError> {
     // 2^53: beyond it, whole numbers are not told apart.
     if found >= 0.0 && found.fract() == 0.0 && found < 9_007_199_254_740_992.0 {
         Ok(found as u64)
     } else {
-        Err(bad_offset(path, found, 0))
+        Err(bad_offset(found, 0))
     }
 }
 
-fn bad_offset(path: &Path, found: f64, least: u64) -> DataError {
-    DataError::BadVoxelOffset {
-        path: path.to_path_buf(),
-        found,
-        least,
-    }
+fn bad_offset(found: f64, least: u64) -> HeaderError {
+    HeaderError::VoxelOffset { found, least }
 }

@@ -2,6 +2,7 @@
 
 mod datatype;
 mod endian;
+mod error;
 mod gzip;
 mod header;
 mod new;
@@ -14,6 +15,7 @@ mod write;
 
 pub use datatype::{Datatype, Value};
 pub use endian::Endian;
+pub use error::HeaderError;
 pub use header::{Header, Version};
 pub use new::{NewVoxels, write_new};
 pub use paths::{file_parts, is_nifti_name};

@@ -6,6 +6,7 @@ use ndarray::{ArrayView, ArrayView3, ArrayView4, Axis};
 
 use super::datatype::{Datatype, Number};
 use super::endian::Endian;
+use super::error::HeaderError;
 use super::qform::quaternion_of;
 use super::write::write_part;
 use crate::error::DataError;
@@ -70,7 +71,10 @@ impl NewVoxels<'_> {
             let size = datatype.size();
             let mut bytes = vec![0; view.len() * size];
             // Reversed axes iterate with i fastest, which is file order.
-            for (voxel, &value) in bytes.chunks_exact_mut(size).zip(view.reversed_axes().iter()) {
+            for (voxel, &value) in bytes
+                .chunks_exact_mut(size)
+                .zip(view.reversed_axes().iter())
+            {
                 datatype.encode(number(value), voxel, Endian::Little);
             }
             (datatype, bytes)
@@ -90,7 +94,7 @@ impl NewVoxels<'_> {
 /// unless it shears, the qform (codes 1, scanner), its column lengths into `pixdim`, in mm. Slope 1, intercept 0.
 ///
 /// # Errors
-/// [`DataError::BadDimensions`] for an axis that is empty or longer than 32767 (NIfTI-1's limit),
+/// [`DataError::Header`] for an axis that is empty or longer than 32767 (NIfTI-1's limit),
 /// [`DataError::DegenerateAffine`] for an affine without inverse, [`DataError::TargetName`] for another ending,
 /// [`DataError::Io`] when writing fails.
 pub fn write_new<'a>(
@@ -128,19 +132,21 @@ fn dimensions(path: &Path, shape: [usize; 4]) -> Result<[i16; 8], DataError> {
         *target = i16::try_from(size)
             .ok()
             .filter(|&size| size > 0)
-            .ok_or_else(|| DataError::BadDimensions {
+            .ok_or_else(|| DataError::Header {
                 path: path.to_path_buf(),
-                dim: [
-                    4,
-                    shape[0] as i64,
-                    shape[1] as i64,
-                    shape[2] as i64,
-                    shape[3] as i64,
-                    1,
-                    1,
-                    1,
-                ],
-                reason: "NIfTI-1 axes have 1 to 32767 voxels",
+                problem: HeaderError::Dimensions {
+                    dim: [
+                        4,
+                        shape[0] as i64,
+                        shape[1] as i64,
+                        shape[2] as i64,
+                        shape[3] as i64,
+                        1,
+                        1,
+                        1,
+                    ],
+                    reason: "NIfTI-1 axes have 1 to 32767 voxels",
+                },
             })?;
     }
     Ok(dim)

@@ -13,7 +13,11 @@ pub(crate) fn qform_affine(
     let step = [
         spacing[0],
         spacing[1],
-        if qfac == -1.0 { -spacing[2] } else { spacing[2] },
+        if qfac == -1.0 {
+            -spacing[2]
+        } else {
+            spacing[2]
+        },
     ];
     let row = |axis: usize| {
         let [x, y, z] = rotation[axis];
@@ -63,12 +67,19 @@ pub(crate) fn quaternion_of(affine: &Affine) -> Option<([f64; 3], f64)> {
             *value /= norm;
         }
     }
-    let qfac = if affine.determinant() < 0.0 { -1.0 } else { 1.0 };
+    let qfac = if affine.determinant() < 0.0 {
+        -1.0
+    } else {
+        1.0
+    };
     for row in &mut r {
         row[2] *= qfac;
     }
     let dot = |p: usize, q: usize| r.iter().map(|row| row[p] * row[q]).sum::<f64>();
-    if [dot(0, 1), dot(0, 2), dot(1, 2)].iter().any(|d| d.abs() > 1e-5) {
+    if [dot(0, 1), dot(0, 2), dot(1, 2)]
+        .iter()
+        .any(|d| d.abs() > 1e-5)
+    {
         return None;
     }
     // The largest component is computed first: dividing by a small one would lose digits.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::error::HeaderError;
 use super::gzip::Source;
 use super::header::Header;
 use super::paths::{Role, role, sibling};
@@ -24,13 +25,24 @@ pub(super) fn read(path: &Path) -> Result<StoredVolume, DataError> {
     let mut header_bytes = Vec::new();
     source.append("header", &mut header_bytes, 4)?;
     let first = header_bytes.first_chunk::<4>().copied().unwrap_or_default();
-    let (version, endian) = Header::sniff(&header_path, first)?;
-    source.append("header", &mut header_bytes, version.header_size() as u64 - 4)?;
-    let header = Header::parse(&header_path, &header_bytes, version, endian)?;
+    let (version, endian) = Header::sniff(first).map_err(in_header(&header_path))?;
+    source.append(
+        "header",
+        &mut header_bytes,
+        version.header_size() as u64 - 4,
+    )?;
+    let header = Header::parse(&header_bytes, version, endian).map_err(in_header(&header_path))?;
     let voxel_bytes = header
         .voxel_bytes()
         .filter(|&bytes| bytes <= VOXEL_LIMIT && usize::try_from(bytes).is_ok())
-        .ok_or_else(|| too_large(&header_path, "voxel data", header.voxel_bytes(), VOXEL_LIMIT))?;
+        .ok_or_else(|| {
+            too_large(
+                &header_path,
+                "voxel data",
+                header.voxel_bytes(),
+                VOXEL_LIMIT,
+            )
+        })?;
     if header.vox_offset > HEADER_LIMIT {
         let found = Some(header.vox_offset);
         return Err(too_large(&header_path, "header", found, HEADER_LIMIT));
@@ -58,7 +70,11 @@ pub(super) fn read(path: &Path) -> Result<StoredVolume, DataError> {
     let image_path = image_of(path, &header_path)?;
     let mut image = Source::open(&image_path)?;
     image.check_declared(volume.header.vox_offset + voxel_bytes)?;
-    image.append("data before the voxels", &mut volume.image_prefix, volume.header.vox_offset)?;
+    image.append(
+        "data before the voxels",
+        &mut volume.image_prefix,
+        volume.header.vox_offset,
+    )?;
     image.append("voxels", &mut volume.voxels, voxel_bytes)?;
     volume.trailing = image.rest("data after the voxels", TRAILING_LIMIT)?;
     volume.layout = FileLayout::Pair {
@@ -74,11 +90,10 @@ fn image_of(path: &Path, header_path: &Path) -> Result<PathBuf, DataError> {
         Role::Image => Ok(path.to_path_buf()),
         Role::Header => sibling(header_path, &[".img", ".img.gz"]),
         // The magic of a pair in a file named `.nii`: there is no name to look for the voxels under.
-        Role::Single => Err(DataError::BadMagic {
-            path: path.to_path_buf(),
+        Role::Single => Err(in_header(path)(HeaderError::Magic {
             expected: "n+1 or n+2 in a .nii file",
             found: "the magic of an .hdr/.img pair".to_string(),
-        }),
+        })),
     }
 }
 
@@ -89,4 +104,9 @@ fn too_large(path: &Path, what: &'static str, found: Option<u64>, limit: u64) ->
         found: found.unwrap_or(0),
         limit,
     }
+}
+
+fn in_header(path: &Path) -> impl FnOnce(HeaderError) -> DataError {
+    let path = path.to_path_buf();
+    move |problem| DataError::Header { path, problem }
 }

@@ -1,10 +1,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::ResidualUnetConfig;
-use super::config::Level;
 use super::names;
-use crate::{NamedParameters, ResidualUnit, Segmenter, UpConvUnit, WeightRng};
+use super::{ResidualUnetConfig, UpBlock};
+use crate::{NamedParameters, ResidualUnit, Segmenter, WeightRng};
 
 /// A 3D U-Net with residual units, the structure and the parameter names of MONAI's `UNet`.
 ///
@@ -21,15 +20,6 @@ pub struct ResidualUnet {
     pub up: Vec<UpBlock>,
     #[module(skip)]
     config: ResidualUnetConfig,
-}
-
-/// One step of the decoder: up-sampling, then a residual unit.
-#[derive(Module, Debug)]
-pub struct UpBlock {
-    /// The transposed convolution.
-    pub up: UpConvUnit,
-    /// The residual unit after it; `None` in a plain U-Net.
-    pub refine: Option<ResidualUnit>,
 }
 
 impl ResidualUnet {
@@ -55,7 +45,7 @@ impl ResidualUnet {
         let bottom = block(&config, [last, bottom], 1, rng, device);
         let up = config
             .levels()
-            .map(|level| up_block(&config, level, rng, device))
+            .map(|level| UpBlock::new(&config, level, rng, device))
             .collect();
         Self {
             down,
@@ -105,18 +95,6 @@ impl NamedParameters for ResidualUnet {
     }
 }
 
-impl UpBlock {
-    /// `[batch, in, depth, height, width]` to
-    /// `[batch, out, stride * depth, stride * height, stride * width]`.
-    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let x = self.up.forward(x);
-        match &self.refine {
-            Some(unit) => unit.forward(x),
-            None => x,
-        }
-    }
-}
-
 fn block(
     config: &ResidualUnetConfig,
     channels: [usize; 2],
@@ -128,31 +106,4 @@ fn block(
         0 => ResidualUnit::plain(channels, stride, config.activation, rng, device),
         units => ResidualUnit::new(channels, stride, units, config.activation, rng, device),
     }
-}
-
-fn up_block(
-    config: &ResidualUnetConfig,
-    level: Level,
-    rng: &mut WeightRng,
-    device: &Device,
-) -> UpBlock {
-    let plain = config.res_units == 0;
-    let activation = (!(level.top && plain)).then_some(config.activation);
-    let channels = [level.channels + level.below, level.output];
-    let up = UpConvUnit::new(channels, level.stride, activation, rng, device);
-    let refine = match (plain, level.top) {
-        (true, _) => None,
-        (false, true) => Some(ResidualUnit::last(level.output, rng, device)),
-        (false, false) => Some(block_after_up(config, level.output, rng, device)),
-    };
-    UpBlock { up, refine }
-}
-
-fn block_after_up(
-    config: &ResidualUnetConfig,
-    channels: usize,
-    rng: &mut WeightRng,
-    device: &Device,
-) -> ResidualUnit {
-    ResidualUnit::new([channels; 2], 1, 1, config.activation, rng, device)
 }

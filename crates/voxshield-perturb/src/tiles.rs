@@ -1,0 +1,218 @@
+use serde::{Deserialize, Serialize};
+
+use crate::PerturbError;
+
+/// How a large volume is cut for the generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TileConfig {
+    /// A volume whose every axis is at most this long goes through whole; longer axes are cut
+    /// into tiles of this size `[depth, height, width]`.
+    pub size: [usize; 3],
+    /// How far neighbouring tiles overlap, in voxels.
+    pub overlap: usize,
+}
+
+impl Default for TileConfig {
+    fn default() -> Self {
+        Self {
+            size: [96; 3],
+            overlap: 16,
+        }
+    }
+}
+
+/// A map from a tile to its output.
+///
+/// It takes `[channels_in, depth, height, width]` values with that shape and returns
+/// `[channels_out, depth, height, width]`.
+pub type TileMap<'a> = dyn FnMut(&[f32], [usize; 4]) -> Result<Vec<f32>, PerturbError> + 'a;
+
+/// Runs `map` over a whole volume `[channels.0, depth, height, width]`, in tiles where it is large,
+/// and returns `[channels.1, depth, height, width]`.
+///
+/// The volume is padded with zeros to `multiple`. Where tiles overlap, each voxel takes the tile
+/// whose border is farther away: a mean of two perturbations would cancel what makes them work.
+/// Tiles start at multiples of `multiple`, so that a pattern tied to a network's stride keeps its
+/// phase across a seam.
+///
+/// # Errors
+/// [`PerturbError::Extent`] if `image` does not have the length of its shape,
+/// [`PerturbError::Config`] if the tiles do not fit their overlap, and what `map` reports.
+pub fn tiled(
+    image: &[f32],
+    channels: (usize, usize),
+    shape: [usize; 3],
+    multiple: [usize; 3],
+    tiles: TileConfig,
+    map: &mut TileMap<'_>,
+) -> Result<Vec<f32>, PerturbError> {
+    let voxels: usize = shape.iter().product();
+    if image.len() != voxels * channels.0 {
+        return Err(PerturbError::Extent {
+            case: 0,
+            what: "image",
+            expected: voxels * channels.0,
+            found: image.len(),
+        });
+    }
+    let axes: Vec<Vec<Span>> = (0..3)
+        .map(|axis| spans(shape[axis], tiles.size[axis], tiles.overlap, multiple[axis]))
+        .collect::<Result<_, _>>()?;
+    let mut out = vec![0.0; voxels * channels.1];
+    for &z in &axes[0] {
+        for &y in &axes[1] {
+            for &x in &axes[2] {
+                let tile = [z, y, x];
+                let lengths = tile.map(|span| span.length);
+                let dims = [channels.0, lengths[0], lengths[1], lengths[2]];
+                let input = cut(image, channels.0, shape, tile);
+                let result = map(&input, dims)?;
+                paste(&result, &mut out, channels.1, shape, tile);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A tile on one axis: it covers `start .. start + length` and writes `from .. to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    start: usize,
+    length: usize,
+    from: usize,
+    to: usize,
+}
+
+fn spans(
+    n: usize,
+    size: usize,
+    overlap: usize,
+    multiple: usize,
+) -> Result<Vec<Span>, PerturbError> {
+    if n <= size {
+        // Twice the multiple at least: a single voxel at the deepest level cannot be normalised.
+        let length = n.next_multiple_of(multiple).max(2 * multiple);
+        return Ok(vec![Span {
+            start: 0,
+            length,
+            from: 0,
+            to: n,
+        }]);
+    }
+    if !size.is_multiple_of(multiple) || overlap + 2 * multiple > size {
+        return Err(PerturbError::Config {
+            what: "tile size",
+            expected: format!(
+                "a multiple of {multiple}, at least {} for an overlap of {overlap}",
+                overlap + 2 * multiple
+            ),
+            found: size.to_string(),
+        });
+    }
+    let stride = (size - overlap) / multiple * multiple;
+    let mut starts: Vec<usize> = (0..)
+        .map(|i| i * stride)
+        .take_while(|s| s + size < n)
+        .collect();
+    // The last tile ends at the volume's end, rounded up so that it starts on a multiple.
+    starts.push((n - size).next_multiple_of(multiple));
+    let seam = |left: usize, right: usize| usize::midpoint(left + size, right).min(n);
+    Ok((0..starts.len())
+        .map(|i| Span {
+            start: starts[i],
+            length: size,
+            from: if i == 0 {
+                0
+            } else {
+                seam(starts[i - 1], starts[i])
+            },
+            to: starts.get(i + 1).map_or(n, |&next| seam(starts[i], next)),
+        })
+        .collect())
+}
+
+/// The start of row `(c, z, y)` in an array of this shape.
+fn row(shape: [usize; 3], c: usize, z: usize, y: usize) -> usize {
+    ((c * shape[0] + z) * shape[1] + y) * shape[2]
+}
+
+fn cut(image: &[f32], channels: usize, shape: [usize; 3], tile: [Span; 3]) -> Vec<f32> {
+    let lengths = tile.map(|span| span.length);
+    let [z0, y0, x0] = tile.map(|span| span.start);
+    let end = |axis: usize| (tile[axis].start + lengths[axis]).min(shape[axis]);
+    let width = end(2) - x0;
+    let mut out = vec![0.0; channels * lengths.iter().product::<usize>()];
+    for c in 0..channels {
+        for z in z0..end(0) {
+            for y in y0..end(1) {
+                let from = row(shape, c, z, y) + x0;
+                let to = row(lengths, c, z - z0, y - y0);
+                out[to..to + width].copy_from_slice(&image[from..from + width]);
+            }
+        }
+    }
+    out
+}
+
+fn paste(
+    tile_values: &[f32],
+    out: &mut [f32],
+    channels: usize,
+    shape: [usize; 3],
+    tile: [Span; 3],
+) {
+    let lengths = tile.map(|span| span.length);
+    let [z0, y0, x0] = tile.map(|span| span.start);
+    let (left, width) = (tile[2].from, tile[2].to - tile[2].from);
+    for c in 0..channels {
+        for z in tile[0].from..tile[0].to {
+            for y in tile[1].from..tile[1].to {
+                let to = row(shape, c, z, y) + left;
+                let from = row(lengths, c, z - z0, y - y0) + left - x0;
+                out[to..to + width].copy_from_slice(&tile_values[from..from + width]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_put_every_voxel_back_where_it_was() {
+        let shape = [9, 40, 21];
+        let image: Vec<f32> = (0..2 * 9 * 40 * 21).map(|i| i as f32).collect();
+        let tiles = TileConfig {
+            size: [8, 16, 16],
+            overlap: 4,
+        };
+        let mut calls = 0;
+        let out = tiled(&image, (2, 2), shape, [2; 3], tiles, &mut |values, dims| {
+            calls += 1;
+            assert_eq!(values.len(), dims.iter().product::<usize>());
+            Ok(values.iter().map(|v| v + 1.0).collect())
+        })
+        .unwrap();
+        assert!(calls > 4);
+        assert!(out.iter().zip(&image).all(|(a, b)| *a == b + 1.0));
+    }
+
+    #[test]
+    fn spans_cover_every_voxel_once_and_keep_the_phase() {
+        for n in 1..300 {
+            let spans = spans(n, 32, 8, 4).unwrap();
+            let mut next = 0;
+            for span in &spans {
+                assert_eq!(span.from, next, "{n}");
+                assert!(span.start <= span.from && span.to <= span.start + span.length);
+                assert_eq!(span.start % 4, 0);
+                assert_eq!(span.length % 4, 0);
+                next = span.to;
+            }
+            assert_eq!(next, n);
+        }
+        assert!(spans(100, 30, 8, 4).is_err());
+        assert!(spans(100, 32, 28, 4).is_err());
+    }
+}
