@@ -1,0 +1,277 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use voxshield::{
+    perturb::{RandomNoise, Support},
+    pipeline::{DeviceChoice, NormalisationChoice},
+};
+
+/// Protect labelled 3D medical volumes before publication.
+#[derive(Parser)]
+#[command(name = "voxshield", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Form of the result on stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// No progress on stderr (it is hidden anyway where stderr is not a terminal).
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Phantom dataset -> protect -> train victims -> table, on the CPU, in minutes.
+    Demo(DemoArgs),
+    /// What a file or a dataset is: layout, geometry, classes, epsilon in stored steps.
+    Inspect {
+        /// A NIfTI file or a dataset folder.
+        path: PathBuf,
+        /// The bound to judge by, in normalised units.
+        #[arg(long, default_value = "4/255", value_parser = epsilon)]
+        epsilon: f64,
+    },
+    /// Protect a dataset: the main job.
+    Protect(ProtectArgs),
+    /// Check the written files against the clean dataset.
+    Verify {
+        /// The clean dataset.
+        dataset: PathBuf,
+        /// The protected folder.
+        output: PathBuf,
+    },
+    /// Train victims from the written files and test them on clean cases.
+    Evaluate(EvaluateArgs),
+    /// What can be computed on.
+    Devices,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for the phantom datasets; a new `voxshield-demo*` in the current folder by default.
+    pub(crate) output: Option<PathBuf>,
+    /// Seed of phantoms, networks and patches.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The bound on the perturbation, in normalised units.
+    #[arg(long, default_value = "4/255", value_parser = epsilon)]
+    pub(crate) epsilon: f64,
+    /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceChoice,
+}
+
+#[derive(Args)]
+pub(crate) struct ProtectArgs {
+    /// The clean dataset; it is never written to.
+    pub(crate) dataset: PathBuf,
+    /// The folder to create.
+    pub(crate) output: PathBuf,
+    /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction.
+    #[arg(long, default_value = "4/255", value_parser = epsilon)]
+    pub(crate) epsilon: f64,
+    /// Where voxels may change.
+    #[arg(long, default_value = "roi", value_parser = support)]
+    pub(crate) support: Support,
+    /// The optimised method, or random noise as a control.
+    #[arg(long, value_enum, default_value_t = MethodName::Voxshield)]
+    pub(crate) method: MethodName,
+    /// Distribution of `--method random`: uniform, gaussian, rademacher, salt-and-pepper[:SHARE]
+    /// or sparse[:SHARE].
+    #[arg(long, default_value = "uniform", value_parser = noise)]
+    pub(crate) noise: RandomNoise,
+    /// How intensities are brought to 0..1.
+    #[arg(long, default_value = "auto", help = format!("How intensities are brought to 0..1: {}", NormalisationChoice::HELP))]
+    pub(crate) normalise: NormalisationChoice,
+    /// Sizes of networks, patches and steps; the flags below change single values.
+    #[arg(long, value_enum, default_value_t = Preset::Compact)]
+    pub(crate) preset: Preset,
+    /// Rounds of surrogate steps and noise passes.
+    #[arg(long)]
+    pub(crate) rounds: Option<usize>,
+    /// Surrogate steps a round.
+    #[arg(long)]
+    pub(crate) surrogate_steps: Option<usize>,
+    /// Patches a step.
+    #[arg(long)]
+    pub(crate) batch: Option<usize>,
+    /// Patch size D,H,W (or one number for a cube) in voxels.
+    #[arg(long, value_parser = patch)]
+    pub(crate) patch: Option<[usize; 3]>,
+    /// Weight of the inter-slice frequency divergence.
+    #[arg(long)]
+    pub(crate) isc_weight: Option<f64>,
+    /// Weight of the semantic prediction divergence.
+    #[arg(long)]
+    pub(crate) spd_weight: Option<f64>,
+    /// Adam's step size for the surrogate.
+    #[arg(long)]
+    pub(crate) surrogate_rate: Option<f64>,
+    /// Adam's step size for the noise generator.
+    #[arg(long)]
+    pub(crate) noise_rate: Option<f64>,
+    /// Seed of every random choice.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceChoice,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodName {
+    Voxshield,
+    Random,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// Narrow networks on 32^3 patches: for a CPU.
+    Compact,
+    /// The paper's networks and step sizes on 160^3 patches: for a GPU.
+    Paper,
+}
+
+#[derive(Args)]
+pub(crate) struct EvaluateArgs {
+    /// The protected dataset: a victim trains on it.
+    pub(crate) protected: PathBuf,
+    /// Clean labelled cases that are in no training set.
+    #[arg(long)]
+    pub(crate) test: PathBuf,
+    /// More training sets to compare with, e.g. clean=DIR or random=DIR.
+    #[arg(long = "compare", value_name = "NAME=DIR", value_parser = named)]
+    pub(crate) compare: Vec<(String, PathBuf)>,
+    /// Victims per training set, each with its own seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seeds: u64,
+    /// Whether victims augment.
+    #[arg(long, value_enum, default_value_t = Augment::None)]
+    pub(crate) augment: Augment,
+    /// Optimiser steps of a victim.
+    #[arg(long, default_value_t = 240)]
+    pub(crate) steps: usize,
+    /// Patch size of a victim.
+    #[arg(long, default_value = "32", value_parser = patch)]
+    pub(crate) patch: [usize; 3],
+    /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceChoice,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Augment {
+    None,
+    NnUnet,
+    Both,
+}
+
+/// A number or a fraction such as 4/255.
+fn epsilon(text: &str) -> Result<f64, String> {
+    let number = |s: &str| {
+        s.trim()
+            .parse::<f64>()
+            .map_err(|_| format!("'{s}' is no number"))
+    };
+    let value = match text.split_once('/') {
+        Some((above, below)) => number(above)? / number(below)?,
+        None => number(text)?,
+    };
+    if value > 0.0 && value <= 1.0 {
+        Ok(value)
+    } else {
+        Err("expected a number above 0 and at most 1, or a fraction such as 4/255".into())
+    }
+}
+
+fn support(text: &str) -> Result<Support, String> {
+    Support::ALL
+        .into_iter()
+        .find(|s| s.name() == text)
+        .ok_or_else(|| "expected roi, body or full".into())
+}
+
+fn noise(text: &str) -> Result<RandomNoise, String> {
+    let (name, share) = match text.split_once(':') {
+        Some((name, share)) => {
+            let share = share
+                .parse::<f64>()
+                .map_err(|_| format!("'{share}' is no share"))?;
+            (name, Some(share))
+        }
+        None => (text, None),
+    };
+    match (name, share) {
+        ("uniform", None) => Ok(RandomNoise::Uniform),
+        ("gaussian", None) => Ok(RandomNoise::Gaussian),
+        ("rademacher", None) => Ok(RandomNoise::Rademacher),
+        ("salt-and-pepper", share) => Ok(RandomNoise::SaltAndPepper {
+            share: share.unwrap_or(0.1),
+        }),
+        ("sparse", share) => Ok(RandomNoise::Sparse {
+            share: share.unwrap_or(0.1),
+        }),
+        _ => Err(
+            "expected uniform, gaussian, rademacher, salt-and-pepper[:SHARE] or sparse[:SHARE]"
+                .into(),
+        ),
+    }
+}
+
+fn patch(text: &str) -> Result<[usize; 3], String> {
+    let hint = || "expected D,H,W or one number".to_owned();
+    let sizes: Vec<usize> = text
+        .split(',')
+        .map(|n| n.trim().parse().map_err(|_| hint()))
+        .collect::<Result<_, _>>()?;
+    match sizes[..] {
+        [n] => Ok([n; 3]),
+        [d, h, w] => Ok([d, h, w]),
+        _ => Err(hint()),
+    }
+}
+
+fn named(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), PathBuf::from(path)))
+        }
+        _ => Err("expected NAME=DIR".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_parsed_or_refused() {
+        assert_eq!(epsilon("4/255").unwrap(), 4.0 / 255.0);
+        assert_eq!(epsilon("0.5").unwrap(), 0.5);
+        for bad in ["0", "2", "-1/3", "x", "1/0", "0/0"] {
+            assert!(epsilon(bad).is_err(), "{bad}");
+        }
+        assert_eq!(patch("16").unwrap(), [16; 3]);
+        assert_eq!(patch("8,16,24").unwrap(), [8, 16, 24]);
+        assert!(patch("8,16").is_err());
+        assert_eq!(
+            noise("sparse:0.3").unwrap(),
+            RandomNoise::Sparse { share: 0.3 }
+        );
+        assert!(noise("uniform:0.3").is_err());
+    }
+}

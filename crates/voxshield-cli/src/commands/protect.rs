@@ -1,0 +1,108 @@
+use voxshield::{
+    data::Manifest,
+    perturb::BilevelConfig,
+    pipeline::{Method, ProtectOptions, protect},
+};
+
+use crate::{
+    args::{Format, MethodName, Preset, ProtectArgs},
+    output::{self, Outcome},
+    progress::Progress,
+};
+
+pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Result<Outcome> {
+    let options = options(args);
+    let progress = Progress::new(quiet);
+    let manifest = protect(&args.dataset, &args.output, &options, &mut |event| {
+        progress.protect(&event)
+    });
+    progress.finish();
+    let manifest = manifest?;
+    if format == Format::Json {
+        output::json(&manifest)?;
+    } else {
+        summary(&manifest);
+    }
+    Ok(Outcome::of(manifest.failed.is_empty()))
+}
+
+fn options(args: &ProtectArgs) -> ProtectOptions {
+    let method = match args.method {
+        MethodName::Random => Method::Random {
+            noise: args.noise,
+            epsilon: args.epsilon,
+            seed: args.seed,
+        },
+        MethodName::Voxshield => {
+            let mut config = match args.preset {
+                Preset::Compact => BilevelConfig::compact(),
+                Preset::Paper => BilevelConfig::paper(),
+            };
+            config.epsilon = args.epsilon;
+            config.seed = args.seed;
+            let set = |value: &mut usize, flag: Option<usize>| *value = flag.unwrap_or(*value);
+            set(&mut config.rounds, args.rounds);
+            set(&mut config.surrogate_steps, args.surrogate_steps);
+            set(&mut config.batch, args.batch);
+            let set = |value: &mut f64, flag: Option<f64>| *value = flag.unwrap_or(*value);
+            set(&mut config.isc_weight, args.isc_weight);
+            set(&mut config.spd_weight, args.spd_weight);
+            set(&mut config.learning_rates.surrogate, args.surrogate_rate);
+            set(&mut config.learning_rates.noise, args.noise_rate);
+            config.patch = args.patch.unwrap_or(config.patch);
+            Method::Voxshield(config)
+        }
+    };
+    ProtectOptions {
+        method,
+        support: args.support,
+        normalisation: args.normalise,
+        device: args.device,
+        ..ProtectOptions::default()
+    }
+}
+
+fn summary(manifest: &Manifest) {
+    let rows: Vec<Vec<String>> = manifest
+        .cases
+        .iter()
+        .map(|case| {
+            let steps: Vec<String> = case
+                .epsilon_stored
+                .iter()
+                .map(|s| s.map_or_else(|| "float".into(), |s| s.to_string()))
+                .collect();
+            vec![
+                case.id.clone(),
+                steps.join(","),
+                format!("{:.5}", case.achieved),
+                case.changed_voxels.to_string(),
+                case.psnr_db
+                    .map_or_else(|| "unchanged".into(), |v| format!("{v:.2}")),
+                format!("{:.5}", case.ssim),
+                format!("{:.2}", case.seconds),
+            ]
+        })
+        .collect();
+    output::table(
+        &[
+            "case",
+            "eps steps",
+            "max |delta|",
+            "changed",
+            "PSNR dB",
+            "SSIM",
+            "s",
+        ],
+        &rows,
+    );
+    output::line(format!(
+        "{} protected, {} failed, {} skipped; epsilon {:.6}, support {}, seed {}",
+        manifest.cases.len(),
+        manifest.failed.len(),
+        manifest.skipped.len(),
+        manifest.epsilon,
+        manifest.support,
+        manifest.seed
+    ));
+}

@@ -1,0 +1,94 @@
+//! The only place that prints.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool prints"
+)]
+
+use serde::Serialize;
+use voxshield::{data::DataError, pipeline::PipelineError};
+
+/// How a command ended.
+pub(crate) enum Outcome {
+    /// All is well.
+    Done,
+    /// Some cases failed or a check said no.
+    Refused,
+}
+
+impl Outcome {
+    pub(crate) fn of(good: bool) -> Self {
+        if good { Self::Done } else { Self::Refused }
+    }
+}
+
+/// A line of the result.
+pub(crate) fn line(text: impl AsRef<str>) {
+    println!("{}", text.as_ref());
+}
+
+/// The result as JSON.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Something for the person at the terminal.
+pub(crate) fn note(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+/// The error with its causes, and a hint where there is one.
+pub(crate) fn error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    if let Some(hint) = error.downcast_ref().and_then(hint) {
+        eprintln!("hint: {hint}");
+    }
+}
+
+fn hint(error: &PipelineError) -> Option<&'static str> {
+    match error {
+        PipelineError::NoUsableCase { .. } => {
+            Some("run `voxshield inspect DATASET` to see what is wrong with each case")
+        }
+        PipelineError::Device { .. } => Some("`voxshield devices` lists what this build has"),
+        PipelineError::Data(DataError::EpsilonBelowOneStep { .. }) => {
+            Some("pass a larger --epsilon, or store the data with more bits")
+        }
+        _ => None,
+    }
+}
+
+/// A table with the first column left-aligned and the others right-aligned.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
+    let columns = header.len();
+    let width = |c: usize| {
+        let cells = rows.iter().map(|row| row[c].chars().count());
+        cells.chain([header[c].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let print = |cells: &[String]| {
+        let cells: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(c, (cell, &w))| {
+                if c == 0 {
+                    format!("{cell:<w$}")
+                } else {
+                    format!("{cell:>w$}")
+                }
+            })
+            .collect();
+        line(cells.join("  ").trim_end());
+    };
+    print(&header.iter().map(|&h| h.to_owned()).collect::<Vec<_>>());
+    line(
+        widths
+            .iter()
+            .map(|&w| "-".repeat(w))
+            .collect::<Vec<_>>()
+            .join("  "),
+    );
+    rows.iter().for_each(|row| print(row));
+}

@@ -1,0 +1,118 @@
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use voxshield::{
+    perturb::Event,
+    pipeline::{ProtectEvent, ScanEvent},
+};
+
+/// Progress on stderr; indicatif hides it where stderr is not a terminal.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    quiet: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = ProgressBar::new(0);
+        bar.set_draw_target(if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        });
+        // The template is a constant; were it wrong, the default style would do.
+        let style = ProgressStyle::with_template(
+            "{prefix:<10} {bar:30} {pos}/{len}  {elapsed}, {eta} left  {msg}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style);
+        Self { bar, quiet }
+    }
+
+    /// A new phase.
+    pub(crate) fn phase(&self, name: &'static str, total: usize) {
+        self.bar.reset();
+        self.bar.set_prefix(name);
+        self.bar.set_message("");
+        self.bar.set_length(total as u64);
+        self.bar.set_position(0);
+    }
+
+    pub(crate) fn at(&self, done: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+    }
+
+    pub(crate) fn message(&self, text: String) {
+        self.bar.set_message(text);
+    }
+
+    /// A line above the bar, also where the bar is hidden.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| crate::output::note(text));
+        }
+    }
+
+    /// A line that `--quiet` does not silence.
+    pub(crate) fn warn(&self, text: &str) {
+        self.bar.suspend(|| crate::output::note(text));
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(crate) fn protect(&self, event: &ProtectEvent<'_>) {
+        match event {
+            ProtectEvent::Scan(ScanEvent::Case { done, total }) => {
+                if *done == 1 {
+                    self.phase("reading", *total);
+                }
+                self.at(*done, *total);
+            }
+            ProtectEvent::Scan(ScanEvent::Warning(text)) | ProtectEvent::Warning(text) => {
+                self.warn(&format!("warning: {text}"));
+            }
+            ProtectEvent::Scanned(scanned) => {
+                self.note(&format!(
+                    "{} layout: {} cases to protect, {} failed, {} skipped",
+                    scanned.dataset.layout,
+                    scanned.cases.len(),
+                    scanned.failed.len(),
+                    scanned.skipped.len()
+                ));
+                for failure in &scanned.failed {
+                    self.warn(&format!("failed: {}: {}", failure.id, failure.reason));
+                }
+            }
+            ProtectEvent::Train(Event::Step { done, total }) => {
+                if *done == 1 {
+                    self.phase("optimising", *total);
+                }
+                self.at(*done, *total);
+            }
+            ProtectEvent::Train(Event::RoundFinished(record)) => {
+                let terms: Vec<String> = record
+                    .terms
+                    .iter()
+                    .map(|(name, v)| format!("{name} {v:.3}"))
+                    .collect();
+                self.message(format!(
+                    "surrogate {:.3}, {}",
+                    record.surrogate_loss,
+                    terms.join(", ")
+                ));
+            }
+            ProtectEvent::CaseStarted { id, done, total } => {
+                if *done == 0 {
+                    self.phase("writing", *total);
+                }
+                self.at(*done, *total);
+                self.message((*id).to_owned());
+            }
+            ProtectEvent::CaseFailed(failure) => {
+                self.warn(&format!("failed: {}: {}", failure.id, failure.reason));
+            }
+            _ => {}
+        }
+    }
+}

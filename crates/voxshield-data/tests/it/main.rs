@@ -1,0 +1,15 @@
+//! Tests of the public surface, over golden files, files made by hand, and (where `VOXSHIELD_DATA` says so) real volumes.
+
+mod compare;
+mod golden;
+mod intensity;
+mod label;
+mod layouts;
+mod malformed;
+mod manifest;
+mod perturb;
+mod phantom;
+mod real_data;
+mod round_trip;
+mod support;
+mod volume;

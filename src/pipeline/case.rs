@@ -1,0 +1,135 @@
+use std::path::PathBuf;
+
+use ndarray::Array4;
+
+use super::PipelineError;
+use crate::{
+    data::{Case, Dataset, IntensityRange, LabelMap, Modality, Volume},
+    perturb::{Support, TrainingVolume},
+};
+
+/// One case, read and checked: volumes on the canonical axes.
+pub struct PreparedCase {
+    /// The image.
+    pub volume: Volume,
+    /// The labels; absent for an unlabelled case.
+    pub labels: Option<LabelMap>,
+    /// Warnings worth showing, e.g. small differences between the affines.
+    pub warning: Option<String>,
+}
+
+impl PreparedCase {
+    /// Reads image and labels and checks that they belong together.
+    ///
+    /// # Errors
+    /// [`PipelineError::Data`] with the path and the reason.
+    pub fn open(dataset: &Dataset, case: &Case) -> Result<Self, PipelineError> {
+        let volume = Volume::open(&dataset.absolute(&case.images))?;
+        let mut warning = None;
+        let labels = match &case.label {
+            None => None,
+            Some(path) => {
+                let labels = LabelMap::open(&dataset.root.join(path))?;
+                warning = labels.check_matches(&volume)?;
+                Some(labels)
+            }
+        };
+        Ok(Self {
+            volume,
+            labels,
+            warning,
+        })
+    }
+
+    /// The modality of each channel: what the dataset says, else a guess from the intensities.
+    pub fn modalities(&self, dataset: &Dataset) -> Vec<Modality> {
+        let guess = Modality::guess(&self.volume);
+        (0..self.volume.channels())
+            .map(|c| {
+                dataset
+                    .channels
+                    .get(c)
+                    .and_then(|c| c.modality)
+                    .unwrap_or(guess)
+            })
+            .collect()
+    }
+
+    /// Normalised intensities `[channel, depth, height, width]` in 0..1, in C order.
+    pub fn normalised(&self, ranges: &[IntensityRange]) -> Vec<f32> {
+        let channels = self.volume.array().outer_iter().zip(ranges);
+        channels
+            .flat_map(|(channel, range)| {
+                channel
+                    .iter()
+                    .map(|&v| range.normalise_value(v))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// The support mask `[depth, height, width]` of normalised intensities.
+    ///
+    /// # Errors
+    /// [`PipelineError::EmptySupport`] if no voxel is in it.
+    pub fn support(&self, support: Support, image: &[f32]) -> Result<Vec<bool>, PipelineError> {
+        let shape = self.volume.shape();
+        let labels: Vec<u16> = match &self.labels {
+            Some(labels) => labels.array().iter().copied().collect(),
+            None => vec![0; shape.iter().product()],
+        };
+        let mask = support.mask(image, &labels, shape[2]);
+        if mask.contains(&true) {
+            Ok(mask)
+        } else {
+            Err(PipelineError::EmptySupport {
+                path: self.subject(),
+                support: support.name(),
+            })
+        }
+    }
+
+    /// What the optimiser sees; `classes` are the dataset's label values in order.
+    pub fn training_volume(
+        &self,
+        image: Vec<f32>,
+        support: Vec<bool>,
+        classes: &[u16],
+    ) -> TrainingVolume {
+        let shape = self.volume.shape();
+        let labels = match &self.labels {
+            None => vec![0; shape.iter().product()],
+            Some(labels) => labels
+                .array()
+                .iter()
+                // Every value was seen by the scan; -1 would be reported by the optimiser.
+                .map(|label| {
+                    classes
+                        .binary_search(label)
+                        .map_or(-1, |class| class as i32)
+                })
+                .collect(),
+        };
+        TrainingVolume {
+            image,
+            labels,
+            support,
+            channels: self.volume.channels(),
+            shape,
+        }
+    }
+
+    /// A mask as the data crate wants it, `[1, depth, height, width]`.
+    pub(super) fn mask_array(&self, mask: Vec<bool>) -> Option<Array4<bool>> {
+        let [d, h, w] = self.volume.shape();
+        Array4::from_shape_vec((1, d, h, w), mask).ok()
+    }
+
+    /// The file to name in messages about the labels, or the image where there are none.
+    fn subject(&self) -> PathBuf {
+        match &self.labels {
+            Some(labels) => labels.path().to_path_buf(),
+            None => self.volume.path().to_path_buf(),
+        }
+    }
+}

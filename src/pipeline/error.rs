@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+
+use crate::{data::DataError, eval::EvalError, perturb::PerturbError};
+
+/// Why a job could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The output folder is the dataset, inside it, or around it.
+    #[error(
+        "the output {output} and the dataset {dataset} overlap; the dataset is never written to: choose a folder outside it"
+    )]
+    OutputOverlaps {
+        /// The output folder.
+        output: PathBuf,
+        /// The dataset.
+        dataset: PathBuf,
+    },
+    /// The output folder has something in it.
+    #[error("the output folder {path} is not empty; choose a new one or remove what is there")]
+    OutputNotEmpty {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// Not one case can be used.
+    #[error("no case of {path} can be used ({failed} failed); first reason: {first}")]
+    NoUsableCase {
+        /// The dataset.
+        path: PathBuf,
+        /// How many cases failed.
+        failed: usize,
+        /// The first failure.
+        first: String,
+    },
+    /// A case has no voxel in which it could be protected.
+    #[error(
+        "{path}: no voxel lies in the support '{support}'; the case cannot be protected there (for roi, the label has no foreground)"
+    )]
+    EmptySupport {
+        /// The label or image file.
+        path: PathBuf,
+        /// The support by name.
+        support: &'static str,
+    },
+    /// A case has another number of channels than the dataset.
+    #[error("{path}: expected {expected} channels as in the other cases, found {found}")]
+    Channels {
+        /// The image.
+        path: PathBuf,
+        /// Channels of the dataset.
+        expected: usize,
+        /// Channels of the case.
+        found: usize,
+    },
+    /// A written file does not keep a promise: a defect of the program or of the disk.
+    #[error("{path}: the written file fails verification: {reason}; the file was removed")]
+    Unverified {
+        /// The written file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The device is unknown or not compiled in.
+    #[error("device '{name}': {reason}")]
+    Device {
+        /// As asked for.
+        name: String,
+        /// Why not, and what there is.
+        reason: String,
+    },
+    /// A file system operation outside a case failed.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Files.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The optimiser.
+    #[error(transparent)]
+    Perturb(#[from] PerturbError),
+    /// A victim or a metric.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+}

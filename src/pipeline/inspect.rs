@@ -1,0 +1,177 @@
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{NormalisationChoice, PipelineError, PreparedCase};
+use crate::data::{Datatype, LabelMap, Modality, Normalisation, StoredVolume, Volume, discover};
+
+/// What a path is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Inspection {
+    /// One NIfTI file.
+    File(FileSummary),
+    /// A dataset.
+    Dataset {
+        /// The layout by name.
+        layout: &'static str,
+        /// Channel names.
+        channels: Vec<String>,
+        /// Label values and names, where the dataset gives names.
+        labels: Vec<(u16, String)>,
+        /// Its cases.
+        cases: Vec<CaseSummary>,
+        /// Cases that cannot be used: id and reason.
+        problems: Vec<(String, String)>,
+    },
+}
+
+/// One NIfTI file.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileSummary {
+    /// Stored dimensions `(i, j, k, channel)`.
+    pub dims: [usize; 4],
+    /// Stored datatype.
+    pub datatype: String,
+    /// `scl_slope` and `scl_inter` as they take effect.
+    pub scaling: [f64; 2],
+    /// Axis codes, e.g. `LPS`.
+    pub axes: String,
+    /// Voxel size along depth, height and width of the canonical volume, in mm.
+    pub spacing: [f64; 3],
+    /// Smallest and largest intensity.
+    pub extent: [f32; 2],
+    /// Bytes of header extensions and padding before the voxels.
+    pub header_bytes: usize,
+}
+
+/// One case of a dataset.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseSummary {
+    /// Its id.
+    pub id: String,
+    /// `[depth, height, width]`.
+    pub shape: [usize; 3],
+    /// Stored datatype of the first file.
+    pub datatype: String,
+    /// Axis codes of the first file.
+    pub axes: String,
+    /// Modality of each channel; guessed where the dataset does not say.
+    pub modality: Vec<Modality>,
+    /// Label values.
+    pub classes: Vec<u16>,
+    /// Share of labelled voxels.
+    pub foreground: f64,
+    /// Epsilon in stored steps per channel (MRI channels of integer type; CT depends on the whole
+    /// dataset and is given by `protect`), or why there is none.
+    pub epsilon_stored: Option<String>,
+}
+
+/// Says what a file or a dataset is. `epsilon` is in normalised units.
+///
+/// # Errors
+/// [`PipelineError`] if the path is neither a readable NIfTI file nor a dataset.
+pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
+    if path.is_file() {
+        let stored = StoredVolume::read(path)?;
+        let header_bytes = stored.header_bytes().len();
+        let volume = Volume::from_files(vec![stored])?;
+        return Ok(Inspection::File(file_summary(&volume, header_bytes)));
+    }
+    let dataset = discover(path)?;
+    let mut problems: Vec<(String, String)> = dataset
+        .problems
+        .iter()
+        .map(|p| (p.id.clone(), p.error.to_string()))
+        .collect();
+    let mut cases = Vec::new();
+    for case in &dataset.cases {
+        match PreparedCase::open(&dataset, case) {
+            Ok(prepared) => cases.push(case_summary(
+                &case.id,
+                &prepared,
+                prepared.modalities(&dataset),
+                epsilon,
+            )),
+            Err(error) => problems.push((case.id.clone(), error.to_string())),
+        }
+    }
+    Ok(Inspection::Dataset {
+        layout: dataset.layout,
+        channels: dataset.channels.iter().map(|c| c.name.clone()).collect(),
+        labels: dataset.labels.clone().into_iter().collect(),
+        cases,
+        problems,
+    })
+}
+
+fn file_summary(volume: &Volume, header_bytes: usize) -> FileSummary {
+    let stored = &volume.files()[0];
+    let scaling = stored.scaling();
+    let extent = volume
+        .array()
+        .iter()
+        .fold([f32::INFINITY, f32::NEG_INFINITY], |[lo, hi], &v| {
+            [lo.min(v), hi.max(v)]
+        });
+    FileSummary {
+        dims: stored.dims(),
+        datatype: name(stored.datatype()),
+        scaling: [scaling.slope, scaling.inter],
+        axes: volume.orientation().codes(),
+        spacing: volume.spacing(),
+        extent,
+        header_bytes,
+    }
+}
+
+fn case_summary(
+    id: &str,
+    prepared: &PreparedCase,
+    modality: Vec<Modality>,
+    epsilon: f64,
+) -> CaseSummary {
+    let volume = &prepared.volume;
+    let shape = volume.shape();
+    let voxels = shape.iter().product::<usize>().max(1);
+    CaseSummary {
+        id: id.to_owned(),
+        shape,
+        datatype: name(volume.files()[0].datatype()),
+        axes: volume.orientation().codes(),
+        classes: prepared.labels.iter().flat_map(LabelMap::classes).collect(),
+        foreground: prepared
+            .labels
+            .as_ref()
+            .map_or(0, LabelMap::foreground_count) as f64
+            / voxels as f64,
+        epsilon_stored: modality
+            .iter()
+            .all(|m| *m == Modality::Mri)
+            .then(|| stored_steps(volume, epsilon)),
+        modality,
+    }
+}
+
+fn stored_steps(volume: &Volume, epsilon: f64) -> String {
+    let ranges: Result<Vec<_>, _> = (0..volume.channels())
+        .map(|channel| Normalisation::Mri.range(volume, channel))
+        .collect();
+    match ranges.and_then(|ranges| volume.epsilon_stored(&ranges, epsilon)) {
+        Ok(steps) => steps
+            .iter()
+            .map(|s| s.map_or_else(|| "float".to_owned(), |s| s.to_string()))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn name(datatype: Datatype) -> String {
+    datatype.to_string()
+}
+
+impl NormalisationChoice {
+    /// What the choices are, for help texts.
+    pub const HELP: &'static str = "auto, mri, ct or window:LO,HI";
+}

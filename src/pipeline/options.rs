@@ -1,0 +1,202 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeviceChoice, PipelineError};
+use crate::{
+    data::{DataError, IntensityRange},
+    perturb::{BilevelConfig, Budget, RandomNoise, Support, TileConfig},
+};
+
+/// How intensities are brought to 0..1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum NormalisationChoice {
+    /// What the dataset says of a channel, else a guess per case: a minimum of at most -500 is CT.
+    #[default]
+    Auto,
+    /// Every channel as MRI: mean -+ 5 sd over the voxels above 0 of each case.
+    Mri,
+    /// Every channel as CT: mean -+ 5 sd of the dataset's foreground within its 0.5/99.5 percentiles.
+    Ct,
+    /// A fixed window, in the file's (scaled) units.
+    Window {
+        /// Maps to 0.
+        lo: f64,
+        /// Maps to 1.
+        hi: f64,
+    },
+}
+
+impl fmt::Display for NormalisationChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Mri => f.write_str("mri"),
+            Self::Ct => f.write_str("ct"),
+            Self::Window { lo, hi } => write!(f, "window:{lo},{hi}"),
+        }
+    }
+}
+
+impl FromStr for NormalisationChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hint = || format!("'{text}': expected auto, mri, ct or window:LO,HI with LO < HI");
+        match text {
+            "auto" => Ok(Self::Auto),
+            "mri" => Ok(Self::Mri),
+            "ct" => Ok(Self::Ct),
+            _ => {
+                let (lo, hi) = text
+                    .strip_prefix("window:")
+                    .and_then(|pair| pair.split_once(','))
+                    .ok_or_else(hint)?;
+                let number = |s: &str| s.trim().parse::<f64>().map_err(|_| hint());
+                let (lo, hi) = (number(lo)?, number(hi)?);
+                IntensityRange::new(lo, hi).map_err(|_| hint())?;
+                Ok(Self::Window { lo, hi })
+            }
+        }
+    }
+}
+
+impl Serialize for NormalisationChoice {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NormalisationChoice {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Where the perturbation comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum Method {
+    /// The bilevel optimisation.
+    Voxshield(BilevelConfig),
+    /// Noise that learns nothing, as a control.
+    Random {
+        /// Its distribution.
+        noise: RandomNoise,
+        /// The bound in normalised units.
+        epsilon: f64,
+        /// The seed; each case draws from its own stream.
+        seed: u64,
+    },
+}
+
+impl Method {
+    /// The bound on `|delta|` in normalised units.
+    pub fn epsilon(&self) -> f64 {
+        match self {
+            Self::Voxshield(config) => config.epsilon,
+            Self::Random { epsilon, .. } => *epsilon,
+        }
+    }
+
+    /// The seed of every draw.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Voxshield(config) => config.seed,
+            Self::Random { seed, .. } => *seed,
+        }
+    }
+}
+
+/// Every choice of a [`protect`](super::protect) run; stored in the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProtectOptions {
+    /// Where the perturbation comes from.
+    pub method: Method,
+    /// Where it may be.
+    pub support: Support,
+    /// How intensities are normalised.
+    pub normalisation: NormalisationChoice,
+    /// How large volumes are cut for the generator.
+    pub tiles: TileConfig,
+    /// What to compute on.
+    #[serde(skip)]
+    pub device: DeviceChoice,
+}
+
+impl Default for ProtectOptions {
+    fn default() -> Self {
+        Self {
+            method: Method::Voxshield(BilevelConfig::compact()),
+            support: Support::Roi,
+            normalisation: NormalisationChoice::Auto,
+            tiles: TileConfig::default(),
+            device: DeviceChoice::Cpu,
+        }
+    }
+}
+
+impl ProtectOptions {
+    /// Checks the method's settings.
+    ///
+    /// # Errors
+    /// [`PipelineError::Perturb`] naming the setting that is out of range.
+    pub fn validate(&self) -> Result<(), PipelineError> {
+        match &self.method {
+            Method::Voxshield(config) => config.validate()?,
+            Method::Random { noise, epsilon, .. } => {
+                noise.sample(Budget::new(*epsilon)?, 1, &[], 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The options as the manifest stores them.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        // The types have no map with non-string keys and no failing serialiser.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The options that a manifest was written with.
+    ///
+    /// # Errors
+    /// [`PipelineError::Data`] if the manifest's method is not one that this version knows.
+    pub fn from_manifest(
+        manifest: &crate::data::Manifest,
+        path: &std::path::Path,
+    ) -> Result<Self, PipelineError> {
+        serde_json::from_value(manifest.method.clone()).map_err(|error| {
+            PipelineError::Data(DataError::Json {
+                path: path.to_path_buf(),
+                reason: format!("the method is not one that this version knows: {error}"),
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normalisation_parses_and_prints_back() {
+        for text in ["auto", "mri", "ct", "window:-160,240"] {
+            assert_eq!(
+                text.parse::<NormalisationChoice>().unwrap().to_string(),
+                text
+            );
+        }
+        for text in ["window:3,3", "window:5,1", "window:1", "hu", "window:a,b"] {
+            assert!(text.parse::<NormalisationChoice>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_survive_the_manifest() {
+        let options = ProtectOptions::default();
+        let back: ProtectOptions = serde_json::from_value(options.to_json()).unwrap();
+        assert_eq!(back, options);
+    }
+}

@@ -1,0 +1,95 @@
+use std::collections::VecDeque;
+
+use crate::perturb::{Patch, PatchSource, SourceError, TrainingVolume};
+
+/// Volumes that are read when they are needed, with the last ones kept in a bounded memory.
+pub struct CachedSource<'a> {
+    count: usize,
+    load: Box<dyn FnMut(usize) -> Result<TrainingVolume, SourceError> + 'a>,
+    cache: VecDeque<(usize, TrainingVolume)>,
+    limit: usize,
+}
+
+impl<'a> CachedSource<'a> {
+    /// At most this many bytes of volumes are kept, whatever the number of cases.
+    pub const CACHE_BYTES: usize = 512 << 20;
+
+    /// A source of `count` cases that `load` reads by index.
+    pub fn new(
+        count: usize,
+        load: impl FnMut(usize) -> Result<TrainingVolume, SourceError> + 'a,
+    ) -> Self {
+        Self {
+            count,
+            load: Box::new(load),
+            cache: VecDeque::new(),
+            limit: Self::CACHE_BYTES,
+        }
+    }
+
+    /// Changes the bytes that may be kept; one volume is always kept.
+    #[must_use]
+    pub fn with_cache_bytes(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+fn bytes(volume: &TrainingVolume) -> usize {
+    4 * volume.image.len() + 4 * volume.labels.len() + volume.support.len()
+}
+
+impl PatchSource for CachedSource<'_> {
+    fn cases(&self) -> usize {
+        self.count
+    }
+
+    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
+        let hit = self.cache.iter().position(|(index, _)| *index == case);
+        let entry = match hit.and_then(|position| self.cache.remove(position)) {
+            Some(entry) => entry,
+            None => (case, (self.load)(case)?),
+        };
+        let patch = entry.1.crop(shape, seed);
+        self.cache.push_back(entry);
+        let mut held: usize = self.cache.iter().map(|(_, v)| bytes(v)).sum();
+        while held > self.limit && self.cache.len() > 1 {
+            held -= self.cache.pop_front().map_or(0, |(_, v)| bytes(&v));
+        }
+        Ok(patch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn the_cache_keeps_recent_volumes_and_its_bound() {
+        let loads = RefCell::new(Vec::new());
+        let volume = TrainingVolume {
+            image: vec![0.5; 64],
+            labels: vec![0; 64],
+            support: vec![true; 64],
+            channels: 1,
+            shape: [4, 4, 4],
+        };
+        let two = 2 * bytes(&volume);
+        let mut source = CachedSource::new(3, |case| {
+            loads.borrow_mut().push(case);
+            Ok(volume.clone())
+        })
+        .with_cache_bytes(two);
+        for case in [0, 1, 0, 2, 0, 1] {
+            source.patch(case, [2, 2, 2], 1).unwrap();
+        }
+        assert_eq!(
+            *loads.borrow(),
+            [0, 1, 2, 1],
+            "1 was the oldest when 2 came"
+        );
+        assert!(source.cache.len() <= 2);
+    }
+}

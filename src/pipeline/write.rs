@@ -1,0 +1,170 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use ndarray::Array4;
+
+use super::{PipelineError, PreparedCase, scan::ScannedCase};
+use crate::{
+    data::{
+        CaseRecord, Dataset, FileRecord, LabelRecord, Volume, compare, copy_file_atomic,
+        sha256_file,
+    },
+    eval::metrics,
+    perturb::{Budget, Support},
+};
+
+/// Makes the perturbation of a case: normalised image, support -> delta, both
+/// `[channel, depth, height, width]`.
+pub(super) type MakeDelta<'a> =
+    dyn FnMut(&PreparedCase, &[f32], &[bool]) -> Result<Vec<f32>, PipelineError> + 'a;
+
+/// Perturbs one case, writes its files, re-opens and checks them.
+///
+/// On any error nothing of the case stays in `output`.
+pub(super) fn write_case(
+    dataset: &Dataset,
+    scanned: &ScannedCase,
+    output: &Path,
+    support: Support,
+    epsilon: f64,
+    make: &mut MakeDelta<'_>,
+) -> Result<CaseRecord, PipelineError> {
+    let start = Instant::now();
+    let prepared = PreparedCase::open(dataset, &scanned.case)?;
+    let image = prepared.normalised(&scanned.ranges);
+    let mask = prepared.support(support, &image)?;
+    let mut delta = make(&prepared, &image, &mask)?;
+    let voxels = mask.len();
+    for (i, d) in delta.iter_mut().enumerate() {
+        if !mask[i % voxels] {
+            *d = 0.0;
+        }
+    }
+    Budget::new(epsilon)?.clip(&image, &mut delta);
+    let [d, h, w] = prepared.volume.shape();
+    let channels = prepared.volume.channels();
+    let found = delta.len();
+    let delta = Array4::from_shape_vec((channels, d, h, w), delta).map_err(|_| {
+        crate::perturb::PerturbError::Extent {
+            case: 0,
+            what: "delta",
+            expected: channels * voxels,
+            found,
+        }
+    })?;
+    let perturbed = prepared
+        .volume
+        .perturb(delta.view(), &scanned.ranges, epsilon)?;
+
+    let mut written = Written::default();
+    for (file, relative) in perturbed.files.iter().zip(&scanned.case.images) {
+        let target = output.join(relative);
+        create_parent(&target)?;
+        file.write_atomic(&target)?;
+        written.0.push(target);
+    }
+    // Header and voxels of an .hdr/.img pair are two files; the layout names the header.
+    let protected = Volume::open(&written.0)?;
+    let support_voxels = mask.iter().filter(|&&inside| inside).count() as u64;
+    let mask = prepared.mask_array(mask);
+    let comparison = compare(
+        &prepared.volume,
+        &protected,
+        &scanned.ranges,
+        epsilon,
+        mask.as_ref().map(|m| m.view()),
+    )?;
+    if !comparison.is_kept() {
+        return Err(PipelineError::Unverified {
+            path: protected.path().to_path_buf(),
+            reason: format!(
+                "{} voxels beyond the budget, {} changed outside the support, header {}",
+                comparison.over_budget,
+                comparison.outside_support,
+                if comparison.header_equal {
+                    "equal"
+                } else {
+                    "changed"
+                }
+            ),
+        });
+    }
+    let after = PreparedCase {
+        volume: protected,
+        labels: None,
+        warning: None,
+    };
+    let after = after.normalised(&scanned.ranges);
+    let psnr = metrics::psnr(&image, &after)?;
+    let ssim = metrics::ssim(&image, &after, [d, h, w])?;
+
+    let mut files = Vec::new();
+    for (target, relative) in written.0.iter().zip(&scanned.case.images) {
+        files.push(FileRecord {
+            path: manifest_path(relative),
+            sha256_before: sha256_file(&dataset.root.join(relative))?,
+            sha256_after: sha256_file(target)?,
+        });
+    }
+    let mut labels = Vec::new();
+    if let Some(relative) = &scanned.case.label {
+        let target = output.join(relative);
+        create_parent(&target)?;
+        copy_file_atomic(&dataset.root.join(relative), &target)?;
+        labels.push(LabelRecord {
+            path: manifest_path(relative),
+            sha256: sha256_file(&target)?,
+        });
+    }
+    written.keep();
+    Ok(CaseRecord {
+        id: scanned.case.id.clone(),
+        files,
+        labels,
+        ranges: scanned.ranges.clone(),
+        epsilon_stored: perturbed.epsilon_stored,
+        achieved: comparison.achieved,
+        changed_voxels: comparison.changed,
+        support_voxels,
+        psnr_db: psnr.is_finite().then_some(psnr),
+        ssim,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// Files of a case in progress; removed again unless the case is finished.
+#[derive(Default)]
+struct Written(Vec<PathBuf>);
+
+impl Written {
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // The case has failed already; its error is the one to report.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+pub(super) fn create_parent(path: &Path) -> Result<(), PipelineError> {
+    match path.parent() {
+        Some(parent) => fs::create_dir_all(parent).map_err(|source| PipelineError::Io {
+            action: "create the folder",
+            path: parent.to_path_buf(),
+            source,
+        }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn manifest_path(relative: &Path) -> String {
+    relative.to_string_lossy().replace('\\', "/")
+}
