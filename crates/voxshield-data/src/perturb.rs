@@ -22,6 +22,9 @@ pub struct Perturbed {
     pub epsilon_stored: Vec<Option<i64>>,
 }
 
+/// Attempts to fit a float's change into the budget, halving it each time; beyond 2^-60 of the change nothing is left of it.
+const HALVINGS: usize = 60;
+
 /// What is the same for all voxels of one channel.
 struct Rule {
     datatype: Datatype,
@@ -137,35 +140,47 @@ impl Rule {
         Some((old + change).clamp(low, high))
     }
 
+    /// The nearest allowed f32 on the way from the original to the wanted number; `None` when that is the original.
     fn float32(&self, old: f32, delta: f32) -> Option<f32> {
-        let mut new = (f64::from(old) + self.float_change(delta)) as f32;
-        while !self.allows(Number::F32(old), Number::F32(new)) {
-            // Casting rounds to nearest, so this ends after a step or two; an infinity steps to the largest number.
-            new = if new > old {
+        self.toward(delta, |change| {
+            let new = (f64::from(old) + change) as f32;
+            // One step back is enough where only the rounding to f32 went too far.
+            let back = if new > old {
                 new.next_down()
             } else {
                 new.next_up()
             };
-            if new == old || new.is_nan() {
-                return None;
-            }
-        }
-        Some(new)
+            let number = Number::F32;
+            [new, back]
+                .into_iter()
+                .find(|&new| self.allows(number(old), number(new)))
+        })
     }
 
     fn float64(&self, old: f64, delta: f32) -> Option<f64> {
-        let mut new = old + self.float_change(delta);
-        while !self.allows(Number::F64(old), Number::F64(new)) {
-            new = if new > old {
+        self.toward(delta, |change| {
+            let new = old + change;
+            let back = if new > old {
                 new.next_down()
             } else {
                 new.next_up()
             };
-            if new == old || new.is_nan() {
-                return None;
-            }
-        }
-        Some(new)
+            let number = Number::F64;
+            [new, back]
+                .into_iter()
+                .find(|&new| self.allows(number(old), number(new)))
+        })
+    }
+
+    /// Tries the wanted change, then ever smaller ones: with a large intercept, the value after scaling may be rounded by far more than
+    /// a step of the stored number.
+    fn toward<T>(&self, delta: f32, attempt: impl Fn(f64) -> Option<T>) -> Option<T> {
+        let mut change = self.float_change(delta);
+        (0..HALVINGS).find_map(|_| {
+            let found = attempt(change);
+            change *= 0.5;
+            found
+        })
     }
 
     /// The wanted change of a stored float.

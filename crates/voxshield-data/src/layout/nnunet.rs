@@ -1,6 +1,7 @@
 //! nnU-Net v2: `imagesTr/CASE_0000.nii.gz`, `labelsTr/CASE.nii.gz`, `imagesTs`, `labelsTs`, `dataset.json`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::dataset::{Builder, Case, Dataset, Split};
 use super::dataset_json::DatasetJson;
@@ -22,13 +23,14 @@ impl Layout for NnUnet {
     }
 
     fn detect(&self, tree: &Tree) -> bool {
+        // What decides is the names: a Decathlon dataset converted for nnU-Net may have kept its list, and version 1 has no
+        // channel_names.
+        let numbered = tree
+            .volumes_in("imagesTr")
+            .any(|(_, stem)| split_channel(stem).is_some());
         match DatasetJson::read(tree) {
             Ok(Some(json)) => {
-                json.get("channel_names").is_some()
-                    || (json.get("training").is_none()
-                        && tree
-                            .volumes_in("imagesTr")
-                            .any(|(_, stem)| split_channel(stem).is_some()))
+                numbered || (json.get("channel_names").is_some() && json.get("training").is_none())
             }
             // A damaged dataset.json beside imagesTr: this layout's scan says what is wrong with it.
             Err(_) => tree.volumes_in("imagesTr").next().is_some(),
@@ -74,8 +76,12 @@ fn scan_split(tree: &Tree, builder: &mut Builder<'_>, images: &str, labels: &str
         builder.problem(&id, &path, error);
     }
     let wanted = builder.channels.len() as u16;
+    let label_files: BTreeMap<&str, &Path> = tree
+        .volumes_in(labels)
+        .map(|(path, stem)| (stem, path))
+        .collect();
     for (id, files) in &groups.cases {
-        let label = tree.volume(labels, id).map(PathBuf::from);
+        let label = label_files.get(id.as_str()).map(PathBuf::from);
         let complete = files.keys().copied().eq(0..wanted);
         if !complete {
             for path in files.values().chain(&label) {
@@ -99,7 +105,7 @@ fn scan_split(tree: &Tree, builder: &mut Builder<'_>, images: &str, labels: &str
         };
         builder.case(case, &format!("{labels}/{id}.nii.gz"));
     }
-    for (path, stem) in tree.volumes_in(labels) {
+    for (stem, path) in label_files {
         if !groups.cases.contains_key(stem) {
             let error = DataError::MissingImage {
                 path: builder.full(path),

@@ -9,9 +9,6 @@ use super::registry::layout_names;
 use crate::error::DataError;
 use crate::nifti::nifti_stem;
 
-/// Folders deeper than this are not looked into.
-const DEPTH: usize = 16;
-
 /// All regular files below a folder, relative and sorted; hidden ones (a leading dot, such as macOS's `._` files) are left out.
 ///
 /// Symbolic links to files inside the folder are files. Links that leave it, dangle, or name folders are refused: each
@@ -48,7 +45,7 @@ impl Tree {
             files: Vec::new(),
             refused: Vec::new(),
         };
-        tree.visit(Path::new(""), 0)?;
+        tree.visit(Path::new(""))?;
         tree.files.sort();
         if tree.files.is_empty() && tree.refused.is_empty() {
             return Err(DataError::EmptyFolder {
@@ -92,19 +89,11 @@ impl Tree {
             .filter(move |(path, _)| path.parent() == Some(Path::new(folder)))
     }
 
-    /// The NIfTI file of a given stem in a folder.
-    #[must_use]
-    pub fn volume(&self, folder: &str, stem: &str) -> Option<&Path> {
-        self.volumes_in(folder)
-            .find(|(_, found)| *found == stem)
-            .map(|(path, _)| path)
-    }
-
     pub(super) fn refused(&self) -> impl Iterator<Item = &CaseProblem> {
         self.refused.iter()
     }
 
-    fn visit(&mut self, folder: &Path, depth: usize) -> Result<(), DataError> {
+    fn visit(&mut self, folder: &Path) -> Result<(), DataError> {
         let full = self.root.join(folder);
         let entries = fs::read_dir(&full).map_err(DataError::io("list the folder", &full))?;
         for entry in entries {
@@ -119,8 +108,8 @@ impl Tree {
                 .map_err(DataError::io("list the folder", &full))?;
             if kind.is_symlink() {
                 self.link(&path);
-            } else if kind.is_dir() && depth < DEPTH {
-                self.visit(&path, depth + 1)?;
+            } else if kind.is_dir() {
+                self.visit(&path)?;
             } else if kind.is_file() {
                 self.files.push(path);
             }

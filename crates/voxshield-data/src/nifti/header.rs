@@ -102,8 +102,7 @@ impl Header {
             Version::Nifti2 => (fields.i16(12), fields.i16(14)),
         };
         let (code, bitpix) = (i32::from(code), i32::from(bitpix));
-        let datatype =
-            Datatype::from_code(code).ok_or_else(|| HeaderError::UnknownDatatype { code })?;
+        let datatype = Datatype::from_code(code).ok_or(HeaderError::UnknownDatatype { code })?;
         let bits = i32::try_from(datatype.size() * 8).unwrap_or(i32::MAX);
         if bitpix != bits {
             return Err(HeaderError::Bitpix {
@@ -200,7 +199,12 @@ impl Header {
         }
         let spacing = self.spacing();
         if known(self.qform_code) {
-            return qform_affine(self.quatern, self.qoffset, spacing, self.pixdim[0]);
+            let epsilon = match self.version {
+                Version::Nifti1 => f64::from(f32::EPSILON),
+                Version::Nifti2 => f64::EPSILON,
+            };
+            let qfac = self.pixdim[0];
+            return qform_affine(self.quatern, self.qoffset, spacing, qfac, epsilon);
         }
         let [i, j, k, _] = self.dims();
         let step = [-spacing[0], spacing[1], spacing[2]];

@@ -3,13 +3,15 @@
 use crate::geometry::Affine;
 
 /// Affine of a quaternion (b, c, d), an offset in mm, a spacing in mm and qfac (-1: the third axis is mirrored).
+/// `epsilon` is the rounding of the stored numbers: without it, half a turn (a = 0) would read as a little less.
 pub(crate) fn qform_affine(
     quatern: [f64; 3],
     offset: [f64; 3],
     spacing: [f64; 3],
     qfac: f64,
+    epsilon: f64,
 ) -> Affine {
-    let rotation = rotation(quatern);
+    let rotation = rotation(quatern, 3.0 * epsilon);
     let step = [
         spacing[0],
         spacing[1],
@@ -26,11 +28,12 @@ pub(crate) fn qform_affine(
     Affine::new([row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]])
 }
 
-/// Rotation matrix of a unit quaternion given without its first component, which is taken as not negative.
-fn rotation([b, c, d]: [f64; 3]) -> [[f64; 3]; 3] {
+/// Rotation matrix of a unit quaternion given without its first component, which is taken as not negative, and as 0 where its square is
+/// within `threshold` of 0 (nibabel's rule).
+fn rotation([b, c, d]: [f64; 3], threshold: f64) -> [[f64; 3]; 3] {
     let squared = b * b + c * c + d * d;
-    // Rounding, or a careless writer, can bring b, c, d above length 1: then a is 0 and the rest is normalised.
-    let (a, b, c, d) = if squared > 1.0 {
+    // A careless writer can bring b, c, d above length 1: then too a is 0 and the rest is normalised.
+    let (a, b, c, d) = if 1.0 - squared < threshold {
         let length = squared.sqrt();
         (0.0, b / length, c / length, d / length)
     } else {
@@ -123,10 +126,17 @@ mod tests {
             [-0.5, -0.5, -0.5],
         ] {
             for qfac in [1.0, -1.0] {
-                let affine = qform_affine(quatern, [5.0, -6.0, 7.0], [0.9, 1.1, 2.5], qfac);
+                let affine = qform_affine(
+                    quatern,
+                    [5.0, -6.0, 7.0],
+                    [0.9, 1.1, 2.5],
+                    qfac,
+                    f64::EPSILON,
+                );
                 let (found, found_qfac) = quaternion_of(&affine).unwrap();
                 assert_eq!(found_qfac, qfac);
-                let again = qform_affine(found, [5.0, -6.0, 7.0], [0.9, 1.1, 2.5], qfac);
+                let again =
+                    qform_affine(found, [5.0, -6.0, 7.0], [0.9, 1.1, 2.5], qfac, f64::EPSILON);
                 assert!(affine.max_abs_difference(&again) < 1e-7, "{quatern:?}");
             }
         }

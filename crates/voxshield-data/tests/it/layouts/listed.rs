@@ -1,0 +1,233 @@
+//! Layouts with a `dataset.json`.
+
+use voxshield_data::{DataError, Modality, Split, discover};
+
+use super::{Folder, ids, paths, problem};
+
+const NNUNET: &str = r#"{"channel_names": {"1": "T2", "0": "CT"}, "file_ending": ".nii.gz",
+    "labels": {"background": 0, "whole": [1, 2], "core": [2]}, "numTraining": 2}"#;
+
+#[test]
+fn nnunet_v2() {
+    let folder = Folder::new();
+    folder
+        .volumes(&[
+            "imagesTr/b_0001.nii.gz",
+            "imagesTr/b_0000.nii.gz",
+            "imagesTr/A_0000.nii.gz",
+            "imagesTr/A_0001.nii.gz",
+            "labelsTr/A.nii.gz",
+            "labelsTr/b.nii.gz",
+            "imagesTs/t_0000.nii.gz",
+            "imagesTs/t_0001.nii.gz",
+            "imagesTs/u_0000.nii.gz",
+            "imagesTs/u_0001.nii.gz",
+            "labelsTs/u.nii.gz",
+        ])
+        .text("dataset.json", NNUNET)
+        .text("LICENSE", "")
+        .text(".hidden", "");
+    let dataset = folder.discover();
+    assert_eq!(dataset.layout, "nnunet-v2");
+    assert_eq!(ids(&dataset), ["A", "b", "t", "u"]);
+    assert!(dataset.problems.is_empty(), "{:?}", dataset.problems);
+    let names: Vec<_> = dataset
+        .channels
+        .iter()
+        .map(|c| (c.name.as_str(), c.modality))
+        .collect();
+    assert_eq!(
+        names,
+        [("CT", Some(Modality::Ct)), ("T2", Some(Modality::Mri))]
+    );
+    assert_eq!(dataset.labels[&1], "whole");
+    assert_eq!(dataset.labels[&2], "core + whole");
+    let case = dataset.case("b").unwrap();
+    assert_eq!(
+        case.images,
+        paths(&["imagesTr/b_0000.nii.gz", "imagesTr/b_0001.nii.gz"])
+    );
+    assert_eq!(case.label, Some("labelsTr/b.nii.gz".into()));
+    assert_eq!(case.split, Split::Train);
+    assert_eq!(
+        (
+            dataset.case("t").unwrap().split,
+            &dataset.case("t").unwrap().label
+        ),
+        (Split::Test, &None)
+    );
+    assert!(dataset.case("u").unwrap().label.is_some());
+    assert_eq!(dataset.auxiliary, paths(&["LICENSE", "dataset.json"]));
+}
+
+#[test]
+fn nnunet_problems_leave_the_other_cases_alone() {
+    let folder = Folder::new();
+    folder
+        .volumes(&[
+            "imagesTr/good_0000.nii.gz",
+            "labelsTr/good.nii.gz",
+            "imagesTr/nolabel_0000.nii.gz",
+            "labelsTr/noimage.nii.gz",
+            "imagesTr/extra_0000.nii.gz",
+            "imagesTr/extra_0001.nii.gz",
+            "labelsTr/extra.nii.gz",
+            "imagesTr/twice_0000.nii.gz",
+            "imagesTr/twice_0000.nii",
+            "labelsTr/twice.nii.gz",
+            "imagesTr/unnumbered.nii.gz",
+            "predictions/good.nii.gz",
+        ])
+        .text(
+            "dataset.json",
+            r#"{"channel_names": {"0": "MRI"}, "labels": {"a": 1}}"#,
+        )
+        .text("raw.npz", "");
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["good", "twice"]);
+    let is = |path: &str, check: fn(&DataError) -> bool| {
+        let problem = problem(&dataset, path);
+        assert!(check(&problem.error), "{}", problem.error);
+        let name = path.rsplit('/').next().unwrap();
+        assert!(
+            problem.error.to_string().contains(name),
+            "{}",
+            problem.error
+        );
+    };
+    is("imagesTr/nolabel_0000.nii.gz", |e| {
+        matches!(e, DataError::MissingLabel { .. })
+    });
+    is("labelsTr/noimage.nii.gz", |e| {
+        matches!(e, DataError::MissingImage { .. })
+    });
+    is("imagesTr/extra_0000.nii.gz", |e| {
+        matches!(e, DataError::Channels { .. })
+    });
+    is("imagesTr/twice_0000.nii.gz", |e| {
+        matches!(e, DataError::DuplicateCase { .. })
+    });
+    is("imagesTr/unnumbered.nii.gz", |e| {
+        matches!(e, DataError::UnexpectedFile { .. })
+    });
+    is("predictions/good.nii.gz", |e| {
+        matches!(e, DataError::UnexpectedFile { .. })
+    });
+    is("raw.npz", |e| matches!(e, DataError::UnexpectedFile { .. }));
+    assert_eq!(dataset.problems.len(), 7, "{:?}", dataset.problems);
+    assert_eq!(dataset.auxiliary, paths(&["dataset.json"]));
+}
+
+#[test]
+fn a_case_of_one_split_does_not_hide_in_the_other() {
+    let folder = Folder::new();
+    folder
+        .volumes(&[
+            "imagesTr/a_0000.nii",
+            "labelsTr/a.nii",
+            "imagesTs/a_0000.nii",
+        ])
+        .text(
+            "dataset.json",
+            r#"{"channel_names": {"0": "CT"}, "labels": {}}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(dataset.case("a").unwrap().split, Split::Train);
+    let problem = problem(&dataset, "imagesTs/a_0000.nii");
+    assert!(matches!(*problem.error, DataError::DuplicateCase { .. }));
+}
+
+#[test]
+fn nnunet_version_1_with_its_list_of_pairs() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"])
+        .text(
+            "dataset.json",
+            r#"{"modality": {"0": "CT"}, "labels": {"0": "background", "1": "liver"},
+            "training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}]}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(dataset.layout, "nnunet-v2");
+    assert_eq!(ids(&dataset), ["a"]);
+    assert_eq!(dataset.labels[&1], "liver");
+}
+
+#[test]
+fn damaged_dataset_json_is_named() {
+    for content in [
+        "{",
+        "[]",
+        r#"{"labels": {}}"#,
+        r#"{"channel_names": {"1": "CT"}}"#,
+        r#"{"channel_names": []}"#,
+        r#"{"channel_names": {"0": "CT"}, "labels": {"a": 1.5}}"#,
+        r#"{"channel_names": {"0": "CT"}, "labels": {"a": 70000}}"#,
+        r#"{"channel_names": {"0": "RGB"}, "file_ending": ".png"}"#,
+    ] {
+        let folder = Folder::new();
+        folder
+            .volumes(&["imagesTr/a_0000.nii", "labelsTr/a.nii"])
+            .text("dataset.json", content);
+        let error = discover(folder.path()).unwrap_err();
+        assert!(
+            matches!(error, DataError::Json { .. }),
+            "{content}: {error}"
+        );
+        assert!(error.to_string().contains("dataset.json"), "{error}");
+    }
+}
+
+#[test]
+fn decathlon() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/h_2.nii.gz", "labelsTr/h_2.nii.gz", "imagesTr/h_1.nii.gz", "labelsTr/h_1.nii.gz"])
+        .volumes(&["imagesTs/h_3.nii.gz", "imagesTr/stray.nii.gz"])
+        .text(
+            "dataset.json",
+            r#"{"modality": {"0": "FLAIR", "1": "T1w"}, "labels": {"0": "background", "2": "Posterior"},
+            "training": [{"image": "./imagesTr/h_2.nii.gz", "label": "./labelsTr/h_2.nii.gz"},
+                {"image": "imagesTr/h_1.nii.gz", "label": "labelsTr/h_1.nii.gz"},
+                {"image": "./imagesTr/gone.nii.gz", "label": "./labelsTr/gone.nii.gz"},
+                {"image": "../h_4.nii.gz", "label": "/etc/passwd"},
+                {"image": "./imagesTr/h_1.nii.gz", "label": "./labelsTr/h_1.nii.gz"}],
+            "test": ["./imagesTs/h_3.nii.gz"]}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(dataset.layout, "decathlon");
+    assert_eq!(ids(&dataset), ["h_1", "h_2", "h_3"]);
+    assert_eq!(dataset.channels.len(), 2);
+    assert_eq!(dataset.labels[&2], "Posterior");
+    assert_eq!(
+        dataset.case("h_2").unwrap().label,
+        Some("labelsTr/h_2.nii.gz".into())
+    );
+    assert_eq!(dataset.case("h_3").unwrap().split, Split::Test);
+    let error = |path: &str| problem(&dataset, path).error.to_string();
+    assert!(error("imagesTr/gone.nii.gz").contains("dataset.json"));
+    assert!(error("../h_4.nii.gz").contains("relative path"));
+    assert!(error("imagesTr/h_1.nii.gz").contains("already taken"));
+    assert!(error("imagesTr/stray.nii.gz").contains("no case"));
+    assert_eq!(dataset.problems.len(), 4);
+}
+
+#[test]
+fn decathlon_entries_of_another_shape_are_refused() {
+    for training in [
+        r#"{"a": 1}"#,
+        "[3]",
+        r#"[{"label": "x.nii"}]"#,
+        r#"[{"image": "a.nii", "label": 3}]"#,
+    ] {
+        let folder = Folder::new();
+        folder
+            .volume("imagesTr/a.nii")
+            .text("dataset.json", &format!(r#"{{"training": {training}}}"#));
+        let error = discover(folder.path()).unwrap_err();
+        assert!(
+            matches!(error, DataError::Json { .. }),
+            "{training}: {error}"
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Layouts told by the names of files and folders.
+
+use std::path::Path;
+
+use voxshield_data::{DataError, Modality, Split};
+
+use super::{Folder, ids, paths, problem};
+
+#[test]
+fn brats_never_takes_t1ce_for_t1() {
+    for (separator, parts, expected) in [
+        (
+            '_',
+            ["t1ce", "t2", "seg", "flair", "t1"],
+            ["flair", "t1", "t1ce", "t2"],
+        ),
+        (
+            '-',
+            ["t2w", "t1n", "seg", "t2f", "t1c"],
+            ["t1c", "t1n", "t2f", "t2w"],
+        ),
+    ] {
+        let folder = Folder::new();
+        for case in ["HGG/BraTS_002", "HGG/BraTS_001", "LGG/BraTS-003-000"] {
+            let id = case.split('/').nth(1).unwrap();
+            for part in parts {
+                folder.volume(&format!("{case}/{id}{separator}{part}.nii.gz"));
+            }
+        }
+        folder.text("name_mapping.csv", "");
+        let dataset = folder.discover();
+        assert_eq!(dataset.layout, "brats");
+        assert_eq!(ids(&dataset), ["BraTS-003-000", "BraTS_001", "BraTS_002"]);
+        assert!(dataset.problems.is_empty(), "{:?}", dataset.problems);
+        let names: Vec<&str> = dataset.channels.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, expected);
+        let images = &dataset.case("BraTS_001").unwrap().images;
+        for (image, part) in images.iter().zip(expected) {
+            let name = format!("HGG/BraTS_001/BraTS_001{separator}{part}.nii.gz");
+            assert_eq!(image, Path::new(&name));
+        }
+        assert_eq!(dataset.auxiliary, paths(&["name_mapping.csv"]));
+    }
+}
+
+#[test]
+fn brats_problems() {
+    let folder = Folder::new();
+    let all = ["flair", "t1", "t1ce", "t2", "seg"];
+    for part in all {
+        folder.volume(&format!("a/good_{part}.nii.gz"));
+        folder.volume(&format!("b/good_{part}.nii.gz"));
+    }
+    for part in ["flair", "t1ce", "t2", "seg"] {
+        folder.volume(&format!("not1_{part}.nii.gz"));
+    }
+    for part in &all[..4] {
+        folder.volume(&format!("noseg_{part}.nii.gz"));
+        folder.volume(&format!("Validation/val_{part}.nii.gz"));
+    }
+    folder.volume("good_other.nii.gz");
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["good", "val"]);
+    assert_eq!(dataset.case("val").unwrap().split, Split::Test);
+    let error = |path: &str| &*problem(&dataset, path).error;
+    assert!(matches!(
+        error("b/good_flair.nii.gz"),
+        DataError::DuplicateCase { .. }
+    ));
+    assert!(matches!(
+        error("not1_flair.nii.gz"),
+        DataError::Channels { .. }
+    ));
+    assert!(matches!(
+        error("noseg_flair.nii.gz"),
+        DataError::MissingLabel { .. }
+    ));
+    assert!(matches!(
+        error("good_other.nii.gz"),
+        DataError::UnexpectedFile { .. }
+    ));
+    assert_eq!(dataset.problems.len(), 4);
+}
+
+#[test]
+fn flare_side_by_side_or_apart() {
+    for (images, labels) in [
+        ("", ""),
+        ("TrainingImg/", "TrainingMask/"),
+        ("images/", "labels/"),
+    ] {
+        let folder = Folder::new();
+        for case in ["train_002", "train_001"] {
+            folder.volume(&format!("{images}{case}_0000.nii.gz"));
+            folder.volume(&format!("{labels}{case}.nii.gz"));
+        }
+        folder.volume(&format!("{images}train_003_0000.nii.gz"));
+        folder.volume(&format!("{labels}train_004.nii.gz"));
+        folder.volume("ValidationImg/val_001_0000.nii.gz");
+        let dataset = folder.discover();
+        assert_eq!(dataset.layout, "flare", "{images}");
+        assert_eq!(ids(&dataset), ["train_001", "train_002", "val_001"]);
+        let case = dataset.case("train_001").unwrap();
+        assert_eq!(
+            case.images,
+            paths(&[&format!("{images}train_001_0000.nii.gz")])
+        );
+        assert_eq!(case.label, Some(format!("{labels}train_001.nii.gz").into()));
+        assert_eq!(dataset.case("val_001").unwrap().split, Split::Test);
+        assert_eq!(dataset.channels[0].modality, Some(Modality::Ct));
+        let error = |path: String| &*problem(&dataset, &path).error;
+        assert!(matches!(
+            error(format!("{images}train_003_0000.nii.gz")),
+            DataError::MissingLabel { .. }
+        ));
+        assert!(matches!(
+            error(format!("{labels}train_004.nii.gz")),
+            DataError::MissingImage { .. }
+        ));
+        assert_eq!(dataset.problems.len(), 2);
+    }
+}
+
+#[test]
+fn plain_folders_with_any_ending() {
+    let folder = Folder::new();
+    folder
+        .volumes(&[
+            "images/a.nii",
+            "labels/a.nii.gz",
+            "images/b.hdr",
+            "labels/b.hdr",
+        ])
+        .volumes(&[
+            "images/c.nii.gz",
+            "images/d.nii",
+            "images/d.nii.gz",
+            "labels/d.nii",
+        ])
+        .volumes(&[
+            "labels/e.nii.gz",
+            "images/f.hdr",
+            "labels/f.nii",
+            "images/deep/g.nii",
+        ]);
+    std::fs::remove_file(folder.path().join("images/f.img")).unwrap();
+    let dataset = folder.discover();
+    assert_eq!(dataset.layout, "plain");
+    assert_eq!(ids(&dataset), ["a", "b", "d"]);
+    assert_eq!(dataset.case("b").unwrap().images, paths(&["images/b.hdr"]));
+    let error = |path: &str| &*problem(&dataset, path).error;
+    assert!(matches!(
+        error("images/c.nii.gz"),
+        DataError::MissingLabel { .. }
+    ));
+    assert!(matches!(
+        error("images/d.nii.gz"),
+        DataError::DuplicateCase { .. }
+    ));
+    assert!(matches!(
+        error("labels/e.nii.gz"),
+        DataError::MissingImage { .. }
+    ));
+    assert!(matches!(
+        error("images/f.hdr"),
+        DataError::MissingPair { .. }
+    ));
+    assert!(matches!(
+        error("images/deep/g.nii"),
+        DataError::UnexpectedFile { .. }
+    ));
+    assert_eq!(dataset.problems.len(), 5, "{:?}", dataset.problems);
+    assert!(dataset.auxiliary.is_empty());
+}
