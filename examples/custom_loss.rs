@@ -56,7 +56,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         patch: [16; 3],
         ..BilevelConfig::compact()
     };
-    let term = SliceContrast { epsilon: config.epsilon };
+    let term = SliceContrast {
+        epsilon: config.epsilon,
+    };
     let bilevel = Bilevel::new(config, 1, 3, &device)?.with_term(Box::new(term));
     let trained = bilevel.run(&mut InMemory::new(volumes)?, &mut |event| {
         if let Event::RoundFinished(round) = event {

@@ -14,7 +14,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let temporary = tempfile::tempdir()?;
     let (dataset, output, rounds) = match &arguments[..] {
-        [dataset, output] => (dataset.clone(), output.clone(), BilevelConfig::compact().rounds),
+        [dataset, output] => (
+            dataset.clone(),
+            output.clone(),
+            BilevelConfig::compact().rounds,
+        ),
         _ => {
             let dataset = temporary.path().join("phantoms");
             write_phantom_dataset(&dataset, 2, &PhantomConfig::new([16, 24, 24], 1))?;
@@ -34,7 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ProtectEvent::CaseFailed(case) => println!("{} failed: {}", case.id, case.reason),
         _ => {}
     })?;
-    println!("{} cases protected, {} failed", manifest.cases.len(), manifest.failed.len());
+    println!(
+        "{} cases protected, {} failed",
+        manifest.cases.len(),
+        manifest.failed.len()
+    );
     let report = verify(&dataset, &output, &mut |_| {})?;
     println!("every promise kept: {}", report.is_kept());
     if !report.is_kept() {

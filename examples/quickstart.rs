@@ -53,7 +53,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let tiles = TileConfig::default();
     let mut delta = generate(&trained.generator, &image, 1, SHAPE, tiles, &device)?;
-    delta.iter_mut().zip(&support).for_each(|(d, &inside)| *d *= f32::from(u8::from(inside)));
+    delta
+        .iter_mut()
+        .zip(&support)
+        .for_each(|(d, &inside)| *d *= f32::from(u8::from(inside)));
     Budget::new(config.epsilon)?.clip(&image, &mut delta);
     let protected: Vec<f32> = image.iter().zip(&delta).map(|(x, d)| x + d).collect();
 
@@ -63,7 +66,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if largest == 0.0 || f64::from(largest) > config.epsilon {
         let found = largest.to_string();
         let expected = "a perturbation within the budget".into();
-        return Err(PerturbError::Config { what: "delta", expected, found }.into());
+        return Err(PerturbError::Config {
+            what: "delta",
+            expected,
+            found,
+        }
+        .into());
     }
     Ok(())
 }

@@ -46,7 +46,14 @@ fn phantoms(root: &Path, cases: u64) {
 fn hashes(root: &Path) -> Vec<(String, String)> {
     let mut all: Vec<_> = walk(root)
         .iter()
-        .map(|p| (p.display().to_string().replace(&root.display().to_string(), ""), sha256_file(p).unwrap()))
+        .map(|p| {
+            (
+                p.display()
+                    .to_string()
+                    .replace(&root.display().to_string(), ""),
+                sha256_file(p).unwrap(),
+            )
+        })
         .filter(|(name, _)| !name.ends_with(MANIFEST_NAME))
         .collect();
     all.sort();
@@ -58,7 +65,11 @@ fn walk(root: &Path) -> Vec<std::path::PathBuf> {
         .unwrap()
         .flat_map(|entry| {
             let path = entry.unwrap().path();
-            if path.is_dir() { walk(&path) } else { vec![path] }
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path]
+            }
         })
         .collect()
 }
@@ -76,8 +87,14 @@ fn protected_files_keep_every_promise_and_the_source_is_untouched() {
         for case in &manifest.cases {
             assert!(case.achieved > 0.0 && case.achieved <= manifest.epsilon);
             assert!(case.changed_voxels > 0 && case.changed_voxels <= case.support_voxels);
-            let (clean, out) = (clean.join(&case.files[0].path), out.join(&case.files[0].path));
-            let (clean, out) = (StoredVolume::read(&clean).unwrap(), StoredVolume::read(&out).unwrap());
+            let (clean, out) = (
+                clean.join(&case.files[0].path),
+                out.join(&case.files[0].path),
+            );
+            let (clean, out) = (
+                StoredVolume::read(&clean).unwrap(),
+                StoredVolume::read(&out).unwrap(),
+            );
             assert_eq!(clean.header_bytes(), out.header_bytes());
         }
         let report = verify(&clean, &out, &mut |_| {}).unwrap();
@@ -119,23 +136,46 @@ fn verify_finds_one_voxel_beyond_the_budget_a_changed_label_and_an_extra_file() 
     let mut voxels = stored.voxel_bytes().to_vec();
     let middle = voxels.len() / 4 * 2;
     voxels[middle + 1] ^= 0x10;
-    stored.with_voxels(voxels).unwrap().write_atomic(&target).unwrap();
+    stored
+        .with_voxels(voxels)
+        .unwrap()
+        .write_atomic(&target)
+        .unwrap();
     let report = verify(&clean, &out, &mut |_| {}).unwrap();
     assert!(!report.is_kept());
-    assert!(report.cases[0].problems.iter().any(|p| p.contains("beyond epsilon")), "{report:?}");
+    assert!(
+        report.cases[0]
+            .problems
+            .iter()
+            .any(|p| p.contains("beyond epsilon")),
+        "{report:?}"
+    );
     assert!(report.cases[1].problems.is_empty());
     fs::write(&target, original).unwrap();
     assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
 
     fs::copy(&target, out.join("imagesTr/stowaway_0000.nii.gz")).unwrap();
     let report = verify(&clean, &out, &mut |_| {}).unwrap();
-    assert!(report.problems.iter().any(|p| p.contains("stowaway")), "{report:?}");
+    assert!(
+        report.problems.iter().any(|p| p.contains("stowaway")),
+        "{report:?}"
+    );
     fs::remove_file(out.join("imagesTr/stowaway_0000.nii.gz")).unwrap();
 
-    let labels: Vec<_> = manifest.cases.iter().map(|c| out.join(&c.labels[0].path)).collect();
+    let labels: Vec<_> = manifest
+        .cases
+        .iter()
+        .map(|c| out.join(&c.labels[0].path))
+        .collect();
     fs::copy(&labels[1], &labels[0]).unwrap();
     let report = verify(&clean, &out, &mut |_| {}).unwrap();
-    assert!(report.cases[0].problems.iter().any(|p| p.contains("label file differs")), "{report:?}");
+    assert!(
+        report.cases[0]
+            .problems
+            .iter()
+            .any(|p| p.contains("label file differs")),
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -159,24 +199,42 @@ fn jobs_that_cannot_be_done_are_typed_errors() {
     let clean = folder.path().join("clean");
     phantoms(&clean, 1);
     let options = random(4.0 / 255.0);
-    let go = |root: &Path, out: &Path, options: &ProtectOptions| protect(root, out, options, &mut |_| {});
-    for out in [clean.clone(), clean.join("inside"), folder.path().to_path_buf()] {
+    let go = |root: &Path, out: &Path, options: &ProtectOptions| {
+        protect(root, out, options, &mut |_| {})
+    };
+    for out in [
+        clean.clone(),
+        clean.join("inside"),
+        folder.path().to_path_buf(),
+    ] {
         let error = go(&clean, &out, &options).unwrap_err();
-        assert!(matches!(error, PipelineError::OutputOverlaps { .. }), "{error}");
+        assert!(
+            matches!(error, PipelineError::OutputOverlaps { .. }),
+            "{error}"
+        );
     }
     let full = folder.path().join("full");
     fs::create_dir(&full).unwrap();
     fs::write(full.join("precious"), b"x").unwrap();
-    assert!(matches!(go(&clean, &full, &options), Err(PipelineError::OutputNotEmpty { .. })));
+    assert!(matches!(
+        go(&clean, &full, &options),
+        Err(PipelineError::OutputNotEmpty { .. })
+    ));
     let missing = folder.path().join("missing");
-    assert!(matches!(go(&missing, &folder.path().join("o"), &options), Err(PipelineError::Data(_))));
+    assert!(matches!(
+        go(&missing, &folder.path().join("o"), &options),
+        Err(PipelineError::Data(_))
+    ));
     for epsilon in [0.0, 1.5, f64::NAN] {
         assert!(matches!(
             go(&clean, &folder.path().join("o"), &random(epsilon)),
             Err(PipelineError::Perturb(_))
         ));
     }
-    assert!(!folder.path().join("o").exists(), "a refused job leaves nothing");
+    assert!(
+        !folder.path().join("o").exists(),
+        "a refused job leaves nothing"
+    );
 }
 
 #[test]
@@ -186,18 +244,35 @@ fn epsilon_below_one_stored_step_is_refused_with_the_smallest_that_works() {
     fs::create_dir_all(clean.join("images")).unwrap();
     fs::create_dir_all(clean.join("labels")).unwrap();
     let affine = voxshield::data::Affine::from_spacing([1.0; 3]);
-    let image = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, j, k)| 20 + ((i + 2 * j + 3 * k) % 9) as u8);
+    let image = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, j, k)| {
+        20 + ((i + 2 * j + 3 * k) % 9) as u8
+    });
     let label = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, _, _)| u8::from(i > 5));
-    write_new(&clean.join("images/a.nii.gz"), NewVoxels::from(image.view()), &affine).unwrap();
-    write_new(&clean.join("labels/a.nii.gz"), NewVoxels::from(label.view()), &affine).unwrap();
+    write_new(
+        &clean.join("images/a.nii.gz"),
+        NewVoxels::from(image.view()),
+        &affine,
+    )
+    .unwrap();
+    write_new(
+        &clean.join("labels/a.nii.gz"),
+        NewVoxels::from(label.view()),
+        &affine,
+    )
+    .unwrap();
     let out = folder.path().join("out");
     let error = protect(&clean, &out, &random(4.0 / 255.0), &mut |_| {}).unwrap_err();
-    let PipelineError::NoUsableCase { first, .. } = &error else { panic!("{error}") };
-    assert!(first.contains("smallest"), "{first}");
+    let PipelineError::NoUsableCase { first, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(first.contains("at least"), "{first}");
     assert!(!out.exists());
     let stored = voxshield::data::Volume::open(&[clean.join("images/a.nii.gz")]).unwrap();
-    let range = voxshield::data::Normalisation::Mri.range(&stored, 0).unwrap();
-    let Err(DataError::EpsilonBelowOneStep { smallest, .. }) = stored.epsilon_stored(&[range], 4.0 / 255.0)
+    let range = voxshield::data::Normalisation::Mri
+        .range(&stored, 0)
+        .unwrap();
+    let Err(DataError::EpsilonBelowOneStep { smallest, .. }) =
+        stored.epsilon_stored(&[range], 4.0 / 255.0)
     else {
         panic!("the step is larger than epsilon")
     };

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{NormalisationChoice, PipelineError, PreparedCase};
+use super::{PipelineError, PreparedCase};
 use crate::data::{Datatype, LabelMap, Modality, Normalisation, StoredVolume, Volume, discover};
 
 /// What a path is.
@@ -169,9 +169,4 @@ fn stored_steps(volume: &Volume, epsilon: f64) -> String {
 
 fn name(datatype: Datatype) -> String {
     datatype.to_string()
-}
-
-impl NormalisationChoice {
-    /// What the choices are, for help texts.
-    pub const HELP: &'static str = "auto, mri, ct or window:LO,HI";
 }

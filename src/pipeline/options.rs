@@ -27,6 +27,11 @@ pub enum NormalisationChoice {
     },
 }
 
+impl NormalisationChoice {
+    /// What the choices are, for help texts.
+    pub const HELP: &'static str = "auto, mri, ct or window:LO,HI";
+}
+
 impl fmt::Display for NormalisationChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

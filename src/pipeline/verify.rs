@@ -155,10 +155,15 @@ fn check_case(
             ));
         }
     }
-    if let Some(relative) = &clean.case.label {
-        if sha256_file(&dataset.root.join(relative))? != sha256_file(&output.join(relative))? {
-            problems.push(format!("{}: the label file differs", relative.display()));
+    for label in &record.labels {
+        let path = Path::new(&label.path);
+        if sha256_file(&dataset.root.join(path))? != sha256_file(&output.join(path))? {
+            problems.push(format!("{}: the label file differs", label.path));
         }
+    }
+    let expected = clean.case.label.as_deref().map(super::write::manifest_path);
+    if record.labels.first().map(|label| &label.path) != expected.as_ref() {
+        problems.push("the manifest does not list the case's label file".to_owned());
     }
     let prepared = PreparedCase::open(dataset, &clean.case)?;
     let image = prepared.normalised(&clean.ranges);

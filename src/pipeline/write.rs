@@ -10,7 +10,7 @@ use super::{PipelineError, PreparedCase, scan::ScannedCase};
 use crate::{
     data::{
         CaseRecord, Dataset, FileRecord, LabelRecord, Volume, compare, copy_file_atomic,
-        sha256_file,
+        file_parts, sha256_file,
     },
     eval::metrics,
     perturb::{Budget, Support},
@@ -63,11 +63,12 @@ pub(super) fn write_case(
     for (file, relative) in perturbed.files.iter().zip(&scanned.case.images) {
         let target = output.join(relative);
         create_parent(&target)?;
+        written.0.push(target.clone());
         file.write_atomic(&target)?;
-        written.0.push(target);
     }
     // Header and voxels of an .hdr/.img pair are two files; the layout names the header.
-    let protected = Volume::open(&written.0)?;
+    let targets = written.0.clone();
+    let protected = Volume::open(&targets)?;
     let support_voxels = mask.iter().filter(|&&inside| inside).count() as u64;
     let mask = prepared.mask_array(mask);
     let comparison = compare(
@@ -102,7 +103,7 @@ pub(super) fn write_case(
     let ssim = metrics::ssim(&image, &after, [d, h, w])?;
 
     let mut files = Vec::new();
-    for (target, relative) in written.0.iter().zip(&scanned.case.images) {
+    for (target, relative) in targets.iter().zip(&scanned.case.images) {
         files.push(FileRecord {
             path: manifest_path(relative),
             sha256_before: sha256_file(&dataset.root.join(relative))?,
@@ -111,13 +112,18 @@ pub(super) fn write_case(
     }
     let mut labels = Vec::new();
     if let Some(relative) = &scanned.case.label {
-        let target = output.join(relative);
-        create_parent(&target)?;
-        copy_file_atomic(&dataset.root.join(relative), &target)?;
-        labels.push(LabelRecord {
-            path: manifest_path(relative),
-            sha256: sha256_file(&target)?,
-        });
+        create_parent(&output.join(relative))?;
+        // A pair is two files.
+        for part in file_parts(&dataset.root.join(relative))? {
+            let relative = relative.with_file_name(part.file_name().unwrap_or_default());
+            let target = output.join(&relative);
+            written.0.push(target.clone());
+            copy_file_atomic(&part, &target)?;
+            labels.push(LabelRecord {
+                path: manifest_path(&relative),
+                sha256: sha256_file(&target)?,
+            });
+        }
     }
     written.keep();
     Ok(CaseRecord {
@@ -148,8 +154,11 @@ impl Written {
 impl Drop for Written {
     fn drop(&mut self) {
         for path in &self.0 {
-            // The case has failed already; its error is the one to report.
-            let _ = fs::remove_file(path);
+            let parts = file_parts(path).unwrap_or_else(|_| vec![path.clone()]);
+            for part in parts {
+                // The case has failed already; its error is the one to report.
+                let _ = fs::remove_file(part);
+            }
         }
     }
 }

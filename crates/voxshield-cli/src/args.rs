@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
-    perturb::{RandomNoise, Support},
+    perturb::{IscMode, RandomNoise, Support},
     pipeline::{DeviceChoice, NormalisationChoice},
 };
 
@@ -108,6 +108,9 @@ pub(crate) struct ProtectArgs {
     /// Weight of the inter-slice frequency divergence.
     #[arg(long)]
     pub(crate) isc_weight: Option<f64>,
+    /// Form of that divergence: reference, normalised or phase.
+    #[arg(long, value_parser = isc_mode)]
+    pub(crate) isc_mode: Option<IscMode>,
     /// Weight of the semantic prediction divergence.
     #[arg(long)]
     pub(crate) spd_weight: Option<f64>,
@@ -196,6 +199,15 @@ fn support(text: &str) -> Result<Support, String> {
         .into_iter()
         .find(|s| s.name() == text)
         .ok_or_else(|| "expected roi, body or full".into())
+}
+
+fn isc_mode(text: &str) -> Result<IscMode, String> {
+    match text {
+        "reference" => Ok(IscMode::Reference),
+        "normalised" => Ok(IscMode::Normalised),
+        "phase" => Ok(IscMode::Phase),
+        _ => Err("expected reference, normalised or phase".into()),
+    }
 }
 
 fn noise(text: &str) -> Result<RandomNoise, String> {

@@ -22,6 +22,8 @@ pub enum IscMode {
     Reference,
     /// Divided by its upper bound; means the same on every grid.
     Normalised,
+    /// Normalised, on complex spectra: a change of sign from slice to slice counts.
+    Phase,
 }
 
 /// Adam's step sizes.
@@ -128,6 +130,9 @@ impl BilevelConfig {
         match self.isc_mode {
             IscMode::Reference => IscScaling::Reference,
             IscMode::Normalised => IscScaling::Normalised {
+                epsilon: self.epsilon,
+            },
+            IscMode::Phase => IscScaling::Phase {
                 epsilon: self.epsilon,
             },
         }

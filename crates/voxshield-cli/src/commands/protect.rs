@@ -49,6 +49,7 @@ fn options(args: &ProtectArgs) -> ProtectOptions {
             set(&mut config.spd_weight, args.spd_weight);
             set(&mut config.learning_rates.surrogate, args.surrogate_rate);
             set(&mut config.learning_rates.noise, args.noise_rate);
+            config.isc_mode = args.isc_mode.unwrap_or(config.isc_mode);
             config.patch = args.patch.unwrap_or(config.patch);
             Method::Voxshield(config)
         }

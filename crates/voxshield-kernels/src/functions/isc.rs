@@ -1,7 +1,10 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::{KernelError, ops::SpectralOps};
+use crate::{
+    KernelError,
+    ops::{DISTANCE_EPSILON, SpectralOps},
+};
 
 /// How [`inter_slice_divergence`] is scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,6 +15,13 @@ pub enum IscScaling {
     /// Orthonormal FFT, divided by the upper bound `epsilon * sqrt(2 n)` of one pair, where `n` is
     /// the mean number of support voxels in a slice. About 0..1 on every grid.
     Normalised {
+        /// The bound on `|delta|`.
+        epsilon: f64,
+    },
+    /// On complex spectra, normalised: `|F x_{z+1} - F x_z|` in place of the difference of the
+    /// amplitudes, divided by its upper bound `2 epsilon sqrt(n)`. Amplitudes are blind to a
+    /// change of sign or a shift from slice to slice; this is not.
+    Phase {
         /// The bound on `|delta|`.
         epsilon: f64,
     },
@@ -61,6 +71,11 @@ pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
 /// pair's slices: by Parseval and the triangle inequality no pair of slices bounded by epsilon can
 /// exceed it by more than the spread of the support between slices allows.
 ///
+/// [`IscScaling::Phase`] needs no transform: by Parseval the distance of two complex orthonormal
+/// spectra is that of the slices themselves, `sqrt(sum_{h,w} (x_{z+1} - x_z)^2 + 1e-10)`. Its
+/// bound counts `n` as above, and 1 is reached by a perturbation that flips its sign from slice to
+/// slice on a support that does not change. (Ours, not the paper's.)
+///
 /// # Shapes
 /// - `delta`: `[batch, channel, depth, height, width]`
 /// - `support`: `[batch, 1, depth, height, width]`, 1 where delta may be non-zero, else 0
@@ -84,35 +99,53 @@ pub fn inter_slice_divergence(
             got: support.dims().to_vec(),
         });
     }
-    let distances = slice_distances(delta)?;
-    match scaling {
-        IscScaling::Reference => Ok(distances.mean()),
-        IscScaling::Normalised { epsilon } => {
-            if !(epsilon > 0.0 && epsilon.is_finite()) {
-                return Err(KernelError::Parameter {
-                    op: "inter_slice_divergence",
-                    parameter: "epsilon",
-                    expected: "a positive number".into(),
-                    got: epsilon.to_string(),
-                });
-            }
-            // Slices without support carry no perturbation; they would only dilute the mean.
-            let per_slice: Tensor<2> = support
-                .clone()
-                .detach()
-                .reshape([batch, depth, height * width])
-                .sum_dim(2)
-                .reshape([batch, depth]);
-            let pairs = per_slice.clone().slice([0..batch, 0..depth - 1])
-                + per_slice.slice([0..batch, 1..depth]);
-            let occupied = pairs.clone().greater_elem(0.0).float();
-            let bound = (pairs * (height * width) as f64)
-                .clamp_min(1.0)
-                .sqrt()
-                .mul_scalar(epsilon);
-            let relative =
-                distances.mean_dim(1).reshape([batch, depth - 1]) * occupied.clone() / bound;
-            Ok(relative.sum() / occupied.sum().clamp_min(1.0))
-        }
+    let distances = match scaling {
+        IscScaling::Phase { .. } => complex_distances(delta)?,
+        _ => slice_distances(delta)?,
+    };
+    // The largest distance of a pair of slices whose supports hold `pairs` voxels together, squared.
+    let (epsilon, largest) = match scaling {
+        IscScaling::Reference => return Ok(distances.mean()),
+        IscScaling::Normalised { epsilon } => (epsilon, (height * width) as f64),
+        IscScaling::Phase { epsilon } => (epsilon, 2.0),
+    };
+    if !(epsilon > 0.0 && epsilon.is_finite()) {
+        return Err(KernelError::Parameter {
+            op: "inter_slice_divergence",
+            parameter: "epsilon",
+            expected: "a positive number".into(),
+            got: epsilon.to_string(),
+        });
     }
+    // Slices without support carry no perturbation; they would only dilute the mean.
+    let per_slice: Tensor<2> = support
+        .clone()
+        .detach()
+        .reshape([batch, depth, height * width])
+        .sum_dim(2)
+        .reshape([batch, depth]);
+    let pairs =
+        per_slice.clone().slice([0..batch, 0..depth - 1]) + per_slice.slice([0..batch, 1..depth]);
+    let occupied = pairs.clone().greater_elem(0.0).float();
+    let bound = (pairs * largest).clamp_min(1.0).sqrt().mul_scalar(epsilon);
+    let relative = distances.mean_dim(1).reshape([batch, depth - 1]) * occupied.clone() / bound;
+    Ok(relative.sum() / occupied.sum().clamp_min(1.0))
+}
+
+/// `sqrt(sum_{h,w} (x_{z+1} - x_z)^2 + 1e-10)`, `[batch, channel, depth - 1]`.
+fn complex_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
+    let [batch, channels, depth, height, width] = x.dims();
+    if depth < 2 {
+        return Err(KernelError::TooShort {
+            op: "inter_slice_divergence",
+            axis: "depth",
+            least: 2,
+            got: depth,
+        });
+    }
+    let slices = x.reshape([batch, channels, depth, height * width]);
+    let step = slices.clone().narrow(2, 1, depth - 1) - slices.narrow(2, 0, depth - 1);
+    let squares = step.clone() * step;
+    let sums = squares.sum_dim(3).add_scalar(DISTANCE_EPSILON).sqrt();
+    Ok(sums.reshape([batch, channels, depth - 1]))
 }
