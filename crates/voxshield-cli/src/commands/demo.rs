@@ -75,7 +75,7 @@ pub(super) fn run(args: &DemoArgs, format: Format, quiet: bool) -> anyhow::Resul
 
     let config = VictimConfig {
         seed: args.seed,
-        steps: 120,
+        steps: 240,
         ..VictimConfig::narrow(1, 3)
     };
     let sets = [
