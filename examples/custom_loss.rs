@@ -2,6 +2,7 @@
 //! axis is rewarded, which pushes neighbouring slices apart without any Fourier transform.
 //!
 //! `cargo run --release --features flex --example custom_loss`
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
 use voxshield::{
     burn::tensor::Tensor,
     data::{PhantomConfig, phantom},

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --features flex --example protect_nifti [DATASET OUT]`; without arguments it
 //! makes a small phantom dataset in a temporary folder.
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
 use std::path::PathBuf;
 
 use voxshield::{

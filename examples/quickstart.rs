@@ -1,6 +1,7 @@
 //! Protects one in-memory volume through the library: no files, no command line.
 //!
 //! `cargo run --release --features flex --example quickstart`
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
 use voxshield::{
     eval::metrics,
     perturb::{

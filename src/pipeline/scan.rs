@@ -135,9 +135,7 @@ pub(super) fn scan(
                     (NormalisationChoice::Window { lo, hi }, _, _) => {
                         Normalisation::Window { lo, hi }
                     }
-                    (_, Modality::Ct, Some(Some(statistics))) => {
-                        Normalisation::Ct(statistics.clone())
-                    }
+                    (_, Modality::Ct, Some(Some(statistics))) => Normalisation::Ct(*statistics),
                     _ => Normalisation::Mri,
                 },
             )

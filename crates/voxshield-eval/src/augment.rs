@@ -240,10 +240,10 @@ mod tests {
 
     fn patch() -> (Patch, [usize; 3]) {
         let shape = [6, 7, 8];
-        let n = 6 * 7 * 8;
+        let n: i32 = 6 * 7 * 8;
         let patch = Patch {
             image: (0..n).map(|i| (i as f32 * 0.7).sin()).collect(),
-            labels: (0..n as i32).map(|i| i % 3).collect(),
+            labels: (0..n).map(|i| i % 3).collect(),
             support: (0..n).map(|i| (i % 3) as f32).collect(),
         };
         (patch, shape)

@@ -7,7 +7,7 @@ use voxshield_kernels::{
 use voxshield_testkit::{Golden, assert_close, central_difference, device};
 
 fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-    t.into_data().to_vec().expect("f32 tensor")
+    t.into_data().try_to_vec().expect("f32 tensor")
 }
 
 /// Deterministic values in -1..1 without a generator: the fractional parts of a quadratic sequence.
@@ -56,13 +56,13 @@ fn flex_kernel_equals_the_composition_in_value_and_gradient() {
     let make = |v: Vec<f32>, s: Vec<usize>| {
         <Flex as burn::backend::ops::FloatTensorOps<Flex>>::float_from_data(
             TensorData::new(v, s),
-            &FlexDevice::default(),
+            &FlexDevice,
         )
     };
     fn host<B: Backend>(t: burn::backend::tensor::FloatTensor<B>) -> Vec<f32> {
         burn::tensor::read_sync(B::float_into_data(t))
             .unwrap()
-            .to_vec()
+            .try_to_vec()
             .unwrap()
     }
     for shape in SHAPES {

@@ -60,7 +60,7 @@ fn phantoms_have_the_parts_they_promise() {
         let (a, b) = (mean_and_sd(of(1)), mean_and_sd(of(2)));
         let (body, _) = mean_and_sd(of(0).filter(|v| *v > 0.0));
         assert!(
-            a.0 > body + 100.0 && b.0 < body - 100.0,
+            a.0 > body + 60.0 && b.0 < body - 60.0,
             "case {case}: {a:?} {b:?} {body}"
         );
         assert!(b.1 > a.1, "case {case}: {a:?} {b:?}");

@@ -102,7 +102,9 @@ impl DiceCe {
             });
         }
         match &self.class_weights {
-            Some(weights) if weights.len() != classes || weights.iter().any(|w| !(*w > 0.0)) => {
+            Some(weights)
+                if weights.len() != classes || weights.iter().any(|w| w.is_nan() || *w <= 0.0) =>
+            {
                 Err(KernelError::Parameter {
                     op: "DiceCe",
                     parameter: "class_weights",
