@@ -23,7 +23,7 @@ impl Term for SliceContrast {
     }
 
     fn weight(&self) -> f64 {
-        5.0
+        50.0
     }
 
     fn value(&self, step: &NoiseStep) -> Result<Tensor<1>, PerturbError> {
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .collect();
     let config = BilevelConfig {
-        rounds: 6,
+        rounds: 8,
         surrogate_steps: 2,
         batch: 2,
         patch: [16; 3],
@@ -67,8 +67,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     })?;
     let contrast = |round: usize| trained.history[round].terms.last().map_or(0.0, |t| t.1);
-    println!("slice contrast {:.4} -> {:.4}", -contrast(0), -contrast(5));
-    if contrast(5) >= contrast(0) {
+    println!("slice contrast {:.4} -> {:.4}", -contrast(0), -contrast(7));
+    if contrast(7) >= contrast(0) {
         return Err("the term did not move".into());
     }
     Ok(())

@@ -11,8 +11,9 @@ pub struct CachedSource<'a> {
 }
 
 impl<'a> CachedSource<'a> {
-    /// At most this many bytes of volumes are kept, whatever the number of cases.
-    pub const CACHE_BYTES: usize = 512 << 20;
+    /// At most this many bytes of volumes are kept, whatever the number of cases. Small on purpose:
+    /// a case is read again in milliseconds, and memory must not grow with the dataset.
+    pub const CACHE_BYTES: usize = 16 << 20;
 
     /// A source of `count` cases that `load` reads by index.
     pub fn new(
