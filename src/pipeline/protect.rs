@@ -15,7 +15,7 @@ use crate::{
         CaseRecord, DataError, FailedCase, MANIFEST_NAME, Manifest, copy_file_atomic, is_nifti_name,
     },
     models::NoiseGenerator,
-    perturb::{Bilevel, Budget, Event, SourceError, generate},
+    perturb::{Bilevel, BilevelConfig, Budget, Event, RandomNoise, SourceError, Support, generate},
 };
 
 /// What [`protect`] reports while it runs.
@@ -90,9 +90,18 @@ pub fn protect(
         path: output.to_path_buf(),
         source,
     })?;
-    let generator = match &options.method {
-        Method::Random { .. } => None,
-        Method::Voxshield(_) => Some(train(&scanned, options, &device, observer)?),
+    let origin = match &options.method {
+        Method::Random { noise, seed, .. } => Origin::Drawn {
+            noise: *noise,
+            seed: *seed,
+        },
+        Method::Voxshield(config) => Origin::Learned(Box::new(train(
+            &scanned,
+            config,
+            options.support,
+            &device,
+            observer,
+        )?)),
     };
 
     let mut failed = scanned.failed.clone();
@@ -105,15 +114,7 @@ pub fn protect(
             total,
         });
         let mut make = |prepared: &PreparedCase, image: &[f32], mask: &[bool]| {
-            perturbation(
-                options,
-                generator.as_ref(),
-                prepared,
-                image,
-                mask,
-                &case.case.id,
-                &device,
-            )
+            origin.delta(prepared, image, mask, &case.case.id, options, &device)
         };
         match write_case(
             &scanned.dataset,
@@ -158,19 +159,17 @@ pub fn protect(
 
 fn train(
     scanned: &Scanned,
-    options: &ProtectOptions,
+    config: &BilevelConfig,
+    support: Support,
     device: &Device,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<NoiseGenerator, PipelineError> {
-    let Method::Voxshield(config) = &options.method else {
-        unreachable!("only the optimised method trains");
-    };
     let mut source = CachedSource::new(scanned.cases.len(), |index| {
         let case = &scanned.cases[index];
         let load = || -> Result<_, PipelineError> {
             let prepared = PreparedCase::open(&scanned.dataset, &case.case)?;
             let image = prepared.normalised(&case.ranges);
-            let support = prepared.support(options.support, &image)?;
+            let support = prepared.support(support, &image)?;
             Ok(prepared.training_volume(image, support, &scanned.classes))
         };
         load().map_err(|error| Box::new(error) as SourceError)
@@ -187,38 +186,34 @@ fn train(
     Ok(trained.generator)
 }
 
-fn perturbation(
-    options: &ProtectOptions,
-    generator: Option<&NoiseGenerator>,
-    prepared: &PreparedCase,
-    image: &[f32],
-    mask: &[bool],
-    id: &str,
-    device: &Device,
-) -> Result<Vec<f32>, PipelineError> {
-    let channels = prepared.volume.channels();
-    match (&options.method, generator) {
-        (
-            Method::Random {
-                noise,
-                epsilon,
-                seed,
-            },
-            _,
-        ) => {
-            // A stream of its own for each case, independent of the order of the cases.
-            let seed = seed.wrapping_add(stream(id));
-            Ok(noise.sample(Budget::new(*epsilon)?, channels, mask, seed)?)
-        }
-        (Method::Voxshield(_), Some(generator)) => Ok(generate(
-            generator,
-            image,
-            channels,
-            prepared.volume.shape(),
-            options.tiles,
-            device,
-        )?),
-        (Method::Voxshield(_), None) => unreachable!("the optimised method was trained"),
+/// Where the deltas of a run come from.
+enum Origin {
+    Drawn { noise: RandomNoise, seed: u64 },
+    Learned(Box<NoiseGenerator>),
+}
+
+impl Origin {
+    fn delta(
+        &self,
+        prepared: &PreparedCase,
+        image: &[f32],
+        mask: &[bool],
+        id: &str,
+        options: &ProtectOptions,
+        device: &Device,
+    ) -> Result<Vec<f32>, PipelineError> {
+        let (channels, shape) = (prepared.volume.channels(), prepared.volume.shape());
+        Ok(match self {
+            Self::Drawn { noise, seed } => {
+                // A stream of its own for each case, independent of the order of the cases.
+                let seed = seed.wrapping_add(stream(id));
+                let budget = Budget::new(options.method.epsilon())?;
+                noise.sample(budget, channels, mask, seed)?
+            }
+            Self::Learned(generator) => {
+                generate(generator, image, channels, shape, options.tiles, device)?
+            }
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::DataError;
 use crate::fsx::write_file_atomic;
-use crate::geometry::{Affine, Orientation};
+use crate::geometry::{Affine, Orientation, quaternion_rotation};
 use crate::layout::{Dataset, discover};
 use crate::nifti::write_new;
 
@@ -218,22 +218,5 @@ fn random_rotation(rng: &mut ChaCha8Rng) -> [[f64; 3]; 3] {
     let norm = (a * a + b * b + c * c + d * d)
         .sqrt()
         .max(f64::MIN_POSITIVE);
-    let [a, b, c, d] = [a, b, c, d].map(|value| value / norm);
-    [
-        [
-            1.0 - 2.0 * (c * c + d * d),
-            2.0 * (b * c - a * d),
-            2.0 * (b * d + a * c),
-        ],
-        [
-            2.0 * (b * c + a * d),
-            1.0 - 2.0 * (b * b + d * d),
-            2.0 * (c * d - a * b),
-        ],
-        [
-            2.0 * (b * d - a * c),
-            2.0 * (c * d + a * b),
-            1.0 - 2.0 * (b * b + c * c),
-        ],
-    ]
+    quaternion_rotation([a, b, c, d].map(|value| value / norm))
 }

@@ -128,6 +128,26 @@ fn value_and_gradient_equal_pytorch() {
     }
 }
 
+/// The gradient of the divergence at `x` against central differences, within 2 % of its maximum.
+fn check_gradient(x: &[f32], shape: [usize; 5], support: &Tensor<5>, scaling: IscScaling) {
+    let delta = tensor(x.to_vec(), shape).require_grad();
+    let value = inter_slice_divergence(delta.clone(), support, scaling).unwrap();
+    let got = values(delta.grad(&value.backward()).unwrap());
+    let expected: Vec<f32> = central_difference(
+        |x| {
+            let t = tensor(x.to_vec(), shape).detach();
+            f64::from(values(inter_slice_divergence(t, support, scaling).unwrap())[0])
+        },
+        x,
+        1e-3,
+    )
+    .iter()
+    .map(|&v| v as f32)
+    .collect();
+    let scale = f64::from(expected.iter().fold(0f32, |a, v| a.max(v.abs())));
+    assert_close(&format!("{scaling:?}"), &got, &expected, 0.02 * scale);
+}
+
 #[test]
 fn normalised_gradient_equals_central_differences() {
     let shape = [1, 2, 4, 5, 6];
@@ -141,22 +161,7 @@ fn normalised_gradient_equals_central_differences() {
         .collect();
     let support = tensor(mask, [1, 1, 4, 5, 6]);
     let scaling = IscScaling::Normalised { epsilon: 0.01 };
-    let delta = tensor(x.clone(), shape).require_grad();
-    let value = inter_slice_divergence(delta.clone(), &support, scaling).unwrap();
-    let got = values(delta.grad(&value.backward()).unwrap());
-    let expected: Vec<f32> = central_difference(
-        |x| {
-            let t = tensor(x.to_vec(), shape).detach();
-            f64::from(values(inter_slice_divergence(t, &support, scaling).unwrap())[0])
-        },
-        &x,
-        1e-3,
-    )
-    .iter()
-    .map(|&v| v as f32)
-    .collect();
-    let scale = f64::from(expected.iter().fold(0f32, |a, v| a.max(v.abs())));
-    assert_close("normalised", &got, &expected, 0.02 * scale);
+    check_gradient(&x, shape, &support, scaling);
 }
 
 #[test]
@@ -186,19 +191,18 @@ fn normalised_value_does_not_depend_on_the_grid() {
 #[test]
 fn phase_scaling_sees_a_change_of_sign_that_amplitudes_do_not() {
     let (n, epsilon) = (9, 4.0 / 255.0);
-    let x: Vec<f32> = (0..5 * n * n)
+    let shape = [1, 1, 5, n, n];
+    // The same checkerboard of support in every slice.
+    let mask: Vec<f32> = (0..5 * n * n)
+        .map(|i| ((i % (n * n) + 1) % 2) as f32)
+        .collect();
+    let x: Vec<f32> = (0..mask.len())
         .map(|i| {
             let sign = if (i / (n * n)) % 2 == 0 { 1.0 } else { -1.0 };
-            sign * if i % 2 == 0 { epsilon as f32 } else { 0.0 }
+            sign * mask[i] * epsilon as f32
         })
         .collect();
-    let mask: Vec<f32> = x.iter().map(|v| f32::from(u8::from(*v != 0.0))).collect();
-    let shape = [1, 1, 5, n, n];
-    // The same voxels in every slice: the checkerboard is drawn per slice.
-    let x: Vec<f32> = (0..x.len())
-        .map(|i| x[i % (n * n)].abs() * if (i / (n * n)) % 2 == 0 { 1.0 } else { -1.0 })
-        .collect();
-    let support = tensor((0..mask.len()).map(|i| mask[i % (n * n)]).collect(), shape);
+    let support = tensor(mask, shape);
     let of = |scaling| {
         values(inter_slice_divergence(tensor(x.clone(), shape), &support, scaling).unwrap())[0]
     };
@@ -213,22 +217,7 @@ fn phase_gradient_equals_central_differences() {
     let x: Vec<f32> = noise(60).iter().map(|v| v * 0.01).collect();
     let support = tensor(vec![1.0; 60], shape);
     let scaling = IscScaling::Phase { epsilon: 0.01 };
-    let delta = tensor(x.clone(), shape).require_grad();
-    let value = inter_slice_divergence(delta.clone(), &support, scaling).unwrap();
-    let got = values(delta.grad(&value.backward()).unwrap());
-    let expected: Vec<f32> = central_difference(
-        |x| {
-            let t = tensor(x.to_vec(), shape).detach();
-            f64::from(values(inter_slice_divergence(t, &support, scaling).unwrap())[0])
-        },
-        &x,
-        1e-3,
-    )
-    .iter()
-    .map(|&v| v as f32)
-    .collect();
-    let scale = f64::from(expected.iter().fold(0f32, |a, v| a.max(v.abs())));
-    assert_close("phase", &got, &expected, 0.02 * scale);
+    check_gradient(&x, shape, &support, scaling);
 }
 
 #[test]

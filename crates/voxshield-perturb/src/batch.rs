@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::{Patch, PatchSource, PerturbError};
+use crate::{Patch, PatchSource, PerturbError, patch::check_extents};
 
 /// Patches on a device.
 #[derive(Debug, Clone)]
@@ -66,21 +66,8 @@ fn check(
     channels: usize,
     classes: usize,
 ) -> Result<(), PerturbError> {
-    let arrays = [
-        ("image", patch.image.len(), voxels * channels),
-        ("labels", patch.labels.len(), voxels),
-        ("support", patch.support.len(), voxels),
-    ];
-    for (what, found, expected) in arrays {
-        if found != expected {
-            return Err(PerturbError::Extent {
-                case,
-                what,
-                expected,
-                found,
-            });
-        }
-    }
+    let found = [patch.image.len(), patch.labels.len(), patch.support.len()];
+    check_extents(case, found, voxels, channels)?;
     match patch
         .labels
         .iter()

@@ -187,7 +187,7 @@ impl Bilevel {
         // would keep its graph alive.
         let delta = self.generator.model().valid().forward(batch.image.clone());
         let delta = self.budget.project(delta, &batch.support);
-        let noisy = tracked(self.budget.protect(batch.image, delta));
+        let noisy = self.budget.protect(batch.image, delta).autodiff();
         let labels = batch.labels.autodiff();
         let loss = DiceCe::default().forward(self.surrogate.model().forward(noisy), labels)?;
         self.surrogate.step(&loss);
@@ -201,13 +201,15 @@ impl Bilevel {
         cases: &[(usize, u64)],
     ) -> Result<Vec<f32>, PerturbError> {
         let batch = self.read(source, cases)?;
-        let clean_logits = self
-            .terms
-            .iter()
-            .any(|t| t.needs_clean_logits())
-            .then(|| tracked(self.surrogate.model().valid().forward(batch.image.clone())));
-        let image = tracked(batch.image);
-        let support = tracked(batch.support);
+        let clean_logits = self.terms.iter().any(|t| t.needs_clean_logits()).then(|| {
+            self.surrogate
+                .model()
+                .valid()
+                .forward(batch.image.clone())
+                .autodiff()
+        });
+        let image = batch.image.autodiff();
+        let support = batch.support.autodiff();
         let delta = self.generator.model().forward(image.clone());
         let delta = self.budget.project(delta, &support);
         // Without gradients of its own, the frozen surrogate costs no weight gradient.
@@ -238,11 +240,6 @@ impl Bilevel {
         self.generator.step(&total);
         Ok(std::iter::once(total).chain(values).map(scalar).collect())
     }
-}
-
-/// The same values as a constant on the autodiff device.
-fn tracked(t: Tensor<5>) -> Tensor<5> {
-    t.autodiff()
 }
 
 fn scalar(t: Tensor<1>) -> f32 {

@@ -53,24 +53,40 @@ impl InMemory {
     pub fn new(volumes: Vec<TrainingVolume>) -> Result<Self, PerturbError> {
         for (case, volume) in volumes.iter().enumerate() {
             let voxels: usize = volume.shape.iter().product();
-            let arrays = [
-                ("image", volume.image.len(), voxels * volume.channels),
-                ("labels", volume.labels.len(), voxels),
-                ("support", volume.support.len(), voxels),
+            let found = [
+                volume.image.len(),
+                volume.labels.len(),
+                volume.support.len(),
             ];
-            for (what, found, expected) in arrays {
-                if found != expected {
-                    return Err(PerturbError::Extent {
-                        case,
-                        what,
-                        expected,
-                        found,
-                    });
-                }
-            }
+            check_extents(case, found, voxels, volume.channels)?;
         }
         Ok(Self(volumes))
     }
+}
+
+/// Checks the lengths of image, labels and support.
+pub(crate) fn check_extents(
+    case: usize,
+    found: [usize; 3],
+    voxels: usize,
+    channels: usize,
+) -> Result<(), PerturbError> {
+    let expected = [voxels * channels, voxels, voxels];
+    for ((what, found), expected) in ["image", "labels", "support"]
+        .into_iter()
+        .zip(found)
+        .zip(expected)
+    {
+        if found != expected {
+            return Err(PerturbError::Extent {
+                case,
+                what,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
 }
 
 impl PatchSource for InMemory {

@@ -1,6 +1,6 @@
 //! The quaternion transform of NIfTI, both ways.
 
-use crate::geometry::Affine;
+use crate::geometry::{Affine, quaternion_rotation};
 
 /// Affine of a quaternion (b, c, d), an offset in mm, a spacing in mm and qfac (-1: the third axis is mirrored).
 /// `epsilon` is the rounding of the stored numbers: without it, half a turn (a = 0) would read as a little less.
@@ -39,23 +39,7 @@ fn rotation([b, c, d]: [f64; 3], threshold: f64) -> [[f64; 3]; 3] {
     } else {
         ((1.0 - squared).sqrt(), b, c, d)
     };
-    [
-        [
-            1.0 - 2.0 * (c * c + d * d),
-            2.0 * (b * c - a * d),
-            2.0 * (b * d + a * c),
-        ],
-        [
-            2.0 * (b * c + a * d),
-            1.0 - 2.0 * (b * b + d * d),
-            2.0 * (c * d - a * b),
-        ],
-        [
-            2.0 * (b * d - a * c),
-            2.0 * (c * d + a * b),
-            1.0 - 2.0 * (b * b + c * c),
-        ],
-    ]
+    quaternion_rotation([a, b, c, d])
 }
 
 /// Quaternion (b, c, d) and qfac of an affine; `None` when it shears, which a quaternion cannot say.
