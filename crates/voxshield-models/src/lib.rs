@@ -32,23 +32,29 @@
 //! # }
 //! ```
 
+mod architecture;
 mod error;
 mod layers;
+mod network;
+mod networks;
 mod noise_generator;
 mod parameters;
-mod residual_unet;
 mod segmenter;
 mod weights;
 
+pub use architecture::{Architecture, NetworkSpec, Width};
 pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
-    Activation, ActivationLayer, ConvUnit, INSTANCE_NORM_EPSILON, ResidualUnit, UpConvUnit,
-    WeightRng, conv_transpose3d, conv3d, instance_norm,
+    Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit,
+    INSTANCE_NORM_EPSILON, ResidualUnit, UpConvUnit, WeightRng, constant, instance_norm,
 };
+pub use network::Network;
+pub use networks::ARCHITECTURES;
+pub use networks::residual_unet::{ResidualUnet, ResidualUnetConfig, UpBlock};
 pub use noise_generator::{NoiseGenerator, NoiseGeneratorConfig};
 pub use parameters::{
-    NamedParameters, TensorMap, gradients, load_parameters, parameter_count, parameters,
+    NamedParameters, Parameter, TensorMap, describe, gradients, load_parameters, parameter_count,
+    parameters,
 };
-pub use residual_unet::{ResidualUnet, ResidualUnetConfig, UpBlock};
 pub use segmenter::Segmenter;
 pub use weights::{load_weights, save_weights};

@@ -1,4 +1,5 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
+use voxshield_kernels::{DiceCe, KernelError};
 
 use crate::ModelError;
 
@@ -27,6 +28,32 @@ pub trait Segmenter: Send + Sync {
 
     /// What the sizes `[depth, height, width]` of an input have to be multiples of.
     fn size_multiple(&self) -> [usize; 3];
+
+    /// Floating-point operations of one forward pass over one sample of `sizes`
+    /// `[depth, height, width]`: convolutions and matrix products, 2 for each multiply-add, as
+    /// PyTorch's flop counter has it.
+    fn flops(&self, sizes: [usize; 3]) -> u64;
+
+    /// The loss that the network's authors train it with; `criterion` of the logits unless the
+    /// network has further outputs.
+    ///
+    /// # Shapes
+    ///
+    /// * `x`: `[batch, in_channels, depth, height, width]`
+    /// * `labels`: `[batch, depth, height, width]`, values in `0..classes`
+    /// * result: `[1]`
+    ///
+    /// # Errors
+    ///
+    /// What the criterion refuses.
+    fn training_loss(
+        &self,
+        x: Tensor<5>,
+        labels: Tensor<4, Int>,
+        criterion: &DiceCe,
+    ) -> Result<Tensor<1>, KernelError> {
+        criterion.forward(self.forward(x), labels)
+    }
 
     /// Checks the shape `[batch, channel, depth, height, width]` of an input.
     ///

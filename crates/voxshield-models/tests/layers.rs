@@ -1,7 +1,7 @@
 //! Layers against plain formulas on the host.
 
 use burn::tensor::{Tensor, TensorData};
-use voxshield_models::{Activation, WeightRng, conv_transpose3d, conv3d, instance_norm};
+use voxshield_models::{Activation, ConvSpec, ConvTransposeSpec, WeightRng, instance_norm};
 use voxshield_testkit::{assert_close, central_difference, device};
 
 const SHAPE: [usize; 5] = [2, 3, 3, 4, 5];
@@ -94,10 +94,12 @@ fn activations_are_their_formulas() {
 #[test]
 fn a_strided_convolution_halves_odd_sizes_upwards() {
     let mut rng = WeightRng::new(0);
-    let conv = conv3d([3, 2], 3, 2, &mut rng, &device());
+    let conv = ConvSpec::new([3, 2], 3)
+        .with_stride([2; 3])
+        .init(&mut rng, &device());
     let y = conv.forward(tensor(&numbers(6, SHAPE), SHAPE));
     assert_eq!(y.dims(), [2, 2, 2, 2, 3]);
-    let pointwise = conv3d([3, 2], 1, 1, &mut rng, &device());
+    let pointwise = ConvSpec::new([3, 2], 1).init(&mut rng, &device());
     let y = pointwise.forward(tensor(&numbers(6, SHAPE), SHAPE));
     assert_eq!(y.dims(), [2, 2, 3, 4, 5]);
 }
@@ -105,7 +107,8 @@ fn a_strided_convolution_halves_odd_sizes_upwards() {
 #[test]
 fn the_transposed_convolution_multiplies_every_size() {
     for stride in 1..4 {
-        let conv = conv_transpose3d([3, 2], stride, &mut WeightRng::new(0), &device());
+        let spec = ConvTransposeSpec::overlapping([3, 2], [stride; 3]);
+        let conv = spec.init(&mut WeightRng::new(0), &device());
         let y = conv.forward(tensor(&numbers(7, SHAPE), SHAPE));
         assert_eq!(y.dims(), [2, 2, 3 * stride, 4 * stride, 5 * stride]);
     }

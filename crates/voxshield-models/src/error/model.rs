@@ -4,6 +4,14 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// No network has this name.
+    #[error("network: no network is called {found:?}; there are {}", known.join(", "))]
+    UnknownNetwork {
+        /// The name given.
+        found: String,
+        /// The names there are.
+        known: Vec<&'static str>,
+    },
     /// A channel or class count is zero.
     #[error("{what}: expected at least 1, got 0")]
     Zero {

@@ -1,97 +1,158 @@
-use burn::module::Param;
-use burn::nn::PaddingConfig3d;
-use burn::nn::conv::{Conv3d, ConvTranspose3d};
-use burn::tensor::{Device, Tensor, TensorData};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use burn::module::{Module, Param};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, module};
 
-/// The generator that initial weights are drawn from: ChaCha8 on the host.
-///
-/// Burn's own generator belongs to a device and is shared between threads, so its draws depend on
-/// what else runs; these depend on the seed and the order of the calls only.
-#[derive(Debug, Clone)]
-pub struct WeightRng(ChaCha8Rng);
+use super::WeightRng;
 
-impl WeightRng {
-    /// A generator whose stream is a function of `seed`.
-    pub fn new(seed: u64) -> Self {
-        Self(ChaCha8Rng::seed_from_u64(seed))
-    }
-
-    /// A parameter with elements drawn from `U(-bound, bound)`, in C order, with 24 bits each.
-    pub fn uniform<const D: usize>(
-        &mut self,
-        shape: [usize; D],
-        bound: f32,
-        device: &Device,
-    ) -> Param<Tensor<D>> {
-        const STEP: f32 = 1.0 / (1 << 24) as f32;
-        let count = shape.iter().product();
-        let values: Vec<f32> = (0..count)
-            .map(|_| bound * (2.0 * (self.0.next_u32() >> 8) as f32 * STEP - 1.0))
-            .collect();
-        Param::from_data(TensorData::new(values, shape), device)
-    }
-}
-
-/// A cubic 3D convolution with bias, initialised as PyTorch does by default.
-///
-/// `channels` is `[in, out]`. Weight `[out, in, kernel, kernel, kernel]` and bias `[out]` are drawn
-/// from `U(-b, b)`, `b = 1 / sqrt(in * kernel^3)`, the weight first. The padding is
-/// `(kernel - 1) / 2`: with an odd kernel a size `n` becomes `ceil(n / stride)`.
-pub fn conv3d(
+/// The structure of a [`Conv3d`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvSpec {
     channels: [usize; 2],
-    kernel: usize,
-    stride: usize,
-    rng: &mut WeightRng,
-    device: &Device,
-) -> Conv3d {
-    let [input, output] = channels;
-    let bound = init_bound(input, kernel);
-    let padding = same_padding(kernel);
-    Conv3d {
-        weight: rng.uniform([output, input, kernel, kernel, kernel], bound, device),
-        bias: Some(rng.uniform([output], bound, device)),
-        stride: [stride; 3],
-        kernel_size: [kernel; 3],
-        dilation: [1; 3],
-        groups: 1,
-        padding: PaddingConfig3d::Explicit(padding, padding, padding),
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    dilation: [usize; 3],
+    bias: bool,
+}
+
+impl ConvSpec {
+    /// A convolution from `channels[0]` to `channels[1]` channels with a cubic kernel, stride 1 and
+    /// bias.
+    pub fn new(channels: [usize; 2], kernel: usize) -> Self {
+        Self::anisotropic(channels, [kernel; 3])
+    }
+
+    /// As [`ConvSpec::new`], with a kernel size per axis `[depth, height, width]`.
+    pub fn anisotropic(channels: [usize; 2], kernel: [usize; 3]) -> Self {
+        Self {
+            channels,
+            kernel,
+            stride: [1; 3],
+            dilation: [1; 3],
+            bias: true,
+        }
+    }
+
+    /// With the stride `[depth, height, width]`.
+    #[must_use]
+    pub fn with_stride(self, stride: [usize; 3]) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// With the distance between the taps of the kernel, the same on all axes.
+    #[must_use]
+    pub fn with_dilation(self, dilation: usize) -> Self {
+        let dilation = [dilation; 3];
+        Self { dilation, ..self }
+    }
+
+    /// Without bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self {
+            bias: false,
+            ..self
+        }
+    }
+
+    /// `[in, out]`.
+    pub fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
+    /// The sizes `[depth, height, width]` of the output for an input of `sizes`.
+    ///
+    /// The padding is `dilation * (kernel - 1) / 2`: with an odd kernel a size `n` becomes
+    /// `ceil(n / stride)`.
+    pub fn output_sizes(&self, sizes: [usize; 3]) -> [usize; 3] {
+        let padding = self.padding();
+        std::array::from_fn(|axis| {
+            let reach = self.dilation[axis] * (self.kernel[axis].saturating_sub(1));
+            let room = (sizes[axis] + 2 * padding[axis]).saturating_sub(reach + 1);
+            room / self.stride[axis].max(1) + 1
+        })
+    }
+
+    /// Floating-point operations for one sample of `sizes`, 2 for each multiply-add; the bias is
+    /// not counted.
+    pub fn flops(&self, sizes: [usize; 3]) -> u64 {
+        multiply_adds(self.channels, self.kernel)
+            .saturating_mul(voxels(self.output_sizes(sizes)))
+            .saturating_mul(2)
+    }
+
+    /// Weights and biases; saturating.
+    pub fn parameter_count(&self) -> u64 {
+        let biases = if self.bias {
+            self.channels[1] as u64
+        } else {
+            0
+        };
+        multiply_adds(self.channels, self.kernel).saturating_add(biases)
+    }
+
+    /// Creates the layer, initialised as PyTorch does by default.
+    ///
+    /// Weight `[out, in, depth, height, width]` and bias `[out]` are drawn from `U(-b, b)`,
+    /// `b = 1 / sqrt(in * kernel voxels)`, the weight first.
+    pub fn init(self, rng: &mut WeightRng, device: &Device) -> Conv3d {
+        let [input, output] = self.channels;
+        let bound = init_bound(input, self.kernel);
+        let [d, h, w] = self.kernel;
+        Conv3d {
+            weight: rng.uniform([output, input, d, h, w], bound, device),
+            bias: self.bias.then(|| rng.uniform([output], bound, device)),
+            spec: self,
+        }
+    }
+
+    fn padding(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| self.dilation[axis] * (self.kernel[axis].saturating_sub(1)) / 2)
     }
 }
 
-/// A transposed convolution with kernel 3 and bias that multiplies every size by `stride`.
-///
-/// `channels` is `[in, out]`. Padding 1, output padding `stride - 1`. Weight
-/// `[in, out, 3, 3, 3]` and bias `[out]` are drawn from `U(-b, b)`, `b = 1 / sqrt(out * 27)`:
-/// PyTorch takes the fan-in of a transposed convolution from its weight's second axis.
-pub fn conv_transpose3d(
-    channels: [usize; 2],
-    stride: usize,
-    rng: &mut WeightRng,
-    device: &Device,
-) -> ConvTranspose3d {
-    const KERNEL: usize = 3;
-    let [input, output] = channels;
-    let bound = init_bound(output, KERNEL);
-    ConvTranspose3d {
-        weight: rng.uniform([input, output, KERNEL, KERNEL, KERNEL], bound, device),
-        bias: Some(rng.uniform([output], bound, device)),
-        stride: [stride; 3],
-        kernel_size: [KERNEL; 3],
-        dilation: [1; 3],
-        groups: 1,
-        padding: [same_padding(KERNEL); 3],
-        padding_out: [stride.saturating_sub(1); 3],
-        channels,
+/// A 3D convolution with zero padding that keeps the size at stride 1.
+#[derive(Module, Debug)]
+pub struct Conv3d {
+    /// `[out, in, depth, height, width]`.
+    pub weight: Param<Tensor<5>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    spec: ConvSpec,
+}
+
+impl Conv3d {
+    /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of [`ConvSpec::output_sizes`].
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        self.forward_with(x, self.weight.val())
+    }
+
+    /// As [`Conv3d::forward`], with a weight that was computed from [`Conv3d::weight`].
+    pub fn forward_with(&self, x: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
+        let spec = &self.spec;
+        let options = ConvOptions::new(spec.stride, spec.padding(), spec.dilation, 1);
+        module::conv3d(x, weight, self.bias.as_ref().map(Param::val), options)
+    }
+
+    /// The structure that the layer was created from.
+    pub fn spec(&self) -> &ConvSpec {
+        &self.spec
     }
 }
 
-fn same_padding(kernel: usize) -> usize {
-    kernel.saturating_sub(1) / 2
+/// Voxels of a volume.
+pub(crate) fn voxels(sizes: [usize; 3]) -> u64 {
+    sizes.iter().map(|&n| n as u64).fold(1, u64::saturating_mul)
 }
 
-fn init_bound(fan_channels: usize, kernel: usize) -> f32 {
-    let fan_in = fan_channels * kernel.pow(3);
+/// Multiply-adds of a kernel for one voxel of the output (or, transposed, of the input).
+pub(super) fn multiply_adds([input, output]: [usize; 2], kernel: [usize; 3]) -> u64 {
+    (input as u64)
+        .saturating_mul(output as u64)
+        .saturating_mul(voxels(kernel))
+}
+
+pub(super) fn init_bound(fan_channels: usize, kernel: [usize; 3]) -> f32 {
+    let fan_in = fan_channels * kernel.iter().product::<usize>();
     (1.0 / (fan_in as f64).sqrt()) as f32
 }

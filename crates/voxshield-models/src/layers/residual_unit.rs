@@ -1,8 +1,7 @@
 use burn::module::Module;
-use burn::nn::conv::Conv3d;
 use burn::tensor::{Device, Tensor};
 
-use super::{Activation, ConvUnit, WeightRng, conv3d};
+use super::{Activation, Conv3d, ConvSpec, ConvUnit, WeightRng};
 
 /// A chain of [`ConvUnit`]s with a residual connection around it (MONAI's `ResidualUnit`):
 /// `y = units(x) + residual(x)`, nothing after the addition.
@@ -29,30 +28,21 @@ impl ResidualUnit {
         rng: &mut WeightRng,
         device: &Device,
     ) -> Self {
-        let [_, output] = channels;
-        let mut units = vec![ConvUnit::new(
-            channels,
-            stride,
-            Some(activation),
-            rng,
-            device,
-        )];
-        for _ in 1..subunits {
-            units.push(ConvUnit::new([output; 2], 1, Some(activation), rng, device));
-        }
-        let residual = residual_kernel(channels, stride)
-            .map(|kernel| conv3d(channels, kernel, stride, rng, device));
+        let units = unit_specs(channels, stride, subunits)
+            .map(|spec| ConvUnit::new(spec, Some(activation), rng, device))
+            .collect();
         Self {
             units,
-            residual,
+            residual: residual_spec(channels, stride).map(|spec| spec.init(rng, device)),
             skip: true,
         }
     }
 
     /// `y = x + conv(x)`: the last unit of a network, without normalisation and activation.
     pub fn last(channels: usize, rng: &mut WeightRng, device: &Device) -> Self {
+        let spec = ConvSpec::new([channels; 2], 3);
         Self {
-            units: vec![ConvUnit::new([channels; 2], 1, None, rng, device)],
+            units: vec![ConvUnit::new(spec, None, rng, device)],
             residual: None,
             skip: true,
         }
@@ -66,14 +56,11 @@ impl ResidualUnit {
         rng: &mut WeightRng,
         device: &Device,
     ) -> Self {
+        let units = unit_specs(channels, stride, 1)
+            .map(|spec| ConvUnit::new(spec, Some(activation), rng, device))
+            .collect();
         Self {
-            units: vec![ConvUnit::new(
-                channels,
-                stride,
-                Some(activation),
-                rng,
-                device,
-            )],
+            units,
             residual: None,
             skip: false,
         }
@@ -89,13 +76,38 @@ impl ResidualUnit {
             (None, false) => run(x),
         }
     }
+
+    /// The sizes of the output and the floating-point operations, for an input of `sizes`.
+    pub fn cost(&self, sizes: [usize; 3]) -> ([usize; 3], u64) {
+        let residual = self.residual.as_ref();
+        let residual = residual.map_or(0, |conv| conv.spec().flops(sizes));
+        self.units
+            .iter()
+            .fold((sizes, residual), |(sizes, sum), unit| {
+                let spec = unit.conv.spec();
+                (spec.output_sizes(sizes), sum + spec.flops(sizes))
+            })
+    }
 }
 
-/// The kernel of the residual connection's convolution; `None` for the identity.
-pub(super) fn residual_kernel([input, output]: [usize; 2], stride: usize) -> Option<usize> {
+/// The convolutions of the chain.
+pub(super) fn unit_specs(
+    [input, output]: [usize; 2],
+    stride: usize,
+    subunits: usize,
+) -> impl Iterator<Item = ConvSpec> {
+    (0..subunits.max(1)).map(move |index| match index {
+        0 => ConvSpec::new([input, output], 3).with_stride([stride; 3]),
+        _ => ConvSpec::new([output; 2], 3),
+    })
+}
+
+/// The residual connection's convolution; `None` for the identity.
+pub(super) fn residual_spec(channels: [usize; 2], stride: usize) -> Option<ConvSpec> {
+    let [input, output] = channels;
     match (stride == 1, input == output) {
-        (false, _) => Some(3),
-        (true, false) => Some(1),
+        (false, _) => Some(ConvSpec::new(channels, 3).with_stride([stride; 3])),
+        (true, false) => Some(ConvSpec::new(channels, 1)),
         (true, true) => None,
     }
 }

@@ -1,35 +1,35 @@
 use burn::module::Module;
-use burn::nn::conv::{Conv3d, ConvTranspose3d};
 use burn::tensor::{Device, Tensor};
 
-use super::{Activation, ActivationLayer, WeightRng, conv_transpose3d, conv3d, instance_norm};
+use super::{
+    Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, WeightRng,
+    instance_norm,
+};
 
 /// Convolution, instance normalisation, activation (MONAI's `Convolution`, order "NDA").
 #[derive(Module, Debug)]
 pub struct ConvUnit {
-    /// The convolution, kernel 3 with padding 1.
+    /// The convolution.
     pub conv: Conv3d,
     /// The activation; without one the unit is the convolution alone, also without normalisation.
     pub activation: Option<ActivationLayer>,
 }
 
 impl ConvUnit {
-    /// A unit with kernel 3; `channels` is `[in, out]`, no `activation` means convolution only.
+    /// No `activation` means convolution only.
     pub fn new(
-        channels: [usize; 2],
-        stride: usize,
+        conv: ConvSpec,
         activation: Option<Activation>,
         rng: &mut WeightRng,
         device: &Device,
     ) -> Self {
         Self {
-            conv: conv3d(channels, 3, stride, rng, device),
+            conv: conv.init(rng, device),
             activation: activation.map(|activation| activation.init(device)),
         }
     }
 
-    /// `[batch, in, depth, height, width]` to
-    /// `[batch, out, ceil(depth / stride), ceil(height / stride), ceil(width / stride)]`.
+    /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of [`ConvSpec::output_sizes`].
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         normalise_and_activate(self.conv.forward(x), self.activation.as_ref())
     }
@@ -38,29 +38,28 @@ impl ConvUnit {
 /// Transposed convolution, instance normalisation, activation.
 #[derive(Module, Debug)]
 pub struct UpConvUnit {
-    /// The transposed convolution, kernel 3 with padding 1.
+    /// The transposed convolution.
     pub conv: ConvTranspose3d,
     /// The activation; without one the unit is the convolution alone, also without normalisation.
     pub activation: Option<ActivationLayer>,
 }
 
 impl UpConvUnit {
-    /// A unit with kernel 3; `channels` is `[in, out]`, no `activation` means convolution only.
+    /// No `activation` means convolution only.
     pub fn new(
-        channels: [usize; 2],
-        stride: usize,
+        conv: ConvTransposeSpec,
         activation: Option<Activation>,
         rng: &mut WeightRng,
         device: &Device,
     ) -> Self {
         Self {
-            conv: conv_transpose3d(channels, stride, rng, device),
+            conv: conv.init(rng, device),
             activation: activation.map(|activation| activation.init(device)),
         }
     }
 
-    /// `[batch, in, depth, height, width]` to
-    /// `[batch, out, stride * depth, stride * height, stride * width]`.
+    /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of
+    /// [`ConvTransposeSpec::output_sizes`].
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         normalise_and_activate(self.conv.forward(x), self.activation.as_ref())
     }

@@ -2,9 +2,9 @@
 
 mod traverse;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{Gradients, TensorData};
 
 use self::traverse::{Collector, Loader, to_f32};
@@ -16,21 +16,62 @@ pub type TensorMap = BTreeMap<String, TensorData>;
 /// A network whose parameters have stable names outside of Burn: those of its PyTorch model.
 pub trait NamedParameters: Module {
     /// The name of the parameter at `path`, the field names and indices that lead to it.
-    fn parameter_name(&self, path: &[String]) -> String;
+    ///
+    /// The default is for modules whose fields are called as in PyTorch; Burn's normalisations call
+    /// their weight `gamma` and their bias `beta`.
+    fn parameter_name(&self, path: &[String]) -> String {
+        let mut path = path.to_vec();
+        if let Some(last) = path.last_mut() {
+            match last.as_str() {
+                "gamma" => *last = "weight".into(),
+                "beta" => *last = "bias".into(),
+                _ => {}
+            }
+        }
+        path.join(".")
+    }
+
+    /// The name that a checkpoint's entry has here; `None` if the network has no use for it.
+    ///
+    /// The default leaves out the batch counters of PyTorch's batch normalisation. A network whose
+    /// checkpoints hold the same tensor under several names maps them all to one.
+    fn checkpoint_name(&self, stored: &str) -> Option<String> {
+        (!stored.ends_with("num_batches_tracked")).then(|| stored.to_string())
+    }
 }
 
-/// The number of weights and biases of a module.
-pub fn parameter_count<M: Module>(module: &M) -> usize {
-    module.num_params()
+/// One parameter, or one running statistic, of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parameter {
+    /// Its name in the PyTorch model.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its identity in Burn.
+    pub id: ParamId,
+    /// Whether it is a running statistic, which is updated but not learned.
+    pub running: bool,
 }
 
-/// A copy of all parameters on the host, as float32.
+/// All parameters and running statistics of a module, in its order.
+pub fn describe<M: NamedParameters>(module: &M) -> Vec<Parameter> {
+    Collector::list(module)
+}
+
+/// The number of learned weights and biases of a module.
+pub fn parameter_count<M: NamedParameters>(module: &M) -> usize {
+    let learned = describe(module).into_iter().filter(|p| !p.running);
+    learned.map(|p| p.shape.iter().product::<usize>()).sum()
+}
+
+/// A copy of all parameters and running statistics on the host, as float32.
 ///
 /// # Errors
 ///
 /// [`WeightsError::Data`] if the device cannot be read.
 pub fn parameters<M: NamedParameters>(module: &M) -> Result<TensorMap, WeightsError> {
-    Collector::run(module, None).1
+    Collector::read(module, None)
 }
 
 /// A copy of the gradients of all parameters on the host, as float32.
@@ -44,7 +85,7 @@ pub fn gradients<M: NamedParameters>(
     module: &M,
     gradients: &Gradients,
 ) -> Result<TensorMap, WeightsError> {
-    Collector::run(module, Some(gradients)).1
+    Collector::read(module, Some(gradients))
 }
 
 /// The module with all parameters replaced by the values in `tensors`.
@@ -60,37 +101,65 @@ pub fn load_parameters<M: NamedParameters>(
     module: M,
     tensors: &TensorMap,
 ) -> Result<M, WeightsError> {
-    let (names, own) = Collector::run(&module, None);
-    check(&own?, tensors)?;
-    let mut values = HashMap::with_capacity(names.len());
-    for (id, name) in names {
+    let own = describe(&module);
+    let tensors = canonical(&module, tensors);
+    check(&own, &tensors)?;
+    let mut values = HashMap::with_capacity(own.len());
+    for Parameter { id, name, .. } in own {
         if let Some(data) = tensors.get(&name) {
-            values.insert(id, to_f32(&name, data.clone())?);
+            values.insert(id, to_f32(&name, (*data).clone())?);
         }
     }
     Ok(module.map(&mut Loader::new(values)))
 }
 
-fn check(own: &TensorMap, given: &TensorMap) -> Result<(), WeightsError> {
-    let absent = |keys: &TensorMap, from: &TensorMap| -> Vec<String> {
-        let keys = keys.keys().filter(|key| !from.contains_key(*key));
-        keys.cloned().collect()
-    };
-    let missing = absent(own, given);
-    let unexpected = absent(given, own);
-    let shapes: Vec<ShapeMismatch> = own
-        .iter()
-        .filter_map(|(name, data)| Some((name, data.shape(), given.get(name)?.shape())))
-        .filter(|(_, expected, found)| expected != found)
-        .map(|(name, expected, found)| ShapeMismatch {
-            name: name.clone(),
-            expected: expected.to_vec(),
-            found: found.to_vec(),
-        })
+/// A checkpoint's entries under the module's own names; an entry that is called so already goes
+/// before its aliases.
+fn canonical<'a, M: NamedParameters>(
+    module: &M,
+    tensors: &'a TensorMap,
+) -> BTreeMap<String, &'a TensorData> {
+    let mut found = BTreeMap::new();
+    for (stored, data) in tensors {
+        match module.checkpoint_name(stored) {
+            Some(name) if name == *stored => {
+                found.insert(name, data);
+            }
+            Some(name) => {
+                found.entry(name).or_insert(data);
+            }
+            None => {}
+        }
+    }
+    found
+}
+
+fn check(own: &[Parameter], given: &BTreeMap<String, &TensorData>) -> Result<(), WeightsError> {
+    let names: BTreeSet<&str> = own.iter().map(|p| p.name.as_str()).collect();
+    let mut missing = Vec::new();
+    let mut shapes = Vec::new();
+    for Parameter { name, shape, .. } in own {
+        match given.get(name) {
+            None => missing.push(name.clone()),
+            Some(data) if data.shape().as_slice() != shape.as_slice() => {
+                shapes.push(ShapeMismatch {
+                    name: name.clone(),
+                    expected: shape.clone(),
+                    found: data.shape().to_vec(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    let unexpected: Vec<String> = given
+        .keys()
+        .filter(|name| !names.contains(name.as_str()))
+        .cloned()
         .collect();
     if missing.is_empty() && unexpected.is_empty() && shapes.is_empty() {
         return Ok(());
     }
+    missing.sort();
     Err(WeightsError::Mismatch {
         missing,
         unexpected,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-use super::{NamedParameters, TensorMap};
+use super::{NamedParameters, Parameter, TensorMap};
 use crate::WeightsError;
 
 pub(super) fn to_f32(name: &str, data: TensorData) -> Result<TensorData, WeightsError> {
@@ -20,40 +20,56 @@ fn unreadable(name: &str, error: &impl std::fmt::Display) -> WeightsError {
     }
 }
 
-/// Reads the values, or the gradients, of all parameters.
+/// Walks over all parameters and running statistics, and reads what it is asked for.
 pub(super) struct Collector<'a, M> {
     module: &'a M,
-    gradients: Option<&'a Gradients>,
+    wanted: Wanted<'a>,
     path: Vec<String>,
-    names: Vec<(ParamId, String)>,
+    list: Vec<Parameter>,
     tensors: Result<TensorMap, WeightsError>,
 }
 
+enum Wanted<'a> {
+    Nothing,
+    Values,
+    Gradients(&'a Gradients),
+}
+
 impl<'a, M: NamedParameters> Collector<'a, M> {
-    /// The identities and names of all parameters, in the module's order, and their tensors.
-    pub(super) fn run(
+    /// Names, shapes and identities; no tensor is read.
+    pub(super) fn list(module: &'a M) -> Vec<Parameter> {
+        Self::run(module, Wanted::Nothing).list
+    }
+
+    /// The values, or the gradients where there are some.
+    pub(super) fn read(
         module: &'a M,
         gradients: Option<&'a Gradients>,
-    ) -> (Vec<(ParamId, String)>, Result<TensorMap, WeightsError>) {
+    ) -> Result<TensorMap, WeightsError> {
+        Self::run(module, gradients.map_or(Wanted::Values, Wanted::Gradients)).tensors
+    }
+
+    fn run(module: &'a M, wanted: Wanted<'a>) -> Self {
         let mut collector = Self {
             module,
-            gradients,
+            wanted,
             path: Vec::new(),
-            names: Vec::new(),
+            list: Vec::new(),
             tensors: Ok(TensorMap::new()),
         };
         module.visit(&mut collector);
-        (collector.names, collector.tensors)
+        collector
     }
 
-    fn read<const D: usize>(
+    fn read_one<const D: usize>(
         &self,
         name: &str,
         param: &Param<Tensor<D>>,
     ) -> Option<Result<TensorData, WeightsError>> {
-        let tensor = match self.gradients {
-            Some(gradients) => param.val().grad(gradients)?,
-            None => param.val(),
+        let tensor = match self.wanted {
+            Wanted::Nothing => return None,
+            Wanted::Values => param.val(),
+            Wanted::Gradients(gradients) => param.val().grad(gradients)?,
         };
         let data = tensor
             .try_into_data()
@@ -73,9 +89,14 @@ impl<M: NamedParameters> ModuleVisitor for Collector<'_, M> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = self.module.parameter_name(&self.path);
-        let read = self.read(&name, param);
-        self.names.push((param.id, name.clone()));
-        match (read, &mut self.tensors) {
+        let last = self.path.last().map(String::as_str);
+        self.list.push(Parameter {
+            name: name.clone(),
+            shape: param.lazy_shape().to_vec(),
+            id: param.id,
+            running: matches!(last, Some("running_mean" | "running_var")),
+        });
+        match (self.read_one(&name, param), &mut self.tensors) {
             (Some(Ok(data)), Ok(tensors)) => {
                 tensors.insert(name, data);
             }

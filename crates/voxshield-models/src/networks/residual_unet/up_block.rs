@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::ResidualUnetConfig;
 use super::levels::Level;
-use crate::{ResidualUnit, UpConvUnit, WeightRng};
+use crate::{ConvTransposeSpec, ResidualUnit, UpConvUnit, WeightRng};
 
 /// One step of the decoder: up-sampling, then a residual unit.
 #[derive(Module, Debug)]
@@ -24,7 +24,8 @@ impl UpBlock {
         let (plain, activation) = (config.res_units == 0, config.activation);
         let channels = [level.channels + level.below, level.output];
         let up_activation = (!(level.top && plain)).then_some(activation);
-        let up = UpConvUnit::new(channels, level.stride, up_activation, rng, device);
+        let spec = ConvTransposeSpec::overlapping(channels, [level.stride; 3]);
+        let up = UpConvUnit::new(spec, up_activation, rng, device);
         let channels = [level.output; 2];
         let refine = match (plain, level.top) {
             (true, _) => None,
@@ -41,6 +42,16 @@ impl UpBlock {
         match &self.refine {
             Some(unit) => unit.forward(x),
             None => x,
+        }
+    }
+
+    /// The sizes of the output and the floating-point operations, for an input of `sizes`.
+    pub fn cost(&self, sizes: [usize; 3]) -> ([usize; 3], u64) {
+        let spec = self.up.conv.spec();
+        let (output, up) = (spec.output_sizes(sizes), spec.flops(sizes));
+        match &self.refine {
+            Some(unit) => (output, up + unit.cost(output).1),
+            None => (output, up),
         }
     }
 }

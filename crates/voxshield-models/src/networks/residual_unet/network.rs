@@ -87,6 +87,21 @@ impl Segmenter for ResidualUnet {
     fn size_multiple(&self) -> [usize; 3] {
         [self.config.total_stride(); 3]
     }
+
+    fn flops(&self, sizes: [usize; 3]) -> u64 {
+        let mut sum = 0;
+        let mut run = |(sizes, flops)| {
+            sum += flops;
+            sizes
+        };
+        let down = self.down.iter().fold(sizes, |n, block| run(block.cost(n)));
+        let bottom = run(self.bottom.cost(down));
+        self.up
+            .iter()
+            .rev()
+            .fold(bottom, |n, block| run(block.cost(n)));
+        sum
+    }
 }
 
 impl NamedParameters for ResidualUnet {
