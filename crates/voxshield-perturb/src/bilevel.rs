@@ -1,14 +1,12 @@
 use burn::module::Module;
-use burn::tensor::{Device, ElementConversion, Tensor};
+use burn::tensor::Device;
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use voxshield_kernels::DiceCe;
-use voxshield_models::{NoiseGenerator, ResidualUnet, Segmenter};
+use voxshield_models::{Architecture, Network, NoiseGenerator};
 
 use crate::{
-    Batch, BilevelConfig, Budget, Event, NoiseStep, PatchSource, PerturbError, RoundRecord, Term,
-    learner::{Learner, noise_adam, surrogate_adam},
-    voxshield_terms,
+    Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
+    SurrogateLearner, Term, voxshield_terms,
 };
 
 /// VoxShield's bilevel loop (arXiv 2605.17345).
@@ -22,13 +20,11 @@ use crate::{
 /// left with the noise of its first visit, and memory does not grow with the number of cases.
 pub struct Bilevel {
     config: BilevelConfig,
-    budget: Budget,
-    terms: Vec<Box<dyn Term>>,
     device: Device,
     channels: usize,
     classes: usize,
-    surrogate: Learner<ResidualUnet>,
-    generator: Learner<NoiseGenerator>,
+    surrogate: SurrogateLearner,
+    noise: NoiseLearner,
     rng: ChaCha8Rng,
 }
 
@@ -38,7 +34,7 @@ pub struct Trained {
     /// Maps a normalised volume to its perturbation.
     pub generator: NoiseGenerator,
     /// The last surrogate.
-    pub surrogate: ResidualUnet,
+    pub surrogate: Box<dyn Network>,
     /// One record a round.
     pub history: Vec<RoundRecord>,
 }
@@ -57,23 +53,28 @@ impl Bilevel {
     ) -> Result<Self, PerturbError> {
         config.validate()?;
         let tracked = device.clone().autodiff();
+        let budget = Budget::new(config.epsilon)?;
         // The seeds differ, or both networks would start from the same numbers.
-        let surrogate = config
-            .surrogate(channels, classes)
-            .init(config.seed, &tracked)?;
+        let surrogate = Architecture::find(&config.surrogate)?.init(
+            &config.surrogate_spec(channels, classes),
+            config.seed,
+            &tracked,
+        )?;
         let generator = config
             .generator(channels)
             .init(config.seed.wrapping_add(1), &tracked)?;
+        let [depth, height, width] = config.patch;
+        let batch = [config.batch, channels, depth, height, width];
+        surrogate.check_input(&batch)?;
+        generator.check_input(&batch)?;
         let terms = voxshield_terms(config.isc_weight, config.isc_scaling(), config.spd_weight);
-        let optimiser = surrogate_adam(&surrogate);
+        let rates = config.learning_rates;
         Ok(Self {
-            budget: Budget::new(config.epsilon)?,
-            terms,
             device: device.clone(),
             channels,
             classes,
-            surrogate: Learner::new(surrogate, optimiser, config.learning_rates.surrogate),
-            generator: Learner::new(generator, noise_adam(), config.learning_rates.noise),
+            surrogate: SurrogateLearner::new(surrogate, rates.surrogate, budget),
+            noise: NoiseLearner::new(generator, rates.noise, budget, terms),
             rng: ChaCha8Rng::seed_from_u64(config.seed.wrapping_add(2)),
             config,
         })
@@ -82,7 +83,7 @@ impl Bilevel {
     /// Adds a term to the noise generator's loss.
     #[must_use]
     pub fn with_term(mut self, term: Box<dyn Term>) -> Self {
-        self.terms.push(term);
+        self.noise.add_term(term);
         self
     }
 
@@ -112,26 +113,34 @@ impl Bilevel {
             };
             let mut surrogate_loss = 0.0;
             for batch in self.surrogate_batches(cases) {
-                surrogate_loss += self.surrogate_step(source, &batch)?;
+                let batch = self.read(source, &batch)?;
+                let delta = self.noise.delta(&batch);
+                surrogate_loss += self.surrogate.step(&batch, delta)?;
                 tick(&mut done);
             }
-            let mut sums = vec![0.0; self.terms.len() + 1];
+            let mut noise_loss = 0.0;
+            let mut sums = vec![0.0; self.noise.terms().len()];
             let batches = self.noise_batches(cases);
             for batch in &batches {
-                let values = self.noise_step(source, batch)?;
-                sums.iter_mut().zip(values).for_each(|(sum, v)| *sum += v);
+                let batch = self.read(source, batch)?;
+                let loss = self.noise.step(&batch, self.surrogate.network())?;
+                noise_loss += loss.total.unwrap_or_default();
+                sums.iter_mut()
+                    .zip(loss.terms)
+                    .for_each(|(sum, value)| *sum += value);
                 tick(&mut done);
             }
-            sums.iter_mut().for_each(|sum| *sum /= batches.len() as f32);
+            let mean = |sum: f32| sum / batches.len() as f32;
             let record = RoundRecord {
                 round,
                 surrogate_loss: surrogate_loss / self.config.surrogate_steps as f32,
-                noise_loss: sums[0],
+                noise_loss: mean(noise_loss),
                 terms: self
-                    .terms
+                    .noise
+                    .terms()
                     .iter()
-                    .zip(&sums[1..])
-                    .map(|(term, &value)| (term.name().to_owned(), value))
+                    .zip(sums)
+                    .map(|(term, sum)| (term.name().to_owned(), mean(sum)))
                     .collect(),
             };
             check_finite(&record)?;
@@ -139,8 +148,8 @@ impl Bilevel {
             history.push(record);
         }
         Ok(Trained {
-            generator: self.generator.into_model().valid(),
-            surrogate: self.surrogate.into_model().valid(),
+            generator: self.noise.into_generator().valid(),
+            surrogate: self.surrogate.network().valid(),
             history,
         })
     }
@@ -176,74 +185,6 @@ impl Bilevel {
         let (patch, device) = (self.config.patch, &self.device);
         Batch::read(source, cases, patch, self.channels, self.classes, device)
     }
-
-    fn surrogate_step(
-        &mut self,
-        source: &mut dyn PatchSource,
-        cases: &[(usize, u64)],
-    ) -> Result<f32, PerturbError> {
-        let batch = self.read(source, cases)?;
-        // The generator runs without gradients: a tracked forward pass without a backward pass
-        // would keep its graph alive.
-        let delta = self.generator.model().valid().forward(batch.image.clone());
-        let delta = self.budget.project(delta, &batch.support);
-        let noisy = self.budget.protect(batch.image, delta).autodiff();
-        let labels = batch.labels.autodiff();
-        let loss = DiceCe::default().forward(self.surrogate.model().forward(noisy), labels)?;
-        self.surrogate.step(&loss);
-        Ok(scalar(loss))
-    }
-
-    /// The whole loss, then each term's value.
-    fn noise_step(
-        &mut self,
-        source: &mut dyn PatchSource,
-        cases: &[(usize, u64)],
-    ) -> Result<Vec<f32>, PerturbError> {
-        let batch = self.read(source, cases)?;
-        let clean_logits = self.terms.iter().any(|t| t.needs_clean_logits()).then(|| {
-            self.surrogate
-                .model()
-                .valid()
-                .forward(batch.image.clone())
-                .autodiff()
-        });
-        let image = batch.image.autodiff();
-        let support = batch.support.autodiff();
-        let delta = self.generator.model().forward(image.clone());
-        let delta = self.budget.project(delta, &support);
-        // Without gradients of its own, the frozen surrogate costs no weight gradient.
-        let frozen = self.surrogate.model().clone().no_grad();
-        let noisy = self.budget.protect(image.clone(), delta.clone());
-        let step = NoiseStep {
-            noisy_logits: frozen.forward(noisy),
-            labels: batch.labels.autodiff(),
-            image,
-            support,
-            delta,
-            clean_logits,
-        };
-        let mut total: Option<Tensor<1>> = None;
-        let mut values = Vec::with_capacity(self.terms.len());
-        for term in &self.terms {
-            let value = term.value(&step)?;
-            let weighted = value.clone() * term.weight();
-            values.push(value);
-            total = Some(match total {
-                None => weighted,
-                Some(total) => total + weighted,
-            });
-        }
-        let Some(total) = total else {
-            return Ok(vec![0.0]);
-        };
-        self.generator.step(&total);
-        Ok(std::iter::once(total).chain(values).map(scalar).collect())
-    }
-}
-
-fn scalar(t: Tensor<1>) -> f32 {
-    t.into_scalar::<f32>().elem()
 }
 
 fn check_finite(record: &RoundRecord) -> Result<(), PerturbError> {

@@ -1,18 +1,8 @@
 use serde::{Deserialize, Serialize};
 use voxshield_kernels::IscScaling;
-use voxshield_models::{Activation, NoiseGeneratorConfig, ResidualUnetConfig};
+use voxshield_models::{Activation, NetworkSpec, NoiseGeneratorConfig, ResidualUnetConfig, Width};
 
 use crate::{Budget, PerturbError};
-
-/// How large the surrogate and the noise generator are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkSize {
-    /// Surrogate 8-16-32, generator 8-16-32, two strides of 2: minutes on a CPU.
-    Narrow,
-    /// The paper's: surrogate 32-64-128-256-512, generator 16-32-64-128. For GPUs.
-    Full,
-}
 
 /// The scaling of the ISC term, without the epsilon that the loop knows already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +31,12 @@ pub struct LearningRates {
 pub struct BilevelConfig {
     /// The bound on `|delta|` in normalised units. Paper: 4/255.
     pub epsilon: f64,
-    /// Network widths.
-    pub networks: NetworkSize,
+    /// The surrogate's name in [`ARCHITECTURES`](voxshield_models::ARCHITECTURES). Paper:
+    /// `residual-unet`.
+    pub surrogate: String,
+    /// How wide surrogate and generator are. Paper: full, that is 32-64-128-256-512 and
+    /// 16-32-64-128 channels.
+    pub networks: Width,
     /// Rounds of S-steps followed by one N-pass over all cases. Paper: 100.
     pub rounds: usize,
     /// S-steps a round. Paper: 10.
@@ -68,7 +62,8 @@ impl BilevelConfig {
     pub fn paper() -> Self {
         Self {
             epsilon: 4.0 / 255.0,
-            networks: NetworkSize::Full,
+            surrogate: "residual-unet".into(),
+            networks: Width::Full,
             rounds: 100,
             surrogate_steps: 10,
             batch: 8,
@@ -87,7 +82,7 @@ impl BilevelConfig {
     /// Narrow networks on 32^3 patches with the larger step sizes that they need: for a CPU.
     pub fn compact() -> Self {
         Self {
-            networks: NetworkSize::Narrow,
+            networks: Width::Narrow,
             rounds: 20,
             batch: 4,
             patch: [32; 3],
@@ -101,11 +96,12 @@ impl BilevelConfig {
         }
     }
 
-    /// The surrogate for images of `channels` and `classes` (background included).
-    pub fn surrogate(&self, channels: usize, classes: usize) -> ResidualUnetConfig {
-        match self.networks {
-            NetworkSize::Narrow => ResidualUnetConfig::narrow(channels, classes),
-            NetworkSize::Full => ResidualUnetConfig::surrogate(channels, classes),
+    /// What the surrogate is built for: images of `channels` and `classes` (background included).
+    pub fn surrogate_spec(&self, channels: usize, classes: usize) -> NetworkSpec {
+        NetworkSpec {
+            patch: self.patch,
+            width: self.networks,
+            ..NetworkSpec::new(channels, classes)
         }
     }
 
@@ -113,8 +109,8 @@ impl BilevelConfig {
     pub fn generator(&self, channels: usize) -> NoiseGeneratorConfig {
         let full = NoiseGeneratorConfig::new(channels, self.epsilon);
         match self.networks {
-            NetworkSize::Full => full,
-            NetworkSize::Narrow => NoiseGeneratorConfig {
+            Width::Full => full,
+            Width::Narrow => NoiseGeneratorConfig {
                 unet: ResidualUnetConfig {
                     res_units: 1,
                     activation: Activation::LeakyRelu(0.01),
@@ -138,7 +134,7 @@ impl BilevelConfig {
         }
     }
 
-    /// Checks every setting.
+    /// Checks every setting but the patch size, which the networks check themselves.
     ///
     /// # Errors
     /// [`PerturbError::Config`] naming the first setting that is out of range.
@@ -179,14 +175,6 @@ impl BilevelConfig {
             if !(weight >= 0.0 && weight.is_finite()) {
                 return Err(config(what, "0 or a positive number", weight.to_string()));
             }
-        }
-        let strides = self.surrogate(1, 2).strides.iter().product::<usize>();
-        if self.patch.iter().any(|&n| n == 0 || n % strides != 0) || self.patch == [strides; 3] {
-            return Err(config(
-                "patch size",
-                &format!("multiples of {strides}, more than {strides} on one axis"),
-                format!("{:?}", self.patch),
-            ));
         }
         Ok(())
     }

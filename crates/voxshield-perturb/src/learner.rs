@@ -1,6 +1,25 @@
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::module::ParamGroup;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, decay::WeightDecayConfig};
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
+use voxshield_models::{Network, NoiseGenerator};
+
+/// What an optimiser step turns into its successor.
+pub(crate) trait Stepped: Sized {
+    fn stepped(self, optimiser: &mut ModuleOptimizer, rate: f64, gradients: Gradients) -> Self;
+}
+
+impl Stepped for Box<dyn Network> {
+    fn stepped(self, optimiser: &mut ModuleOptimizer, rate: f64, gradients: Gradients) -> Self {
+        Network::stepped(self, optimiser, rate, gradients)
+    }
+}
+
+impl Stepped for NoiseGenerator {
+    fn stepped(self, optimiser: &mut ModuleOptimizer, rate: f64, gradients: Gradients) -> Self {
+        let gradients = GradientsParams::from_grads(gradients, &self);
+        optimiser.step(rate, self, gradients)
+    }
+}
 
 /// A network with its optimiser.
 pub(crate) struct Learner<M> {
@@ -10,7 +29,7 @@ pub(crate) struct Learner<M> {
     rate: f64,
 }
 
-impl<M: Module> Learner<M> {
+impl<M: Stepped> Learner<M> {
     pub(crate) fn new(model: M, optimiser: ModuleOptimizer, rate: f64) -> Self {
         Self {
             model: Some(model),
@@ -30,8 +49,7 @@ impl<M: Module> Learner<M> {
     /// One optimiser step down the gradient of `loss`.
     pub(crate) fn step(&mut self, loss: &Tensor<1>) {
         let model = self.model.take().expect("a model between steps");
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        self.model = Some(self.optimiser.step(self.rate, model, gradients));
+        self.model = Some(model.stepped(&mut self.optimiser, self.rate, loss.backward()));
     }
 }
 
@@ -40,9 +58,13 @@ fn adam(beta_2: f32) -> AdamConfig {
 }
 
 /// The surrogate's Adam: beta2 0.9999, L2 decay 5e-4 on everything but one-dimensional tensors.
-pub(crate) fn surrogate_adam<M: Module>(model: &M) -> ModuleOptimizer {
+pub(crate) fn surrogate_adam(network: &dyn Network) -> ModuleOptimizer {
     let decayed = adam(0.9999).with_weight_decay(Some(WeightDecayConfig::new(5e-4)));
-    let vectors = ParamGroup::from_ids(Vectors::of(model));
+    let vectors = network
+        .describe()
+        .into_iter()
+        .filter(|p| p.shape.len() == 1);
+    let vectors = ParamGroup::from_ids(vectors.map(|p| p.id).collect());
     decayed
         .init()
         .with_group(vectors, adam(0.9999).build(), None)
@@ -53,23 +75,4 @@ pub(crate) fn noise_adam() -> ModuleOptimizer {
     adam(0.999)
         .with_weight_decay(Some(WeightDecayConfig::new(1e-5)))
         .init()
-}
-
-/// The one-dimensional parameters of a module, that is its biases.
-struct Vectors(Vec<ParamId>);
-
-impl Vectors {
-    fn of<M: Module>(model: &M) -> Vec<ParamId> {
-        let mut vectors = Self(Vec::new());
-        model.visit(&mut vectors);
-        vectors.0
-    }
-}
-
-impl ModuleVisitor for Vectors {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if D == 1 {
-            self.0.push(param.id);
-        }
-    }
 }

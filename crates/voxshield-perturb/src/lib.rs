@@ -7,7 +7,9 @@
 //! | [`Budget`] | how large a perturbation may be, and the projection onto that |
 //! | [`Support`] | where it may be non-zero |
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
-//! | [`Bilevel`] | VoxShield's loop: S-steps train the surrogate, N-steps the generator |
+//! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
+//! | [`Bilevel`] | VoxShield's loop of them |
+//! | [`SignDescent`] | error-minimising noise by projected sign descent (EMN) |
 //! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
 //! | [`RandomNoise`] | the control: noise of the same budget and support that learns nothing |
 //!
@@ -23,21 +25,27 @@ mod error;
 mod event;
 mod generate;
 mod learner;
+mod noise;
 mod objective;
 mod patch;
 mod random;
+mod sign_descent;
 mod support;
+mod surrogate;
 mod tiles;
 
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;
-pub use config::{BilevelConfig, IscMode, LearningRates, NetworkSize};
+pub use config::{BilevelConfig, IscMode, LearningRates};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::generate;
+pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};
 pub use random::RandomNoise;
+pub use sign_descent::SignDescent;
 pub use support::Support;
+pub use surrogate::SurrogateLearner;
 pub use tiles::{TileConfig, TileMap, tiled};

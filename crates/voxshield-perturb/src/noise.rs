@@ -1,0 +1,135 @@
+use burn::module::Module;
+use burn::tensor::{ElementConversion, Tensor};
+use voxshield_models::{Network, NoiseGenerator};
+
+use crate::learner::{Learner, noise_adam};
+use crate::{Batch, Budget, NoiseStep, PerturbError, Term};
+
+/// The noise generator G with its optimiser: N-steps, `min_phi sum_i weight_i term_i` through the
+/// frozen surrogate.
+///
+/// The optimiser is Adam with betas 0.9 and 0.999, epsilon 1e-8, and an L2 decay of 1e-5 on
+/// everything, as in the reference.
+pub struct NoiseLearner {
+    learner: Learner<NoiseGenerator>,
+    budget: Budget,
+    terms: Vec<Box<dyn Term>>,
+}
+
+/// The loss of an N-step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseLoss<T = f32> {
+    /// The weighted sum; absent without terms.
+    pub total: Option<T>,
+    /// Each term before its weight, in the order of the terms.
+    pub terms: Vec<T>,
+}
+
+impl NoiseLearner {
+    /// `generator` is on an autodiff device; `rate` is Adam's step size.
+    pub fn new(
+        generator: NoiseGenerator,
+        rate: f64,
+        budget: Budget,
+        terms: Vec<Box<dyn Term>>,
+    ) -> Self {
+        Self {
+            learner: Learner::new(generator, noise_adam(), rate),
+            budget,
+            terms,
+        }
+    }
+
+    /// The generator as it is now.
+    pub fn generator(&self) -> &NoiseGenerator {
+        self.learner.model()
+    }
+
+    /// The last generator, with its gradients.
+    pub fn into_generator(self) -> NoiseGenerator {
+        self.learner.into_model()
+    }
+
+    /// The terms of the loss.
+    pub fn terms(&self) -> &[Box<dyn Term>] {
+        &self.terms
+    }
+
+    /// Adds a term to the loss.
+    pub fn add_term(&mut self, term: Box<dyn Term>) {
+        self.terms.push(term);
+    }
+
+    /// The perturbation of a batch within budget and support, without gradients.
+    pub fn delta(&self, batch: &Batch) -> Tensor<5> {
+        // On the inner device: a tracked forward pass without a backward pass would keep its graph
+        // alive.
+        let delta = self.generator().valid().forward(batch.image.clone());
+        self.budget.project(delta, &batch.support)
+    }
+
+    /// The loss on a batch, with gradients into the generator.
+    ///
+    /// # Errors
+    /// What a term refuses.
+    pub fn loss(
+        &self,
+        batch: &Batch,
+        surrogate: &dyn Network,
+    ) -> Result<NoiseLoss<Tensor<1>>, PerturbError> {
+        let clean = self.terms.iter().any(|term| term.needs_clean_logits());
+        let clean_logits = clean.then(|| surrogate.valid().forward(batch.image.clone()).autodiff());
+        let image = batch.image.clone().autodiff();
+        let support = batch.support.clone().autodiff();
+        let delta = self.generator().forward(image.clone());
+        let delta = self.budget.project(delta, &support);
+        // Frozen, the surrogate costs no weight gradient, and its normalisation is that of
+        // inference.
+        let noisy = self.budget.protect(image.clone(), delta.clone());
+        let step = NoiseStep {
+            noisy_logits: surrogate.frozen().forward(noisy),
+            labels: batch.labels.clone().autodiff(),
+            image,
+            support,
+            delta,
+            clean_logits,
+        };
+        let mut loss = NoiseLoss {
+            total: None,
+            terms: Vec::with_capacity(self.terms.len()),
+        };
+        for term in &self.terms {
+            let value = term.value(&step)?;
+            let weighted = value.clone() * term.weight();
+            loss.terms.push(value);
+            loss.total = Some(match loss.total {
+                None => weighted,
+                Some(total) => total + weighted,
+            });
+        }
+        Ok(loss)
+    }
+
+    /// One N-step; the loss before it.
+    ///
+    /// # Errors
+    /// As [`NoiseLearner::loss`].
+    pub fn step(
+        &mut self,
+        batch: &Batch,
+        surrogate: &dyn Network,
+    ) -> Result<NoiseLoss, PerturbError> {
+        let loss = self.loss(batch, surrogate)?;
+        if let Some(total) = &loss.total {
+            self.learner.step(total);
+        }
+        Ok(NoiseLoss {
+            total: loss.total.map(scalar),
+            terms: loss.terms.into_iter().map(scalar).collect(),
+        })
+    }
+}
+
+fn scalar(tensor: Tensor<1>) -> f32 {
+    tensor.into_scalar::<f32>().elem()
+}

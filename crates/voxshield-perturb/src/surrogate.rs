@@ -1,0 +1,63 @@
+use burn::tensor::{ElementConversion, Tensor};
+use voxshield_kernels::DiceCe;
+use voxshield_models::Network;
+
+use crate::learner::{Learner, surrogate_adam};
+use crate::{Batch, Budget, PerturbError};
+
+/// The surrogate F with its optimiser: S-steps, `min_theta L(F(clamp(x + delta, 0, 1)), y)`.
+///
+/// `L` is the network's own training loss with DiceCE as its criterion. The optimiser is Adam with
+/// betas 0.9 and 0.9999, epsilon 1e-8, and an L2 decay of 5e-4 on everything but one-dimensional
+/// tensors, as in the reference.
+pub struct SurrogateLearner {
+    learner: Learner<Box<dyn Network>>,
+    budget: Budget,
+    criterion: DiceCe,
+}
+
+impl SurrogateLearner {
+    /// `network` is on an autodiff device; `rate` is Adam's step size.
+    pub fn new(network: Box<dyn Network>, rate: f64, budget: Budget) -> Self {
+        let optimiser = surrogate_adam(&*network);
+        Self {
+            learner: Learner::new(network, optimiser, rate),
+            budget,
+            criterion: DiceCe::default(),
+        }
+    }
+
+    /// The surrogate as it is now.
+    pub fn network(&self) -> &dyn Network {
+        &**self.learner.model()
+    }
+
+    /// The last surrogate, with its gradients.
+    pub fn into_network(self) -> Box<dyn Network> {
+        self.learner.into_model()
+    }
+
+    /// The loss on a protected batch, with gradients into the weights.
+    ///
+    /// `delta` is `[batch, channel, depth, height, width]` like the image, without gradients.
+    ///
+    /// # Errors
+    /// [`PerturbError::Kernel`] if labels and logits do not fit.
+    pub fn loss(&self, batch: &Batch, delta: Tensor<5>) -> Result<Tensor<1>, PerturbError> {
+        let noisy = self.budget.protect(batch.image.clone(), delta).autodiff();
+        let labels = batch.labels.clone().autodiff();
+        Ok(self
+            .network()
+            .training_loss(noisy, labels, &self.criterion)?)
+    }
+
+    /// One S-step; the loss before it.
+    ///
+    /// # Errors
+    /// As [`SurrogateLearner::loss`].
+    pub fn step(&mut self, batch: &Batch, delta: Tensor<5>) -> Result<f32, PerturbError> {
+        let loss = self.loss(batch, delta)?;
+        self.learner.step(&loss);
+        Ok(loss.into_scalar::<f32>().elem())
+    }
+}
