@@ -101,29 +101,34 @@ def gradient_summary(grads):
 
 
 def gradient_deviation(single, double):
-    """Differences of the summaries and of the elements, relative to each tensor's norm or maximum.
+    """Names of the gradients that vanish in exact arithmetic, and the differences of the others.
 
-    Tensors whose gradient vanishes in exact arithmetic are left out of the relative figures; what
-    float32 makes of them is `zero_grad_max_norm`, relative to the largest norm of all.
+    A difference is the smallest `t` with `|single - double| <= t * own + 1e-7 * largest`: `own` is
+    the norm of the tensor's gradient (for `grad_elements` its largest element), `largest` the
+    largest such figure of all tensors. What float32 makes of a vanishing gradient is
+    `zero_grad_norm`, its norm relative to the largest norm.
     """
-    norms = {name: g.norm().item() for name, g in double.items()}
-    largest = max(norms.values())
-    reached = {n for n, g in single.items() if g.abs().max() > 0}
-    dead = [n for n in norms if norms[n] < 1e-9 * largest and n in reached]
-    live = [n for n in norms if norms[n] >= 1e-9 * largest]
+    largest = max(g.norm().item() for g in double.values())
+    largest_element = max(g.abs().max().item() for g in double.values())
+    live = [n for n, g in double.items() if g.norm() >= 1e-9 * largest]
+    dead = [n for n, g in single.items() if n not in live and g.any()]
 
-    def worst(measure):
-        name = max(live, key=measure)
-        return {"relative": measure(name), "name": name}
+    def worst(measure, own, largest):
+        found = {
+            n: (measure(single[n], double[n]) - 1e-7 * largest).clamp(min=0).div(own(double[n])).item()
+            for n in live
+        }
+        name = max(found, key=found.get)
+        return {"relative": found[name], "name": name}
 
-    noise = max((single[n].norm().item() / largest for n in dead), default=0.0)
+    def peak(g):
+        return g.abs().max()
+
     return dead, {
-        "grad_sum": worst(lambda n: abs(single[n].sum() - double[n].sum()).item() / norms[n]),
-        "grad_norm": worst(lambda n: abs(single[n].norm().item() - norms[n]) / norms[n]),
-        "grad_elements": worst(
-            lambda n: ((single[n] - double[n]).abs().max() / double[n].abs().max()).item()
-        ),
-        "zero_grad_max_norm": noise,
+        "grad_sum": worst(lambda s, d: (s.sum() - d.sum()).abs(), torch.norm, largest),
+        "grad_norm": worst(lambda s, d: (s.norm() - d.norm()).abs(), torch.norm, largest),
+        "grad_elements": worst(lambda s, d: peak(s - d), peak, largest_element),
+        "zero_grad_norm": max((single[n].norm().item() / largest for n in dead), default=0.0),
     }
 
 
