@@ -1,8 +1,8 @@
 """`n_adam20`: twenty torch.optim.Adam steps of the network of `d_unet_surrogate_c1`.
 
-Learning rate 5e-4, betas (0.9, 0.9999), epsilon 1e-8, weight decay 5e-4 added to the gradient of the
-tensors with other than one dimension; loss `dice_ce`; step i (from 0) uses batch i mod 2. `losses` is
-the loss before each update. Labels are nested boxes, images `label / 4 + noise / 2`.
+Learning rate 5e-4, betas (0.9, 0.9999), epsilon 1e-8, weight decay 5e-4 added to the gradient of
+the tensors with other than one dimension; loss `dice_ce`; step i (from 0) uses batch i mod 2.
+`losses` is the loss before each update. Labels are nested boxes, images `label / 4 + noise / 2`.
 
 Biases in front of an instance norm (`zero_grad_params`) have gradient zero in exact arithmetic:
 Adam moves them by rounding noise, and they change no output. They are not to be compared.
@@ -20,7 +20,7 @@ BETAS = (0.9, 0.9999)
 
 
 def batch(index):
-    """Image and label of batch `index`: two nested boxes per sample, moved from sample to sample."""
+    """Image and label of batch `index`: two nested boxes per sample, each elsewhere."""
     label = torch.zeros(SHAPE[0], *SHAPE[2:], dtype=torch.int64)
     for sample in range(SHAPE[0]):
         at = 2 * index + sample

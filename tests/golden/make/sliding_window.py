@@ -1,8 +1,9 @@
 """`n_sliding_window`: MONAI's sliding_window_inference with the network of `d_unet_surrogate_c1`.
 
-Per case `<case>.input` and `<case>.output` (logits); `map.<mode>.<d>x<h>x<w>` are MONAI's importance
-maps, which it computes in float32 whatever the network's precision. `windows` in the metadata lists
-each case's window origins in the order of evaluation (of the volume padded to at least the window).
+Per case `<case>.input` and `<case>.output` (logits); `map.gaussian.<d>x<h>x<w>` are MONAI's
+importance maps, which it computes in float32 whatever the network's precision. `cases` in the
+metadata has each case's overlap, mode and window origins in the order of evaluation, in the volume
+after its padding to at least the window (zeros, half of them in front, the odd one behind).
 """
 
 import torch
