@@ -40,6 +40,7 @@ mod networks;
 mod noise_generator;
 mod parameters;
 mod segmenter;
+mod sliding_window;
 mod weights;
 
 pub use architecture::{Architecture, NetworkSpec, Width};
@@ -57,4 +58,5 @@ pub use parameters::{
     parameters,
 };
 pub use segmenter::Segmenter;
+pub use sliding_window::{Blend, SlidingWindow};
 pub use weights::{load_weights, save_weights};

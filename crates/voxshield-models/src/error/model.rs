@@ -79,6 +79,14 @@ pub enum ModelError {
         /// Channels of the input.
         found: usize,
     },
+    /// A volume on the host does not have the length of its shape.
+    #[error("image: expected {expected} values for its channels and shape, got {found}")]
+    ImageLength {
+        /// Channels times voxels.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
     /// The input has no samples.
     #[error("input: expected at least 1 sample, got an empty batch")]
     EmptyBatch,
