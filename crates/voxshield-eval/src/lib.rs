@@ -11,6 +11,7 @@ mod augment;
 mod error;
 pub mod metrics;
 mod predict;
+mod sampling;
 mod victim;
 
 pub use augment::{Augmentation, augment};
