@@ -12,6 +12,7 @@ mod error;
 pub mod metrics;
 mod predict;
 mod sampling;
+mod shape;
 mod victim;
 
 pub use augment::{Augmentation, augment};
