@@ -58,6 +58,13 @@ fn gamma_equals_the_reference() {
 }
 
 #[test]
+fn gamma_cuts_below_0_and_not_above_1() {
+    let mut bright = LabelledVolume::new(vec![-4.0, 0.25, 4.0], vec![0; 3], [1, 1, 1, 3]).unwrap();
+    Gamma::default().apply(&mut bright, 0);
+    assert_eq!(bright.image(), [0.0, 0.125, 8.0]);
+}
+
+#[test]
 fn low_resolution_equals_the_reference() {
     check(&LowResolution::default(), "image", "lowres_0.5");
     check(&LowResolution::new(0.3).unwrap(), "image", "lowres_0.3");
@@ -115,6 +122,38 @@ fn the_identity_changes_nothing_and_the_border_continues() {
         &[1., 1., 1., 2., 5., 8., 9., 9., 9.],
         1e-5,
     );
+}
+
+#[test]
+fn a_label_halfway_between_two_voxels_comes_from_the_even_one() {
+    // Voxels 1 and 2 of four read at 0.5 and 2.5.
+    let mut line = LabelledVolume::new(vec![0.0; 4], vec![5, 6, 7, 8], [1, 1, 1, 4]).unwrap();
+    Affine::new([0.0; 3], 2.0).unwrap().apply(&mut line);
+    assert_eq!(line.label(), [5, 5, 7, 8]);
+}
+
+#[test]
+fn the_random_affine_fills_its_range_about_the_identity() {
+    let random = RandomAffine::new(20.0, 0.25).unwrap();
+    let mut extremes = [[f64::INFINITY, f64::NEG_INFINITY]; 4];
+    for seed in 0..400 {
+        // Scale and angles, back from scale Rz Ry Rx.
+        let m = random.draw(seed).matrix();
+        let scale = (0..3).map(|row| m[row][0] * m[row][0]).sum::<f64>().sqrt();
+        let found = [
+            m[2][1].atan2(m[2][2]).to_degrees() / 20.0,
+            -(m[2][0] / scale).asin().to_degrees() / 20.0,
+            m[1][0].atan2(m[0][0]).to_degrees() / 20.0,
+            (scale - 1.0) / 0.25,
+        ];
+        for (extreme, found) in extremes.iter_mut().zip(found) {
+            *extreme = [extreme[0].min(found), extreme[1].max(found)];
+        }
+    }
+    for [least, most] in extremes {
+        let full = (-1.0..-0.95).contains(&least) && (0.95..1.0).contains(&most);
+        assert!(full, "{extremes:?}");
+    }
 }
 
 #[test]

@@ -41,6 +41,15 @@ impl RandomAffine {
         }
         Ok(Self { degrees, scale })
     }
+
+    /// The transform that belongs to a seed.
+    pub fn draw(&self, seed: u64) -> Affine {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut within = |limit: f64| limit * (2.0 * rng.random::<f64>() - 1.0);
+        let degrees = [0; 3].map(|_| within(self.degrees));
+        let scale = 1.0 + within(self.scale);
+        Affine::from_parts(degrees, scale)
+    }
 }
 
 impl Default for RandomAffine {
@@ -58,10 +67,6 @@ impl Defence for RandomAffine {
     }
 
     fn apply(&self, volume: &mut LabelledVolume, seed: u64) {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut draw = |limit: f64| limit * (2.0 * rng.random::<f64>() - 1.0);
-        let degrees = [0; 3].map(|_| draw(self.degrees));
-        let scale = 1.0 + draw(self.scale);
-        Affine::from_parts(degrees, scale).apply(volume);
+        self.draw(seed).apply(volume);
     }
 }
