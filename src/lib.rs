@@ -9,7 +9,7 @@
 //! | [`kernels`] | `voxshield-kernels` | differentiable losses (ISC, SPD, DiceCE), per backend |
 //! | [`models`] | `voxshield-models` | networks: surrogate, victim, noise generator |
 //! | [`perturb`] | `voxshield-perturb` | budget, support, the bilevel optimiser, random controls |
-//! | [`eval`] | `voxshield-eval` | victims, augmentation, metrics |
+//! | [`eval`] | `voxshield-eval` | victims, augmentation, defences, metrics |
 //! | [`pipeline`] | here | the join of files to tensors: protect, verify, inspect, trial |
 //!
 //! # Features

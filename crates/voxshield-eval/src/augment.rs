@@ -3,6 +3,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use voxshield_perturb::Patch;
 
+use crate::sampling::{
+    Border, Interpolation, filter, gaussian, linear, lines, nearest, ratio, resample,
+};
+
 /// What a victim does to its training patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -75,8 +79,9 @@ fn intensities(values: &mut [f32], shape: [usize; 3], rng: &mut ChaCha8Rng) {
     if chance(rng, 0.25) {
         let factor = uniform(rng, 0.5, 1.0);
         let low = shape.map(|n| ((n as f32 * factor).round() as usize).max(1));
-        let small = resample(values, shape, low, false);
-        values.copy_from_slice(&resample(&small, low, shape, true));
+        let (down, up) = (ratio(shape, low), ratio(low, shape));
+        let small = resample(values, shape, low, down, Interpolation::Nearest);
+        values.copy_from_slice(&resample(&small, low, shape, up, Interpolation::Linear));
     }
     if chance(rng, 0.3) {
         let gamma = uniform(rng, 0.7, 1.5);
@@ -108,15 +113,6 @@ fn extent(values: &[f32]) -> (f32, f32) {
         })
 }
 
-/// The voxels of one line along `axis`, as (first index, stride, length) of each line.
-fn lines(shape: [usize; 3], axis: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-    let stride: usize = shape[axis + 1..].iter().product();
-    let length = shape[axis];
-    let outer: usize = shape[..axis].iter().product();
-    (0..outer)
-        .flat_map(move |o| (0..stride).map(move |i| (o * length * stride + i, stride, length)))
-}
-
 fn mirror<T>(values: &mut [T], shape: [usize; 3], axis: usize) {
     for (first, stride, length) in lines(shape, axis) {
         for i in 0..length / 2 {
@@ -125,43 +121,10 @@ fn mirror<T>(values: &mut [T], shape: [usize; 3], axis: usize) {
     }
 }
 
+/// Filters with a Gaussian cut at three sigma, the border's value outside.
 fn blur(values: &mut [f32], shape: [usize; 3], axis: usize, sigma: f32) {
-    let radius = (3.0 * sigma).ceil() as i64;
-    let kernel: Vec<f32> = (-radius..=radius)
-        .map(|i| (-(i * i) as f32 / (2.0 * sigma * sigma)).exp())
-        .collect();
-    let norm: f32 = kernel.iter().sum();
-    let mut line = Vec::new();
-    for (first, stride, length) in lines(shape, axis) {
-        line.clear();
-        line.extend((0..length).map(|i| values[first + i * stride]));
-        for i in 0..length {
-            let sum: f32 = (-radius..=radius)
-                .zip(&kernel)
-                .map(|(o, k)| k * line[(i as i64 + o).clamp(0, length as i64 - 1) as usize])
-                .sum();
-            values[first + i * stride] = sum / norm;
-        }
-    }
-}
-
-fn resample(values: &[f32], from: [usize; 3], to: [usize; 3], smooth: bool) -> Vec<f32> {
-    let ratio: [f32; 3] = std::array::from_fn(|a| from[a] as f32 / to[a] as f32);
-    let mut out = Vec::with_capacity(to.iter().product());
-    for z in 0..to[0] {
-        for y in 0..to[1] {
-            for x in 0..to[2] {
-                let at: [f32; 3] =
-                    std::array::from_fn(|a| ([z, y, x][a] as f32 + 0.5) * ratio[a] - 0.5);
-                out.push(if smooth {
-                    linear(values, from, at)
-                } else {
-                    values[nearest(from, at).unwrap_or(0)]
-                });
-            }
-        }
-    }
-    out
+    let kernel = gaussian(sigma, (3.0 * sigma).ceil() as usize);
+    filter(values, shape, axis, &kernel, Border::Replicate);
 }
 
 fn spatial(patch: &mut Patch, shape: [usize; 3], angles: [f32; 3], zoom: f32) {
@@ -194,44 +157,6 @@ fn spatial(patch: &mut Patch, shape: [usize; 3], angles: [f32; 3], zoom: f32) {
             }
         }
     }
-}
-
-fn nearest(shape: [usize; 3], at: [f32; 3]) -> Option<usize> {
-    let mut index = 0;
-    for axis in 0..3 {
-        let i = at[axis].round();
-        if i < 0.0 || i >= shape[axis] as f32 {
-            return None;
-        }
-        index = index * shape[axis] + i as usize;
-    }
-    Some(index)
-}
-
-/// Trilinear, with the border's value outside.
-fn linear(values: &[f32], shape: [usize; 3], at: [f32; 3]) -> f32 {
-    let mut low = [0usize; 3];
-    let mut share = [0f32; 3];
-    for axis in 0..3 {
-        let p = at[axis].clamp(0.0, (shape[axis] - 1) as f32);
-        low[axis] = (p as usize).min(shape[axis].saturating_sub(2));
-        share[axis] = p - low[axis] as f32;
-    }
-    let mut sum = 0.0;
-    for corner in 0..8usize {
-        let (mut weight, mut index) = (1.0, 0);
-        for axis in 0..3 {
-            let up = corner >> axis & 1;
-            weight *= if up == 1 {
-                share[axis]
-            } else {
-                1.0 - share[axis]
-            };
-            index = index * shape[axis] + (low[axis] + up).min(shape[axis] - 1);
-        }
-        sum += weight * values[index];
-    }
-    sum
 }
 
 #[cfg(test)]

@@ -16,11 +16,29 @@ pub enum EvalError {
         /// Its length.
         found: usize,
     },
-    /// An axis is too short for SSIM's window.
-    #[error("SSIM needs at least one voxel on every axis, found the shape {shape:?}")]
+    /// A volume without voxels.
+    #[error("a volume needs at least one voxel on every axis, found the shape {shape:?}")]
     Empty {
         /// `[depth, height, width]`.
         shape: [usize; 3],
+    },
+    /// A number outside the range in which the formula holds.
+    #[error("{what}: expected {expected}, found {found}")]
+    Parameter {
+        /// The number.
+        what: &'static str,
+        /// What is accepted.
+        expected: &'static str,
+        /// What was passed.
+        found: String,
+    },
+    /// No defence has this name.
+    #[error("unknown defence `{name}`; known are: {}", known.join(", "))]
+    UnknownDefence {
+        /// The name that was asked for.
+        name: String,
+        /// The names in the registry.
+        known: Vec<&'static str>,
     },
     /// The training of a victim left the finite numbers.
     #[error("victim: the loss is {value} at step {step}; lower the learning rate")]

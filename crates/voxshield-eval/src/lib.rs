@@ -2,15 +2,19 @@
 //!
 //! * [`train_victim`] trains a segmentation network the way an unauthorised user would, with or
 //!   without [`Augmentation`]; [`predict`] segments a whole volume with it.
+//! * [`defences`] are what that user might do to the files first.
 //! * [`metrics`] are computed on the host in `f64`, apart from the kernels, so that a score never
 //!   comes from the code under test.
 //!
 //! The crate knows tensors and networks, no files.
 
 mod augment;
+pub mod defences;
 mod error;
 pub mod metrics;
 mod predict;
+mod sampling;
+mod shape;
 mod victim;
 
 pub use augment::{Augmentation, augment};

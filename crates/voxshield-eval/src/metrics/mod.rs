@@ -1,23 +1,25 @@
 //! Scores on host arrays, in `f64`.
+//!
+//! * Segmentations: [`Overlap`] with [`dice`] and [`iou`], [`SurfaceDistances`], and
+//!   [`RegionEvaluation`] over a dataset.
+//! * Visibility of a perturbation: [`psnr`], [`ssim`] and [`NoiseMetrics`].
 
-mod dice;
+mod classes;
+mod distance;
+mod noise;
+mod overlap;
 mod quality;
+mod region;
 mod ssim;
+mod surface;
+mod window;
 
-pub use dice::dice;
+pub use classes::argmax;
+pub use noise::NoiseMetrics;
+pub use overlap::{Overlap, dice, iou};
 pub use quality::psnr;
-pub use ssim::ssim;
+pub use region::{Region, RegionEvaluation, RegionReport, RegionScore};
+pub use ssim::{ssim, ssim_in_range};
+pub use surface::SurfaceDistances;
 
-use crate::EvalError;
-
-fn same_length(what: &'static str, expected: usize, found: usize) -> Result<(), EvalError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(EvalError::Length {
-            what,
-            expected,
-            found,
-        })
-    }
-}
+use crate::shape::{same_length, volumes, voxels};

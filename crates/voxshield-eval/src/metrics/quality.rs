@@ -3,7 +3,8 @@ use crate::EvalError;
 
 /// Peak signal-to-noise ratio in dB for intensities in 0..1, `-10 log10(mean (a - b)^2)`.
 ///
-/// Identical arrays give infinity; the reference's cap of 80 dB would hide how small a change is.
+/// Identical arrays give infinity. The reference bounds the mean square from below by 1e-8, which is
+/// `psnr(..)?.min(80.0)`; here that would hide how small a change is.
 ///
 /// # Errors
 /// [`EvalError::Length`] if the arrays differ in length or are empty.
