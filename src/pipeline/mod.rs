@@ -19,7 +19,7 @@ pub use case::PreparedCase;
 pub use device::{DeviceChoice, DeviceInfo, devices};
 pub use error::PipelineError;
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
-pub use options::{Method, NormalisationChoice, ProtectOptions};
+pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
 pub use protect::{ProtectEvent, protect};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;

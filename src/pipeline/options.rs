@@ -1,10 +1,14 @@
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceChoice, PipelineError};
 use crate::{
-    data::{DataError, IntensityRange},
+    data::{DataError, IntensityRange, sha256_file},
     perturb::{BilevelConfig, Budget, RandomNoise, Support, TileConfig},
 };
 
@@ -115,6 +119,30 @@ impl Method {
     }
 }
 
+/// A file of weights that the surrogate starts from.
+///
+/// The manifest keeps its hash, not its path: a path says things about the owner's machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurrogateWeights {
+    #[serde(skip)]
+    pub(super) path: PathBuf,
+    sha256: String,
+}
+
+impl SurrogateWeights {
+    /// A safetensors file, or a PyTorch checkpoint of the surrogate's network: see
+    /// [`read_weights`](crate::models::read_weights).
+    ///
+    /// # Errors
+    /// [`PipelineError::Data`] if the file cannot be read.
+    pub fn open(path: &Path) -> Result<Self, PipelineError> {
+        Ok(Self {
+            path: path.to_path_buf(),
+            sha256: sha256_file(path)?,
+        })
+    }
+}
+
 /// Every choice of a [`protect`](super::protect) run; stored in the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProtectOptions {
@@ -126,6 +154,9 @@ pub struct ProtectOptions {
     pub normalisation: NormalisationChoice,
     /// How large volumes are cut for the generator.
     pub tiles: TileConfig,
+    /// What the surrogate starts from; its own seed if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surrogate_weights: Option<SurrogateWeights>,
     /// What to compute on.
     #[serde(skip)]
     pub device: DeviceChoice,
@@ -138,6 +169,7 @@ impl Default for ProtectOptions {
             support: Support::Roi,
             normalisation: NormalisationChoice::Auto,
             tiles: TileConfig::default(),
+            surrogate_weights: None,
             device: DeviceChoice::Cpu,
         }
     }
@@ -170,7 +202,7 @@ impl ProtectOptions {
     /// [`PipelineError::Data`] if the manifest's method is not one that this version knows.
     pub fn from_manifest(
         manifest: &crate::data::Manifest,
-        path: &std::path::Path,
+        path: &Path,
     ) -> Result<Self, PipelineError> {
         serde_json::from_value(manifest.method.clone()).map_err(|error| {
             PipelineError::Data(DataError::Json {

@@ -14,8 +14,10 @@ use crate::{
     data::{
         CaseRecord, DataError, FailedCase, MANIFEST_NAME, Manifest, copy_file_atomic, is_nifti_name,
     },
-    models::NoiseGenerator,
-    perturb::{Bilevel, BilevelConfig, Budget, Event, RandomNoise, SourceError, Support, generate},
+    models::{NoiseGenerator, read_weights},
+    perturb::{
+        Bilevel, BilevelConfig, Budget, Event, PerturbError, RandomNoise, SourceError, generate,
+    },
 };
 
 /// What [`protect`] reports while it runs.
@@ -96,11 +98,7 @@ pub fn protect(
             seed: *seed,
         },
         Method::Voxshield(config) => Origin::Learned(Box::new(train(
-            &scanned,
-            config,
-            options.support,
-            &device,
-            observer,
+            &scanned, config, options, &device, observer,
         )?)),
     };
 
@@ -160,7 +158,7 @@ pub fn protect(
 fn train(
     scanned: &Scanned,
     config: &BilevelConfig,
-    support: Support,
+    options: &ProtectOptions,
     device: &Device,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<NoiseGenerator, PipelineError> {
@@ -169,17 +167,21 @@ fn train(
         let load = || -> Result<_, PipelineError> {
             let prepared = PreparedCase::open(&scanned.dataset, &case.case)?;
             let image = prepared.normalised(&case.ranges);
-            let support = prepared.support(support, &image)?;
+            let support = prepared.support(options.support, &image)?;
             Ok(prepared.training_volume(image, support, &scanned.classes))
         };
         load().map_err(|error| Box::new(error) as SourceError)
     });
-    let bilevel = Bilevel::new(
+    let mut bilevel = Bilevel::new(
         config.clone(),
         scanned.channels,
         scanned.classes.len(),
         device,
     )?;
+    if let Some(weights) = &options.surrogate_weights {
+        let weights = read_weights(&weights.path).map_err(PerturbError::from)?;
+        bilevel = bilevel.with_surrogate_weights(&weights)?;
+    }
     let trained = bilevel.run(&mut source, &mut |event| {
         observer(ProtectEvent::Train(event))
     })?;

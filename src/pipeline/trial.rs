@@ -6,7 +6,8 @@ use super::{CachedSource, PipelineError, PreparedCase};
 use crate::{
     data::{Case, Dataset, discover},
     eval::{VictimConfig, metrics::dice, predict, train_victim},
-    perturb::{SourceError, TileConfig, TrainingVolume},
+    models::SlidingWindow,
+    perturb::{SourceError, TrainingVolume},
 };
 
 /// Mean Dice of one label over the test cases that have it.
@@ -34,8 +35,8 @@ pub struct TrialResult {
 /// Trains a victim from the *files* of `train` and tests it on the files of `test`.
 ///
 /// The victim preprocesses as a user would who knows nothing of the protection: each channel of
-/// each case to mean 0 and standard deviation 1, on the stored grid. `config` gives everything but
-/// the channels and classes of the network, which come from the data.
+/// each case to mean 0 and standard deviation 1, on the stored grid; it predicts in sliding windows
+/// of its patch size. Channels and classes come from the data.
 ///
 /// # Errors
 /// [`PipelineError`] if a dataset has no usable case, a file cannot be read, or training fails.
@@ -57,32 +58,30 @@ pub fn trial(
         classes.extend(prepared.labels.iter().flat_map(|l| l.classes()));
     }
     let classes: Vec<u16> = classes.into_iter().collect();
-    let mut config = config.clone();
-    config.network.in_channels = channels;
-    config.network.out_channels = classes.len().max(2);
-
+    let sizes = [channels, classes.len().max(2)];
     let mut source = CachedSource::new(train_cases.len(), |index| {
         load(&train_set, &train_cases[index], &classes)
             .map_err(|error| Box::new(error) as SourceError)
     });
     let mut final_loss = f32::NAN;
-    let victim = train_victim(&config, &mut source, &device, &mut |done, total, loss| {
-        final_loss = loss;
-        observer(done, total, loss);
-    })?;
+    let victim = train_victim(
+        config,
+        &mut source,
+        sizes,
+        &device,
+        &mut |done, total, loss| {
+            final_loss = loss;
+            observer(done, total, loss);
+        },
+    )?;
     drop(source);
 
+    let window = SlidingWindow::new(config.patch);
     let mut sums = vec![(0.0, 0usize); classes.len()];
     for case in &test_cases {
         let prepared = PreparedCase::open(&test_set, case)?;
         let shape = prepared.volume.shape();
-        let segmentation = predict(
-            &victim,
-            &z_scores(&prepared),
-            shape,
-            TileConfig::default(),
-            &device,
-        )?;
+        let segmentation = predict(&*victim, &z_scores(&prepared), shape, &window, &device)?;
         let segmentation: Vec<u16> = segmentation
             .iter()
             .map(|&class| classes.get(usize::from(class)).copied().unwrap_or(0))

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
+    models::{Architecture, Width},
     perturb::{IscMode, RandomNoise, Support},
     pipeline::{DeviceChoice, NormalisationChoice},
 };
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     },
     /// Train victims from the written files and test them on clean cases.
     Evaluate(EvaluateArgs),
+    /// The networks there are, with their parameters and floating-point operations.
+    Models(ModelsArgs),
     /// What can be computed on.
     Devices,
 }
@@ -93,6 +96,16 @@ pub(crate) struct ProtectArgs {
     /// Sizes of networks, patches and steps; the flags below change single values.
     #[arg(long, value_enum, default_value_t = Preset::Compact)]
     pub(crate) preset: Preset,
+    /// Network of the surrogate; `voxshield models` lists them.
+    #[arg(long, value_parser = network)]
+    pub(crate) surrogate: Option<String>,
+    /// Weights that the surrogate starts from: safetensors, or a PyTorch checkpoint of MONAI or
+    /// nnU-Net.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) surrogate_weights: Option<PathBuf>,
+    /// How wide surrogate and generator are; the preset says it otherwise.
+    #[arg(long, value_enum)]
+    pub(crate) width: Option<NetworkWidth>,
     /// Rounds of surrogate steps and noise passes.
     #[arg(long)]
     pub(crate) rounds: Option<usize>,
@@ -161,12 +174,54 @@ pub(crate) struct EvaluateArgs {
     /// Optimiser steps of a victim.
     #[arg(long, default_value_t = 240)]
     pub(crate) steps: usize,
+    /// Network of the victims; `voxshield models` lists them.
+    #[arg(long, default_value = "residual-unet", value_parser = network)]
+    pub(crate) network: String,
+    /// How wide it is.
+    #[arg(long, value_enum, default_value_t = NetworkWidth::Narrow)]
+    pub(crate) width: NetworkWidth,
     /// Patch size of a victim.
     #[arg(long, default_value = "32", value_parser = patch)]
     pub(crate) patch: [usize; 3],
     /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceChoice,
+}
+
+#[derive(Args)]
+pub(crate) struct ModelsArgs {
+    /// Channels of the input.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) channels: usize,
+    /// Classes, background included.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) classes: usize,
+    /// Patch size D,H,W (or one number for a cube) in voxels.
+    #[arg(long, default_value = "96", value_parser = patch)]
+    pub(crate) patch: [usize; 3],
+    /// Voxel spacing D,H,W (or one number) in millimetres, for networks that adapt to it.
+    #[arg(long, default_value = "1", value_parser = spacing)]
+    pub(crate) spacing: [f64; 3],
+    /// How wide they are.
+    #[arg(long, value_enum, default_value_t = NetworkWidth::Full)]
+    pub(crate) width: NetworkWidth,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkWidth {
+    /// A few channels: trains on a CPU in minutes.
+    Narrow,
+    /// As published.
+    Full,
+}
+
+impl From<NetworkWidth> for Width {
+    fn from(width: NetworkWidth) -> Self {
+        match width {
+            NetworkWidth::Narrow => Self::Narrow,
+            NetworkWidth::Full => Self::Full,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -238,16 +293,34 @@ fn noise(text: &str) -> Result<RandomNoise, String> {
 }
 
 fn patch(text: &str) -> Result<[usize; 3], String> {
+    per_axis(text)
+}
+
+fn spacing(text: &str) -> Result<[f64; 3], String> {
+    let spacing = per_axis::<f64>(text)?;
+    match spacing.iter().all(|&mm| mm > 0.0 && mm.is_finite()) {
+        true => Ok(spacing),
+        false => Err("expected positive millimetres".into()),
+    }
+}
+
+/// D,H,W or one value for all.
+fn per_axis<T: std::str::FromStr + Copy>(text: &str) -> Result<[T; 3], String> {
     let hint = || "expected D,H,W or one number".to_owned();
-    let sizes: Vec<usize> = text
+    let values: Vec<T> = text
         .split(',')
         .map(|n| n.trim().parse().map_err(|_| hint()))
         .collect::<Result<_, _>>()?;
-    match sizes[..] {
+    match values[..] {
         [n] => Ok([n; 3]),
         [d, h, w] => Ok([d, h, w]),
         _ => Err(hint()),
     }
+}
+
+fn network(text: &str) -> Result<String, String> {
+    let known = Architecture::find(text).map_err(|error| error.to_string())?;
+    Ok(known.name.to_owned())
 }
 
 fn named(text: &str) -> Result<(String, PathBuf), String> {
@@ -280,6 +353,10 @@ mod tests {
         assert_eq!(patch("16").unwrap(), [16; 3]);
         assert_eq!(patch("8,16,24").unwrap(), [8, 16, 24]);
         assert!(patch("8,16").is_err());
+        assert_eq!(spacing("2.5,1,1").unwrap(), [2.5, 1.0, 1.0]);
+        assert!(spacing("0").is_err() && spacing("1,nan,1").is_err());
+        let error = network("u-net").unwrap_err();
+        assert!(error.contains("residual-unet"), "{error}");
         assert_eq!(
             noise("sparse:0.3").unwrap(),
             RandomNoise::Sparse { share: 0.3 }

@@ -1,38 +1,32 @@
-use burn::tensor::{Device, Tensor, TensorData};
-use voxshield_models::Segmenter;
-use voxshield_perturb::{PerturbError, TileConfig, tiled};
+use burn::tensor::Device;
+use voxshield_models::{Segmenter, SlidingWindow};
 
 use crate::EvalError;
 
-/// The segmentation of a whole volume, `[depth, height, width]` class indices, in tiles where the
-/// volume is large.
+/// The segmentation of a whole volume, `[depth, height, width]` class indices.
 ///
-/// `image` is `[channel, depth, height, width]`, preprocessed as the network's training patches.
+/// `image` is `[channel, depth, height, width]`, preprocessed as the network's training patches;
+/// `window` is usually [`SlidingWindow::new`] of the patch size of the training.
 ///
 /// # Errors
-/// [`EvalError::Patches`] if the image does not fit its shape or the network refuses a tile.
+/// [`EvalError::Model`] if the image does not fit its shape or the network refuses the window.
 pub fn predict(
     network: &dyn Segmenter,
     image: &[f32],
     shape: [usize; 3],
-    tiles: TileConfig,
+    window: &SlidingWindow,
     device: &Device,
 ) -> Result<Vec<u16>, EvalError> {
-    let mut map = |values: &[f32], [c, d, h, w]: [usize; 4]| -> Result<Vec<f32>, PerturbError> {
-        let dims = [1, c, d, h, w];
-        network.check_input(&dims)?;
-        let input = Tensor::<5>::from_data(TensorData::new(values.to_vec(), dims), device);
-        let classes = network.forward(input).argmax(1);
-        Ok(classes.float().into_data().iter::<f32>().collect())
+    let logits = window.run(network, image, shape, device)?;
+    let voxels = shape.iter().product();
+    let classes: Vec<&[f32]> = logits.chunks(voxels).collect();
+    let largest = |voxel: usize| {
+        let higher = |best: usize, class: usize| match classes[class][voxel] > classes[best][voxel]
+        {
+            true => class,
+            false => best,
+        };
+        (1..classes.len()).fold(0, higher) as u16
     };
-    let channels = (network.in_channels(), 1);
-    let classes = tiled(
-        image,
-        channels,
-        shape,
-        network.size_multiple(),
-        tiles,
-        &mut map,
-    )?;
-    Ok(classes.iter().map(|&class| class as u16).collect())
+    Ok((0..voxels).map(largest).collect())
 }

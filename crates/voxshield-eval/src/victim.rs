@@ -1,11 +1,10 @@
-use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::AdamConfig;
 use burn::tensor::{Device, ElementConversion};
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use voxshield_kernels::DiceCe;
-use voxshield_models::{ResidualUnet, ResidualUnetConfig, Segmenter};
+use voxshield_models::{Architecture, Network, NetworkSpec, Width};
 use voxshield_perturb::{Batch, Patch, PatchSource, SourceError};
 
 use crate::{Augmentation, EvalError, augment};
@@ -14,8 +13,12 @@ use crate::{Augmentation, EvalError, augment};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VictimConfig {
-    /// The network.
-    pub network: ResidualUnetConfig,
+    /// The network's name in [`ARCHITECTURES`](voxshield_models::ARCHITECTURES).
+    pub network: String,
+    /// How wide it is.
+    pub width: Width,
+    /// Voxel spacing `[depth, height, width]` in millimetres, for networks that adapt to it.
+    pub spacing: [f64; 3],
     /// Patch size `[depth, height, width]` in voxels.
     pub patch: [usize; 3],
     /// Patches a step.
@@ -32,9 +35,11 @@ pub struct VictimConfig {
 
 impl VictimConfig {
     /// A narrow residual U-Net on 32^3 patches, Adam at 1e-2: what trains on a CPU in a minute.
-    pub fn narrow(channels: usize, classes: usize) -> Self {
+    pub fn narrow() -> Self {
         Self {
-            network: ResidualUnetConfig::narrow(channels, classes),
+            network: "residual-unet".into(),
+            width: Width::Narrow,
+            spacing: [1.0; 3],
             patch: [32; 3],
             batch: 4,
             steps: 240,
@@ -45,26 +50,38 @@ impl VictimConfig {
     }
 }
 
-/// Trains a victim on all cases of `source` with DiceCE and returns it on the inner device.
+/// Trains a victim on all cases of `source` and returns it on the inner device.
 ///
-/// `source` delivers what the victim sees: its own preprocessing of the files under test.
-/// `observer` is called with (steps done, steps in all, loss).
+/// The loss is the network's own: DiceCE, with deep supervision or residual heads where its authors
+/// have them. `channels` and `classes` (background included) are those of `source`, which delivers
+/// what the victim sees: its own preprocessing of the files under test. `observer` is called with
+/// (steps done, steps in all, loss).
 ///
 /// # Errors
-/// [`EvalError::Model`] for a network that cannot be built, [`EvalError::Patches`] if a case cannot
-/// be read, [`EvalError::Diverged`] if the loss is no longer finite.
+/// [`EvalError::Model`] for a network that cannot be built or refuses the patch size,
+/// [`EvalError::Patches`] if a case cannot be read, [`EvalError::Diverged`] if the loss is no longer
+/// finite.
 pub fn train_victim(
     config: &VictimConfig,
     source: &mut dyn PatchSource,
+    [channels, classes]: [usize; 2],
     device: &Device,
     observer: &mut dyn FnMut(usize, usize, f32),
-) -> Result<ResidualUnet, EvalError> {
-    let mut model = config
-        .network
-        .init(config.seed, &device.clone().autodiff())?;
+) -> Result<Box<dyn Network>, EvalError> {
+    let spec = NetworkSpec {
+        in_channels: channels,
+        classes,
+        patch: config.patch,
+        spacing: config.spacing,
+        width: config.width,
+    };
+    let tracked = device.clone().autodiff();
+    let mut model = Architecture::find(&config.network)?.init(&spec, config.seed, &tracked)?;
+    let [depth, height, width] = config.patch;
+    model.check_input(&[config.batch, channels, depth, height, width])?;
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init();
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed.wrapping_add(1));
-    let (channels, classes) = (config.network.in_channels, config.network.out_channels);
+    let criterion = DiceCe::default();
     let mut source = Augmented {
         inner: source,
         augmentation: config.augmentation,
@@ -84,11 +101,10 @@ pub fn train_victim(
             batch.extend(order.pop().map(|case| (case, rng.random::<u64>())));
         }
         let batch = Batch::read(&mut source, &batch, config.patch, channels, classes, device)?;
-        let logits = model.forward(batch.image.autodiff());
-        let loss = DiceCe::default().forward(logits, batch.labels.autodiff())?;
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let (image, labels) = (batch.image.autodiff(), batch.labels.autodiff());
+        let loss = model.training_loss(image, labels, &criterion)?;
         let rate = config.learning_rate * (1.0 - step as f64 / config.steps as f64).powf(0.9);
-        model = optimiser.step(rate, model, gradients);
+        model = model.stepped(&mut optimiser, rate, loss.backward());
         let value: f32 = loss.into_scalar::<f32>().elem();
         if !value.is_finite() {
             return Err(EvalError::Diverged { step, value });

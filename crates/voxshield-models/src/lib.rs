@@ -1,22 +1,25 @@
 //! 3D segmentation networks and the noise generator of VoxShield, on Burn.
 //!
 //! Tensors are `[batch, channel, depth, height, width]`; depth is the slice axis. A network is
-//! described by a configuration (`serde`, validated), created with [`ResidualUnetConfig::init`]
-//! from a seed, and used through the [`Segmenter`] trait.
+//! described by a configuration (`serde`, validated), created from a seed, and used through the
+//! traits [`Segmenter`] (predict) and [`Network`] (train, store, load). [`ARCHITECTURES`] lists
+//! them by name; [`Architecture::init`] creates one for a [`NetworkSpec`].
 //!
 //! * [`ResidualUnet`]: the U-Net with residual units of MONAI; the surrogate that a protection is
 //!   optimised against, the usual victim, and the body of the noise generator.
 //! * [`NoiseGenerator`]: `epsilon * tanh(unet(x))`, the perturbation.
-//! * [`save_weights`], [`load_weights`]: safetensors files under MONAI's parameter names, so that
-//!   weights go to and come from PyTorch.
+//! * [`save_weights`], [`load_weights`]: safetensors files and PyTorch checkpoints under the
+//!   parameter names of the PyTorch models, so that weights go to and come from PyTorch.
+//! * [`SlidingWindow`]: inference on volumes that are larger than a patch.
 //!
 //! **Weights are a function of the seed alone.** They are drawn on the host from ChaCha8 and are
 //! never lazy, so equal seeds give equal weights on every device and in every thread.
 //!
 //! **Training and inference.** A network created on `device.autodiff()` records gradients;
 //! [`Module::valid`](burn::module::Module::valid) gives a copy without them, and
-//! [`Module::train`](burn::module::Module::train) goes back. No network here behaves differently
-//! in the two modes.
+//! [`Module::train`](burn::module::Module::train) goes back. Batch normalisation and dropout, where
+//! a network has them, behave as in PyTorch's two modes; [`Network::frozen`] is PyTorch's `eval()`
+//! with gradients for the input only.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -59,4 +62,4 @@ pub use parameters::{
 };
 pub use segmenter::Segmenter;
 pub use sliding_window::{Blend, SlidingWindow};
-pub use weights::{load_weights, save_weights};
+pub use weights::{load_weights, read_weights, save_weights, write_weights};

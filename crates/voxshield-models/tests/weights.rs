@@ -133,16 +133,21 @@ fn files_of_another_kind_are_refused() {
     let error = load_weights(network(1), &damaged);
     assert!(matches!(error, Err(WeightsError::Format { .. })));
 
-    let half = folder.path().join("half.safetensors");
-    let view = TensorView::new(Dtype::F16, vec![1], &[0, 0]).expect("a view");
+    let boolean = folder.path().join("boolean.safetensors");
+    let view = TensorView::new(Dtype::BOOL, vec![1], &[0]).expect("a view");
     let bytes = safetensors::serialize([("x", view)], None).expect("bytes");
-    fs::write(&half, bytes).expect("written");
-    match load_weights(network(1), &half) {
+    fs::write(&boolean, bytes).expect("written");
+    match load_weights(network(1), &boolean) {
         Err(WeightsError::ElementType { name, found, .. }) => {
-            assert_eq!((name.as_str(), found.as_str()), ("x", "F16"));
+            assert_eq!((name.as_str(), found.as_str()), ("x", "BOOL"));
         }
         other => panic!("expected ElementType, got {:?}", other.err()),
     }
+
+    let text = folder.path().join("text.pt");
+    fs::write(&text, "weights, but not really").expect("written");
+    let error = load_weights(network(1), &text);
+    assert!(matches!(error, Err(WeightsError::Checkpoint { .. })));
 }
 
 #[test]

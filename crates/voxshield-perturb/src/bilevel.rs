@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use voxshield_models::{Architecture, Network, NoiseGenerator};
+use voxshield_models::{Architecture, Network, NoiseGenerator, TensorMap};
 
 use crate::{
     Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
@@ -85,6 +85,15 @@ impl Bilevel {
     pub fn with_term(mut self, term: Box<dyn Term>) -> Self {
         self.noise.add_term(term);
         self
+    }
+
+    /// Starts the surrogate from given weights, e.g. of a network that was trained elsewhere.
+    ///
+    /// # Errors
+    /// [`PerturbError::Weights`] if they are those of another network.
+    pub fn with_surrogate_weights(mut self, weights: &TensorMap) -> Result<Self, PerturbError> {
+        self.surrogate = self.surrogate.with_weights(weights)?;
+        Ok(self)
     }
 
     /// Runs all rounds.

@@ -1,5 +1,5 @@
 use voxshield_kernels::KernelError;
-use voxshield_models::ModelError;
+use voxshield_models::{ModelError, WeightsError};
 
 /// Whatever a [`PatchSource`](crate::PatchSource) reports, e.g. a file that cannot be read.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -66,6 +66,9 @@ pub enum PerturbError {
     /// A network refused its configuration or input.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Weights that are not those of the surrogate, or a file that holds none.
+    #[error("surrogate: {0}")]
+    Weights(#[from] WeightsError),
     /// A loss refused its arguments.
     #[error(transparent)]
     Kernel(#[from] KernelError),

@@ -42,6 +42,10 @@ impl<M: Stepped> Learner<M> {
         self.model.as_ref().expect("a model between steps")
     }
 
+    pub(crate) fn rate(&self) -> f64 {
+        self.rate
+    }
+
     pub(crate) fn into_model(self) -> M {
         self.model.expect("a model between steps")
     }

@@ -1,6 +1,6 @@
 use burn::tensor::{ElementConversion, Tensor};
 use voxshield_kernels::DiceCe;
-use voxshield_models::Network;
+use voxshield_models::{Network, TensorMap};
 
 use crate::learner::{Learner, surrogate_adam};
 use crate::{Batch, Budget, PerturbError};
@@ -25,6 +25,16 @@ impl SurrogateLearner {
             budget,
             criterion: DiceCe::default(),
         }
+    }
+
+    /// The surrogate with other weights; the optimiser starts anew.
+    ///
+    /// # Errors
+    /// [`PerturbError::Weights`] if they are those of another network.
+    pub fn with_weights(self, weights: &TensorMap) -> Result<Self, PerturbError> {
+        let (rate, budget) = (self.learner.rate(), self.budget);
+        let network = self.into_network().with_weights(weights)?;
+        Ok(Self::new(network, rate, budget))
     }
 
     /// The surrogate as it is now.

@@ -391,3 +391,46 @@ fn sign_descent_agrees() {
         delta.len()
     );
 }
+
+/// The same weights and batches as in PyTorch: what single precision leaves of 20 steps.
+#[test]
+fn twenty_adam_steps_agree() {
+    let golden = Golden::open("n_adam20");
+    let weights = stored(&Golden::open("d_unet_surrogate_c1"), "w.");
+    let budget = Budget::new(EPSILON).expect("a budget");
+    let mut learner = SurrogateLearner::new(surrogate(1, &weights), SURROGATE_RATE, budget);
+    let batches = [0, 1].map(|i| {
+        let image: Tensor<5> = golden.tensor(&format!("image{i}"), &device());
+        Batch {
+            support: image.ones_like(),
+            image,
+            labels: golden.int_tensor(&format!("label{i}"), &device()),
+        }
+    });
+    let expected: Vec<f64> = serde_json::from_value(golden.metadata("losses_f64")).expect("losses");
+    assert_eq!(expected.len(), 20);
+    let mut worst = 0.0f64;
+    for (step, expected) in expected.iter().enumerate() {
+        let batch = &batches[step % 2];
+        let loss = learner
+            .step(batch, batch.image.zeros_like())
+            .expect("a step");
+        let off = (f64::from(loss) / expected - 1.0).abs();
+        assert!(off <= 2e-6, "step {step}: {loss} for {expected}");
+        worst = worst.max(off);
+    }
+    println!("n_adam20: losses: {worst:.1e} of 2e-6");
+
+    let dead: BTreeSet<String> =
+        serde_json::from_value(golden.metadata("zero_grad_params")).expect("names");
+    let own = learner.network().weights().expect("readable");
+    let finals = stored(&golden, "final.");
+    assert_eq!(finals.len(), own.len());
+    let mut worst = 0.0f64;
+    for (name, expected) in finals.iter().filter(|(name, _)| !dead.contains(*name)) {
+        let (own, expected) = (numbers(&own[name]), numbers(expected));
+        assert_close(name, &own, &expected, 6e-5);
+        worst = worst.max(max_difference(&own, &expected).0);
+    }
+    println!("n_adam20: weights: {worst:.1e} of 6e-5");
+}

@@ -76,7 +76,7 @@ pub(super) fn run(args: &DemoArgs, format: Format, quiet: bool) -> anyhow::Resul
     let config = VictimConfig {
         seed: args.seed,
         steps: 240,
-        ..VictimConfig::narrow(1, 3)
+        ..VictimConfig::narrow()
     };
     let sets = [
         ("clean", &clean),

@@ -31,8 +31,9 @@ pub(super) fn run(args: &EvaluateArgs, format: Format, quiet: bool) -> anyhow::R
     let config = VictimConfig {
         patch: args.patch,
         steps: args.steps,
-        // The numbers of channels and classes come from the data.
-        ..VictimConfig::narrow(1, 2)
+        network: args.network.clone(),
+        width: args.width.into(),
+        ..VictimConfig::narrow()
     };
     let progress = Progress::new(quiet);
     let mut rows = Vec::new();

@@ -2,6 +2,7 @@ mod demo;
 mod devices;
 mod evaluate;
 mod inspect;
+mod models;
 mod protect;
 mod verify;
 
@@ -18,6 +19,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Protect(args) => protect::run(&args, format, quiet),
         Command::Verify { dataset, output } => verify::run(&dataset, &output, format, quiet),
         Command::Evaluate(args) => evaluate::run(&args, format, quiet),
+        Command::Models(args) => models::run(&args, format),
         Command::Devices => devices::run(format),
     }
 }

@@ -1,7 +1,7 @@
 use voxshield::{
     data::Manifest,
     perturb::BilevelConfig,
-    pipeline::{Method, ProtectOptions, protect},
+    pipeline::{Method, ProtectOptions, SurrogateWeights, protect},
 };
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Result<Outcome> {
-    let options = options(args);
+    let options = options(args)?;
     let progress = Progress::new(quiet);
     let manifest = protect(&args.dataset, &args.output, &options, &mut |event| {
         progress.protect(&event)
@@ -26,7 +26,7 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     Ok(Outcome::of(manifest.failed.is_empty()))
 }
 
-fn options(args: &ProtectArgs) -> ProtectOptions {
+fn options(args: &ProtectArgs) -> anyhow::Result<ProtectOptions> {
     let method = match args.method {
         MethodName::Random => Method::Random {
             noise: args.noise,
@@ -51,16 +51,22 @@ fn options(args: &ProtectArgs) -> ProtectOptions {
             set(&mut config.learning_rates.noise, args.noise_rate);
             config.isc_mode = args.isc_mode.unwrap_or(config.isc_mode);
             config.patch = args.patch.unwrap_or(config.patch);
+            config.networks = args.width.map_or(config.networks, Into::into);
+            if let Some(surrogate) = &args.surrogate {
+                config.surrogate.clone_from(surrogate);
+            }
             Method::Voxshield(config)
         }
     };
-    ProtectOptions {
+    let weights = args.surrogate_weights.as_deref();
+    Ok(ProtectOptions {
         method,
         support: args.support,
         normalisation: args.normalise,
+        surrogate_weights: weights.map(SurrogateWeights::open).transpose()?,
         device: args.device,
         ..ProtectOptions::default()
-    }
+    })
 }
 
 fn summary(manifest: &Manifest) {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -12,6 +13,36 @@ pub struct ShapeMismatch {
     pub expected: Vec<usize>,
     /// The shape of the stored tensor.
     pub found: Vec<usize>,
+}
+
+impl fmt::Display for ShapeMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            expected,
+            found,
+        } = self;
+        write!(f, "{name}, expected {expected:?}, got {found:?}")
+    }
+}
+
+/// The first few of each list and the length of the rest.
+fn summary(missing: &[String], unexpected: &[String], shapes: &[ShapeMismatch]) -> String {
+    fn part<T: fmt::Display>(what: &str, items: &[T]) -> Option<String> {
+        const SHOWN: usize = 4;
+        let names: Vec<String> = items.iter().take(SHOWN).map(T::to_string).collect();
+        let more = match items.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            rest => format!("; and {rest} more"),
+        };
+        (!items.is_empty()).then(|| format!("{} {what} ({}{more})", items.len(), names.join("; ")))
+    }
+    let parts = [
+        part("missing", missing),
+        part("unexpected", unexpected),
+        part("of another shape", shapes),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Why weights cannot be read or written.
@@ -34,11 +65,19 @@ pub enum WeightsError {
         /// What is wrong with it.
         source: safetensors::SafeTensorError,
     },
+    /// The file is not what `torch.save` writes, or a damaged or refused one.
+    #[error("{}: neither a safetensors file nor a readable PyTorch checkpoint: {source}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pytorch_reader::PytorchError,
+    },
     /// The stored tensors are not those of this network.
     #[error(
-        "the weights are not those of this network (missing: {missing:?}; unexpected: \
-         {unexpected:?}; wrong shape: {shapes:?}); load them into a network of the configuration \
-         that they were saved from"
+        "the weights are not those of this network: {}; load them into a network of the \
+         configuration that they were saved from",
+        summary(missing, unexpected, shapes)
     )]
     Mismatch {
         /// Parameters of the network that are not stored.
@@ -48,8 +87,11 @@ pub enum WeightsError {
         /// Tensors with another shape.
         shapes: Vec<ShapeMismatch>,
     },
-    /// A stored tensor is not float32.
-    #[error("{}: {name}: expected float32, got {found}; convert the file", path.display())]
+    /// A stored tensor has a type that no weight can have.
+    #[error(
+        "{}: {name}: expected floats or integers of 8 to 64 bits, got {found}; convert the file",
+        path.display()
+    )]
     ElementType {
         /// The file.
         path: PathBuf,

@@ -1,0 +1,86 @@
+//! PyTorch checkpoints (`tests/golden/README.md`).
+
+use std::path::{Path, PathBuf};
+
+use voxshield_models::{
+    Activation, Network, ResidualUnetConfig, Segmenter, WeightsError, load_weights, read_weights,
+    save_weights,
+};
+use voxshield_testkit::{Golden, assert_close, device};
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden")
+        .join(name)
+}
+
+fn unet() -> ResidualUnetConfig {
+    ResidualUnetConfig {
+        in_channels: 1,
+        out_channels: 3,
+        channels: vec![2, 4],
+        strides: vec![2],
+        res_units: 1,
+        activation: Activation::Relu,
+    }
+}
+
+#[test]
+fn checkpoints_of_monai_are_loaded_by_name() {
+    let golden = Golden::open("n_checkpoints");
+    let input = golden.tensor::<5>("monai_unet.input", &device());
+    let expected = golden.values("monai_unet.output");
+    for name in ["checkpoint_monai_unet.pt", "checkpoint_training.pt"] {
+        let network = unet().init(0, &device()).expect("valid");
+        let network = load_weights(network, &path(name)).expect("loaded");
+        let output: Vec<f32> = network.forward(input.clone()).into_data().iter().collect();
+        assert_close(name, &output, &expected, 2e-5);
+    }
+}
+
+#[test]
+fn prefixes_of_training_wrappers_are_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("wrapped.safetensors");
+    let plain = read_weights(&path("checkpoint_monai_unet.pt")).expect("readable");
+    let wrapped = plain
+        .iter()
+        .map(|(name, data)| (format!("module._orig_mod.{name}"), data.clone()))
+        .collect();
+    voxshield_models::write_weights(&wrapped, &file).expect("written");
+    assert_eq!(read_weights(&file).expect("readable"), plain);
+}
+
+#[test]
+fn a_checkpoint_of_another_network_is_refused_with_what_differs() {
+    let network = ResidualUnetConfig::narrow(1, 3).init(0, &device());
+    let error = load_weights(network.expect("valid"), &path("checkpoint_monai_unet.pt"))
+        .expect_err("refused");
+    let message = error.to_string();
+    let WeightsError::Mismatch {
+        missing, shapes, ..
+    } = &error
+    else {
+        panic!("expected Mismatch, got {message}");
+    };
+    assert!(!missing.is_empty() && !shapes.is_empty(), "{message}");
+    for part in ["missing", "of another shape", "more", "expected ["] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(message.len() < 1500, "{message}");
+}
+
+#[test]
+fn a_boxed_network_is_saved_and_loaded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("unet.safetensors");
+    let config = unet();
+    save_weights(&config.init(5, &device()).expect("valid"), &file).expect("saved");
+    let other: Box<dyn Network> = Box::new(config.init(6, &device()).expect("valid"));
+    let loaded = other.with_weights(&read_weights(&file).expect("readable"));
+    let expected = Network::weights(&config.init(5, &device()).expect("valid"));
+    assert_eq!(
+        loaded.expect("loaded").weights().expect("readable"),
+        expected.expect("readable")
+    );
+}
