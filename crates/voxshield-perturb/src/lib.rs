@@ -5,7 +5,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`Budget`] | how large a perturbation may be, and the projection onto that |
-//! | [`Support`] | where it may be non-zero |
+//! | [`Support`] | where it may be non-zero, and how much of the budget it has there |
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
 //! | [`Bilevel`] | VoxShield's loop: S-steps train the surrogate, N-steps the generator |
 //! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
@@ -39,5 +39,5 @@ pub use generate::generate;
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};
 pub use random::RandomNoise;
-pub use support::Support;
+pub use support::{Peak, SoftRoi, Support};
 pub use tiles::{TileConfig, TileMap, tiled};
