@@ -269,6 +269,14 @@ pub enum DataError {
         sd: f64,
     },
 
+    /// A perturbation artefact of the reference implementation that cannot be used.
+    #[error("{}: {reason}; export the artefact again with the reference implementation", path.display())]
+    Artefact {
+        /// The manifest or file.
+        path: PathBuf,
+        /// What was expected, and what was found.
+        reason: String,
+    },
     /// Something that cannot be resampled, or resampled to.
     #[error("resampling: {what}: expected {expected}, found {found}")]
     Resample {

@@ -15,7 +15,7 @@
 //! * [`compare`]: a clean and a protected volume against each other, voxel by voxel.
 //! * [`resample_image`], [`resample_labels`], [`remap_labels`]: another grid and other label values, as scipy makes them, to
 //!   repeat a victim's preprocessing.
-//! * [`Int8Code`]: perturbations as the reference implementation stores them.
+//! * [`Artefact`], [`Int8Code`]: perturbations as the reference implementation stores them.
 //! * [`phantom`]: labelled synthetic volumes for demonstrations and tests.
 //!
 //! Everything read from a file is untrusted: sizes are checked before memory is taken, and every failure is a
@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod artefact;
 mod budget;
 mod compare;
 mod error;
@@ -57,6 +58,7 @@ mod remap;
 mod resample;
 mod volume;
 
+pub use artefact::Artefact;
 pub use compare::{Comparison, Worst, compare};
 pub use error::DataError;
 pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};

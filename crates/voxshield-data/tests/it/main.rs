@@ -1,5 +1,6 @@
 //! Tests of the public surface, over golden files, files made by hand, and (where `VOXSHIELD_DATA` says so) real volumes.
 
+mod artefact;
 mod compare;
 mod golden;
 mod intensity;
