@@ -9,12 +9,10 @@ const LARGEST: f32 = 127.0;
 
 /// An int8 code for perturbations within +-epsilon: 127 is epsilon.
 ///
-/// Formula: `scale = epsilon / 127`, `q = clamp(round(clamp(x, -epsilon, epsilon) / scale), -127, 127)` with halves to even,
-/// `x' = q * scale`; `|x' - x| <= scale / 2` up to f32 rounding for `|x| <= epsilon`. The arithmetic is f32, with `scale`
+/// Formula: `scale = epsilon / 127`, `q = clamp(round(x / scale), -127, 127)` with halves to even, `x' = q * scale`; `|x' - x| <= scale / 2` up to f32 rounding for `|x| <= epsilon`. The arithmetic is f32, with `scale`
 /// rounded to f32 first: near halves the result depends on that, and the published artefacts were made so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Int8Code {
-    bound: f32,
     scale: f32,
 }
 
@@ -28,7 +26,6 @@ impl Int8Code {
             return Err(DataError::InvalidEpsilon { epsilon });
         }
         Ok(Self {
-            bound: epsilon as f32,
             scale: (epsilon / f64::from(LARGEST)) as f32,
         })
     }
@@ -52,7 +49,7 @@ impl Int8Code {
             });
         }
         Ok(delta.mapv(|x| {
-            let steps = (x.clamp(-self.bound, self.bound) / self.scale).round_ties_even();
+            let steps = (x / self.scale).round_ties_even();
             steps.clamp(-LARGEST, LARGEST) as i8
         }))
     }
