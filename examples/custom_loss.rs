@@ -44,7 +44,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             TrainingVolume {
                 image: phantom.image.iter().map(|v| v / largest).collect(),
                 labels: phantom.label.iter().map(|&l| i32::from(l)).collect(),
-                support: phantom.label.iter().map(|&l| l > 0).collect(),
+                support: phantom
+                    .label
+                    .iter()
+                    .map(|&l| f32::from(u8::from(l > 0)))
+                    .collect(),
                 channels: 1,
                 shape,
             }

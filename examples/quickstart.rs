@@ -35,7 +35,7 @@ fn ball() -> (Vec<f32>, Vec<u16>) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = DeviceChoice::Cpu.open()?;
     let (image, labels) = ball();
-    let support = Support::Roi.mask(&image, &labels, SHAPE[2]);
+    let support = Support::Roi.mask(&image, &labels, SHAPE)?;
     let volume = TrainingVolume {
         image: image.clone(),
         labels: labels.iter().map(|&label| i32::from(label)).collect(),
@@ -54,11 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let tiles = TileConfig::default();
     let mut delta = generate(&trained.generator, &image, 1, SHAPE, tiles, &device)?;
-    delta
-        .iter_mut()
-        .zip(&support)
-        .for_each(|(d, &inside)| *d *= f32::from(u8::from(inside)));
-    Budget::new(config.epsilon)?.clip(&image, &mut delta);
+    Budget::new(config.epsilon)?.clip(&image, &support, &mut delta);
     let protected: Vec<f32> = image.iter().zip(&delta).map(|(x, d)| x + d).collect();
 
     let largest = delta.iter().fold(0f32, |a, d| a.max(d.abs()));

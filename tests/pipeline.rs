@@ -7,10 +7,10 @@ use std::{fs, path::Path};
 
 use voxshield::{
     data::{
-        DataError, MANIFEST_NAME, NewVoxels, PhantomConfig, StoredVolume, discover, sha256_file,
-        write_new, write_phantom_dataset,
+        DataError, LabelMap, MANIFEST_NAME, NewVoxels, PhantomConfig, StoredVolume, Volume,
+        discover, sha256_file, write_new, write_phantom_dataset,
     },
-    perturb::{BilevelConfig, RandomNoise, Support},
+    perturb::{BilevelConfig, Peak, RandomNoise, SoftRoi, Support},
     pipeline::{Method, PipelineError, ProtectOptions, protect, verify},
 };
 
@@ -102,6 +102,45 @@ fn protected_files_keep_every_promise_and_the_source_is_untouched() {
         assert_eq!(discover(&out).unwrap().layout, "nnunet-v2");
     }
     assert_eq!(hashes(&clean), before, "the dataset was written to");
+}
+
+/// Random noise of full strength, so that the margin's budget is what limits it.
+#[test]
+fn a_soft_support_bounds_every_voxel_by_its_share_of_epsilon() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 1);
+    let soft = SoftRoi {
+        kernel: 3,
+        iterations: 1,
+        sigma: 1.0,
+    };
+    let mut options = random(0.1);
+    options.support = Support::SoftRoi(soft);
+    let manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
+    assert_eq!(manifest.support, "soft-roi");
+    let case = &manifest.cases[0];
+    let [before, after] =
+        [&clean, &out].map(|root| Volume::open(&[root.join(&case.files[0].path)]).unwrap());
+    let labels = LabelMap::open(&clean.join(&case.labels[0].path)).unwrap();
+    let flat: Vec<u16> = labels.array().iter().copied().collect();
+    let mask = soft.masks(&flat, before.shape(), Peak::Case).unwrap();
+    let width = case.ranges[0].hi - case.ranges[0].lo;
+    let (mut faded, mut outside) = (0, 0);
+    for (((&share, &label), &v), &w) in mask
+        .iter()
+        .zip(&flat)
+        .zip(before.array())
+        .zip(after.array())
+    {
+        let change = f64::from(w - v).abs() / width;
+        assert!(change <= 0.1 * f64::from(share) + 1e-7, "{change} {share}");
+        faded += u64::from(change > 0.0 && label == 0 && share < 0.5);
+        outside += u64::from(share == 0.0);
+    }
+    assert!(faded > 0 && outside > 0, "{faded} {outside}");
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert!(report.is_kept(), "{report:?}");
 }
 
 #[test]

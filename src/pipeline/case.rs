@@ -68,18 +68,18 @@ impl PreparedCase {
             .collect()
     }
 
-    /// The support mask `[depth, height, width]` of normalised intensities.
+    /// The support mask `[depth, height, width]` of normalised intensities: the share of epsilon that each voxel may use.
     ///
     /// # Errors
-    /// [`PipelineError::EmptySupport`] if no voxel is in it.
-    pub fn support(&self, support: Support, image: &[f32]) -> Result<Vec<bool>, PipelineError> {
+    /// [`PipelineError::EmptySupport`] if no voxel is in it, [`PipelineError::Perturb`] for settings out of range.
+    pub fn support(&self, support: Support, image: &[f32]) -> Result<Vec<f32>, PipelineError> {
         let shape = self.volume.shape();
         let labels: Vec<u16> = match &self.labels {
             Some(labels) => labels.array().iter().copied().collect(),
             None => vec![0; shape.iter().product()],
         };
-        let mask = support.mask(image, &labels, shape[2]);
-        if mask.contains(&true) {
+        let mask = support.mask(image, &labels, shape)?;
+        if mask.iter().any(|&share| share > 0.0) {
             Ok(mask)
         } else {
             Err(PipelineError::EmptySupport {
@@ -93,7 +93,7 @@ impl PreparedCase {
     pub fn training_volume(
         &self,
         image: Vec<f32>,
-        support: Vec<bool>,
+        support: Vec<f32>,
         classes: &[u16],
     ) -> TrainingVolume {
         let shape = self.volume.shape();
@@ -119,10 +119,11 @@ impl PreparedCase {
         }
     }
 
-    /// A mask as the data crate wants it, `[1, depth, height, width]`.
-    pub(super) fn mask_array(&self, mask: Vec<bool>) -> Option<Array4<bool>> {
+    /// Where a mask is not 0, as the data crate wants it, `[1, depth, height, width]`.
+    pub(super) fn mask_array(&self, mask: &[f32]) -> Option<Array4<bool>> {
         let [d, h, w] = self.volume.shape();
-        Array4::from_shape_vec((1, d, h, w), mask).ok()
+        let inside = mask.iter().map(|&share| share > 0.0).collect();
+        Array4::from_shape_vec((1, d, h, w), inside).ok()
     }
 
     /// The file to name in messages about the labels, or the image where there are none.

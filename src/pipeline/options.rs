@@ -184,8 +184,11 @@ impl ProtectOptions {
         match &self.method {
             Method::Voxshield(config) => config.validate()?,
             Method::Random { noise, epsilon, .. } => {
-                noise.sample(Budget::new(*epsilon)?, 1, &[], 0)?;
+                noise.sample(Budget::new(*epsilon)?, 1, 0, 0)?;
             }
+        }
+        if let Support::SoftRoi(soft) = self.support {
+            soft.validate()?;
         }
         Ok(())
     }
@@ -216,6 +219,7 @@ impl ProtectOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::perturb::SoftRoi;
 
     #[test]
     fn normalisation_parses_and_prints_back() {
@@ -232,8 +236,26 @@ mod tests {
 
     #[test]
     fn options_survive_the_manifest() {
-        let options = ProtectOptions::default();
-        let back: ProtectOptions = serde_json::from_value(options.to_json()).unwrap();
-        assert_eq!(back, options);
+        for support in Support::ALL {
+            let options = ProtectOptions {
+                support,
+                ..ProtectOptions::default()
+            };
+            let back: ProtectOptions = serde_json::from_value(options.to_json()).unwrap();
+            assert_eq!(back, options);
+        }
+    }
+
+    #[test]
+    fn a_soft_support_out_of_range_is_refused_before_the_work_begins() {
+        let soft = SoftRoi {
+            kernel: 4,
+            ..SoftRoi::REFERENCE
+        };
+        let options = ProtectOptions {
+            support: Support::SoftRoi(soft),
+            ..ProtectOptions::default()
+        };
+        assert!(matches!(options.validate(), Err(PipelineError::Perturb(_))));
     }
 }

@@ -111,8 +111,8 @@ pub fn protect(
             done,
             total,
         });
-        let mut make = |prepared: &PreparedCase, image: &[f32], mask: &[bool]| {
-            origin.delta(prepared, image, mask, &case.case.id, options, &device)
+        let mut make = |prepared: &PreparedCase, image: &[f32]| {
+            origin.delta(prepared, image, &case.case.id, options, &device)
         };
         match write_case(
             &scanned.dataset,
@@ -199,7 +199,6 @@ impl Origin {
         &self,
         prepared: &PreparedCase,
         image: &[f32],
-        mask: &[bool],
         id: &str,
         options: &ProtectOptions,
         device: &Device,
@@ -210,7 +209,7 @@ impl Origin {
                 // A stream of its own for each case, independent of the order of the cases.
                 let seed = seed.wrapping_add(stream(id));
                 let budget = Budget::new(options.method.epsilon())?;
-                noise.sample(budget, channels, mask, seed)?
+                noise.sample(budget, channels, shape.iter().product(), seed)?
             }
             Self::Learned(generator) => {
                 generate(generator, image, channels, shape, options.tiles, device)?

@@ -37,7 +37,7 @@ impl<'a> CachedSource<'a> {
 }
 
 fn bytes(volume: &TrainingVolume) -> usize {
-    4 * volume.image.len() + 4 * volume.labels.len() + volume.support.len()
+    4 * (volume.image.len() + volume.labels.len() + volume.support.len())
 }
 
 impl PatchSource for CachedSource<'_> {
@@ -73,7 +73,7 @@ mod tests {
         let volume = TrainingVolume {
             image: vec![0.5; 64],
             labels: vec![0; 64],
-            support: vec![true; 64],
+            support: vec![1.0; 64],
             channels: 1,
             shape: [4, 4, 4],
         };

@@ -137,7 +137,7 @@ fn load(dataset: &Dataset, case: &Case, classes: &[u16]) -> Result<TrainingVolum
     let prepared = PreparedCase::open(dataset, case)?;
     let image = z_scores(&prepared);
     let voxels = prepared.volume.shape().iter().product();
-    Ok(prepared.training_volume(image, vec![true; voxels], classes))
+    Ok(prepared.training_volume(image, vec![1.0; voxels], classes))
 }
 
 fn z_scores(prepared: &PreparedCase) -> Vec<f32> {

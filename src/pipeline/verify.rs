@@ -167,7 +167,7 @@ fn check_case(
     }
     let prepared = PreparedCase::open(dataset, &clean.case)?;
     let image = prepared.normalised(&clean.ranges);
-    let mask = prepared.mask_array(prepared.support(support, &image)?);
+    let mask = prepared.mask_array(&prepared.support(support, &image)?);
     let files: Vec<_> = clean
         .case
         .images

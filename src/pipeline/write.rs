@@ -16,10 +16,10 @@ use crate::{
     perturb::{Budget, Support},
 };
 
-/// Makes the perturbation of a case: normalised image, support -> delta, both
+/// Makes the perturbation of a case before projection: normalised image -> delta, both
 /// `[channel, depth, height, width]`.
 pub(super) type MakeDelta<'a> =
-    dyn FnMut(&PreparedCase, &[f32], &[bool]) -> Result<Vec<f32>, PipelineError> + 'a;
+    dyn FnMut(&PreparedCase, &[f32]) -> Result<Vec<f32>, PipelineError> + 'a;
 
 /// Perturbs one case, writes its files, re-opens and checks them.
 ///
@@ -36,14 +36,9 @@ pub(super) fn write_case(
     let prepared = PreparedCase::open(dataset, &scanned.case)?;
     let image = prepared.normalised(&scanned.ranges);
     let mask = prepared.support(support, &image)?;
-    let mut delta = make(&prepared, &image, &mask)?;
+    let mut delta = make(&prepared, &image)?;
     let voxels = mask.len();
-    for (i, d) in delta.iter_mut().enumerate() {
-        if !mask[i % voxels] {
-            *d = 0.0;
-        }
-    }
-    Budget::new(epsilon)?.clip(&image, &mut delta);
+    Budget::new(epsilon)?.clip(&image, &mask, &mut delta);
     let [d, h, w] = prepared.volume.shape();
     let channels = prepared.volume.channels();
     let found = delta.len();
@@ -69,8 +64,8 @@ pub(super) fn write_case(
     // Header and voxels of an .hdr/.img pair are two files; the layout names the header.
     let targets = written.0.clone();
     let protected = Volume::open(&targets)?;
-    let support_voxels = mask.iter().filter(|&&inside| inside).count() as u64;
-    let mask = prepared.mask_array(mask);
+    let support_voxels = mask.iter().filter(|&&share| share > 0.0).count() as u64;
+    let mask = prepared.mask_array(&mask);
     let comparison = compare(
         &prepared.volume,
         &protected,

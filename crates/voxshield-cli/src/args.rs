@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
     models::{Architecture, Width},
-    perturb::{IscMode, RandomNoise, Support},
+    perturb::{IscMode, RandomNoise, SoftRoi, Support},
     pipeline::{DeviceChoice, NormalisationChoice},
 };
 
@@ -80,7 +80,8 @@ pub(crate) struct ProtectArgs {
     /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction.
     #[arg(long, default_value = "4/255", value_parser = epsilon)]
     pub(crate) epsilon: f64,
-    /// Where voxels may change.
+    /// Where voxels may change: roi, body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
+    /// epsilon fades to 0; in voxels, 3,2,2 by default).
     #[arg(long, default_value = "roi", value_parser = support)]
     pub(crate) support: Support,
     /// The optimised method, or random noise as a control.
@@ -250,10 +251,24 @@ fn epsilon(text: &str) -> Result<f64, String> {
 }
 
 fn support(text: &str) -> Result<Support, String> {
+    let hint = "expected roi, body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA]";
+    if let Some(settings) = text.strip_prefix("soft-roi:") {
+        return soft_roi(settings).ok_or_else(|| hint.into());
+    }
     Support::ALL
         .into_iter()
         .find(|s| s.name() == text)
-        .ok_or_else(|| "expected roi, body or full".into())
+        .ok_or_else(|| hint.into())
+}
+
+fn soft_roi(settings: &str) -> Option<Support> {
+    let mut parts = settings.split(',').map(str::trim);
+    let soft = SoftRoi {
+        kernel: parts.next()?.parse().ok()?,
+        iterations: parts.next()?.parse().ok()?,
+        sigma: parts.next()?.parse().ok()?,
+    };
+    (parts.next().is_none() && soft.validate().is_ok()).then_some(Support::SoftRoi(soft))
 }
 
 fn isc_mode(text: &str) -> Result<IscMode, String> {
@@ -362,5 +377,19 @@ mod tests {
             RandomNoise::Sparse { share: 0.3 }
         );
         assert!(noise("uniform:0.3").is_err());
+        assert_eq!(support("full").unwrap(), Support::Full);
+        let soft = Support::SoftRoi(SoftRoi::REFERENCE);
+        assert_eq!(support("soft-roi").unwrap(), soft);
+        assert_eq!(support("soft-roi:3,2,2").unwrap(), soft);
+        for bad in [
+            "soft",
+            "soft-roi:",
+            "soft-roi:4,2,2",
+            "soft-roi:3,2",
+            "soft-roi:3,2,2,2",
+            "soft-roi:3,2,-1",
+        ] {
+            assert!(support(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -269,6 +269,25 @@ pub enum DataError {
         sd: f64,
     },
 
+    /// A perturbation artefact of the reference implementation that cannot be used.
+    #[error("{}: {reason}; export the artefact again with the reference implementation", path.display())]
+    Artefact {
+        /// The manifest or file.
+        path: PathBuf,
+        /// What was expected, and what was found.
+        reason: String,
+    },
+    /// Something that cannot be resampled, or resampled to.
+    #[error("resampling: {what}: expected {expected}, found {found}")]
+    Resample {
+        /// Which argument.
+        what: &'static str,
+        /// What it has to be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+
     // ---- labels ----
     /// A label voxel that is not a whole number from 0 to 65535.
     #[error("{}: label value {value} at {index:?} (i, j, k): expected a whole number from 0 to 65535", path.display())]

@@ -13,6 +13,9 @@
 //!   `images/` + `labels/` folders.
 //! * [`Manifest`]: what was done, by whom, to which bytes.
 //! * [`compare`]: a clean and a protected volume against each other, voxel by voxel.
+//! * [`resample_image`], [`resample_labels`], [`remap_labels`]: another grid and other label values, as scipy makes them, to
+//!   repeat a victim's preprocessing.
+//! * [`Artefact`], [`Int8Code`]: perturbations as the reference implementation stores them.
 //! * [`phantom`]: labelled synthetic volumes for demonstrations and tests.
 //!
 //! Everything read from a file is untrusted: sizes are checked before memory is taken, and every failure is a
@@ -36,6 +39,7 @@
 //! # }
 //! ```
 
+mod artefact;
 mod budget;
 mod compare;
 mod error;
@@ -49,8 +53,12 @@ mod manifest;
 mod nifti;
 mod perturb;
 mod phantom;
+mod quantise;
+mod remap;
+mod resample;
 mod volume;
 
+pub use artefact::Artefact;
 pub use compare::{Comparison, Worst, compare};
 pub use error::DataError;
 pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
@@ -68,4 +76,7 @@ pub use nifti::{
 };
 pub use perturb::Perturbed;
 pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
+pub use quantise::Int8Code;
+pub use remap::{Remapped, remap_labels};
+pub use resample::{Boundary, resample_image, resample_labels, shape_at_spacing};
 pub use volume::Volume;

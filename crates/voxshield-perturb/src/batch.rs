@@ -9,7 +9,7 @@ pub struct Batch {
     pub image: Tensor<5>,
     /// `[batch, depth, height, width]`.
     pub labels: Tensor<4, Int>,
-    /// `[batch, 1, depth, height, width]`, 0 or 1.
+    /// The share of epsilon that delta may use, `[batch, 1, depth, height, width]`, 0..1.
     pub support: Tensor<5>,
 }
 

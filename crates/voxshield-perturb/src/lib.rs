@@ -5,7 +5,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`Budget`] | how large a perturbation may be, and the projection onto that |
-//! | [`Support`] | where it may be non-zero |
+//! | [`Support`] | where it may be non-zero, and how much of the budget it has there |
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
 //! | [`Bilevel`] | VoxShield's loop of them |
@@ -46,6 +46,6 @@ pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_ter
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};
 pub use random::RandomNoise;
 pub use sign_descent::SignDescent;
-pub use support::Support;
+pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
 pub use tiles::{TileConfig, TileMap, tiled};

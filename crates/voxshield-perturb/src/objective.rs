@@ -10,7 +10,7 @@ pub struct NoiseStep {
     pub image: Tensor<5>,
     /// `[batch, depth, height, width]`.
     pub labels: Tensor<4, Int>,
-    /// `[batch, 1, depth, height, width]`, 0 or 1.
+    /// The share of epsilon that delta may use, `[batch, 1, depth, height, width]`, 0..1.
     pub support: Tensor<5>,
     /// The perturbation, with gradients into the generator; like `image`.
     pub delta: Tensor<5>,

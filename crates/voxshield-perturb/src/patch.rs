@@ -10,8 +10,8 @@ pub struct TrainingVolume {
     pub image: Vec<f32>,
     /// Class indices `[depth, height, width]`, 0 is background.
     pub labels: Vec<i32>,
-    /// Where delta may be non-zero, `[depth, height, width]`.
-    pub support: Vec<bool>,
+    /// The share of epsilon that delta may use, 0..1, `[depth, height, width]`.
+    pub support: Vec<f32>,
     /// Channels of the image.
     pub channels: usize,
     /// `[depth, height, width]`.
@@ -25,7 +25,7 @@ pub struct Patch {
     pub image: Vec<f32>,
     /// `[depth, height, width]`.
     pub labels: Vec<i32>,
-    /// `[depth, height, width]`, 0 or 1.
+    /// `[depth, height, width]`, 0..1.
     pub support: Vec<f32>,
 }
 
@@ -157,12 +157,7 @@ impl TrainingVolume {
                 let to = (z * shape[1] + y) * shape[2] + left;
                 let n = right - left;
                 patch.labels[to..to + n].copy_from_slice(&self.labels[from..from + n]);
-                for (out, &inside) in patch.support[to..to + n]
-                    .iter_mut()
-                    .zip(&self.support[from..from + n])
-                {
-                    *out = f32::from(u8::from(inside));
-                }
+                patch.support[to..to + n].copy_from_slice(&self.support[from..from + n]);
                 for c in 0..self.channels {
                     patch.image[c * voxels + to..c * voxels + to + n]
                         .copy_from_slice(&self.image[c * own + from..c * own + from + n]);
@@ -210,7 +205,7 @@ mod tests {
         TrainingVolume {
             image: (0..240).map(|i| i as f32).collect(),
             labels: (0..120).map(|i| i32::from(i == 77) * 2).collect(),
-            support: (0..120).map(|i| i == 77).collect(),
+            support: (0..120).map(|i| if i == 77 { 0.25 } else { 0.0 }).collect(),
             channels: 2,
             shape,
         }
@@ -223,6 +218,9 @@ mod tests {
         let second_slice = [22., 23., 0., 0., 28., 29., 0., 0., 0., 0., 0., 0.];
         assert_eq!(patch.image[12..24], second_slice);
         assert_eq!(patch.image[36 + 12], 142.0);
+        assert_eq!(patch.support.iter().sum::<f32>(), 0.0);
+        let around = volume().window([2, 2, 4], [1, 1, 3]);
+        assert_eq!(around.support, [0.0, 0.25, 0.0]);
         let far = volume().window([0, 0, 9], [3, 3, 4]);
         assert!(far.image.iter().all(|&v| v == 0.0));
     }

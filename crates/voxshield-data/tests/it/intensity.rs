@@ -1,44 +1,12 @@
 //! Normalisation, against the reference's numbers in `tests/golden/i_*.safetensors` where they have the same meaning.
 
-use ndarray::{Array3, Array4, Axis};
-use safetensors::SafeTensors;
+use ndarray::{Array3, Array4, Axis, Ix3};
 use voxshield_data::{
     Affine, CtStatisticsBuilder, DataError, IntensityRange, LabelMap, Modality, Normalisation,
     Volume, write_new,
 };
 
-use crate::support::golden;
-
-struct Fixture(Vec<u8>);
-
-impl Fixture {
-    fn open(name: &str) -> Self {
-        Self(std::fs::read(golden(name)).unwrap())
-    }
-
-    fn metadata(&self, key: &str) -> String {
-        let (_, metadata) = SafeTensors::read_metadata(&self.0).unwrap();
-        metadata.metadata().as_ref().unwrap()[key].clone()
-    }
-
-    fn f32(&self, name: &str) -> Array3<f32> {
-        let tensors = SafeTensors::deserialize(&self.0).unwrap();
-        let view = tensors.tensor(name).unwrap();
-        let values = view
-            .data()
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
-            .collect();
-        Array3::from_shape_vec(<[usize; 3]>::try_from(view.shape()).unwrap(), values).unwrap()
-    }
-
-    fn u8(&self, name: &str) -> Array3<u8> {
-        let tensors = SafeTensors::deserialize(&self.0).unwrap();
-        let view = tensors.tensor(name).unwrap();
-        let shape = <[usize; 3]>::try_from(view.shape()).unwrap();
-        Array3::from_shape_vec(shape, view.data().to_vec()).unwrap()
-    }
-}
+use crate::support::Fixture;
 
 /// A volume with the array's values at canonical (x, y, z).
 fn volume(folder: &tempfile::TempDir, name: &str, values: &Array3<f32>) -> Volume {
@@ -61,18 +29,22 @@ fn assert_close(found: f32, expected: f32, tolerance: f32) {
 fn mri_is_the_references_inside_its_mask() {
     let fixture = Fixture::open("i_normalise.safetensors");
     let folder = tempfile::tempdir().unwrap();
-    let values = fixture.f32("mri");
+    let values = fixture.f32::<Ix3>("mri");
     let volume = volume(&folder, "mri", &values);
     let range = Normalisation::Mri.range(&volume, 0).unwrap();
     let normalised = xyz(&range.normalise(volume.array().view()));
     let mut outside = 0;
-    for ((&value, &found), &expected) in values.iter().zip(&normalised).zip(&fixture.f32("mri_z01"))
+    let expected = fixture.f32::<Ix3>("mri_z01");
+    let scores = fixture.f32::<Ix3>("mri_z");
+    for (((&value, &found), &expected), &score) in
+        values.iter().zip(&normalised).zip(&expected).zip(&scores)
     {
         if value > 0.0 {
             assert_close(found, expected, 2e-6);
+            assert_close(10.0 * found - 5.0, score.clamp(-5.0, 5.0), 2e-5);
         } else {
             // The reference puts these at the mean (0.5); here they keep their order below it (DESIGN.md, section 2).
-            assert_eq!(expected, 0.5);
+            assert_eq!((expected, score), (0.5, 0.0));
             assert!(found < 0.5);
             outside += 1;
         }
@@ -84,7 +56,7 @@ fn mri_is_the_references_inside_its_mask() {
 fn mri_without_contrast_is_an_error_where_the_reference_divides_by_one() {
     let fixture = Fixture::open("i_normalise.safetensors");
     let folder = tempfile::tempdir().unwrap();
-    let constant = volume(&folder, "constant", &fixture.f32("mri_const"));
+    let constant = volume(&folder, "constant", &fixture.f32::<Ix3>("mri_const"));
     let error = Normalisation::Mri.range(&constant, 0).unwrap_err();
     assert!(
         matches!(error, DataError::ConstantImage { channel: 0, .. }),
@@ -96,6 +68,10 @@ fn mri_without_contrast_is_an_error_where_the_reference_divides_by_one() {
         matches!(error, DataError::NoPositiveVoxels { channel: 0, .. }),
         "{error}"
     );
+    // The reference makes a volume of 0.5 from either.
+    for grey in ["mri_const_z01", "mri_empty_z01"] {
+        assert!(fixture.f32::<Ix3>(grey).iter().all(|&v| v == 0.5), "{grey}");
+    }
     let error = Normalisation::Mri.range(&empty, 1).unwrap_err();
     assert!(
         matches!(error, DataError::ChannelCount { found: 1, .. }),
@@ -107,7 +83,7 @@ fn mri_without_contrast_is_an_error_where_the_reference_divides_by_one() {
 fn window_is_the_references() {
     let fixture = Fixture::open("i_normalise.safetensors");
     let folder = tempfile::tempdir().unwrap();
-    let volume = volume(&folder, "ct", &fixture.f32("ct"));
+    let volume = volume(&folder, "ct", &fixture.f32::<Ix3>("ct"));
     // Level 50, width 400.
     let window = Normalisation::Window {
         lo: -150.0,
@@ -115,8 +91,40 @@ fn window_is_the_references() {
     };
     let range = window.range(&volume, 0).unwrap();
     let normalised = xyz(&range.normalise(volume.array().view()));
-    for (&found, &expected) in normalised.iter().zip(&fixture.f32("ct_window")) {
+    let (expected, signed) = (
+        fixture.f32::<Ix3>("ct_window"),
+        fixture.f32::<Ix3>("ct_window_pm1"),
+    );
+    for ((&found, &expected), &signed) in normalised.iter().zip(&expected).zip(&signed) {
         assert_close(found, expected, 2e-6);
+        assert_close(2.0 * found - 1.0, signed, 4e-6);
+    }
+}
+
+#[test]
+fn a_range_about_the_mean_is_the_references_z_score_of_ct() {
+    let fixture = Fixture::open("i_normalise.safetensors");
+    let folder = tempfile::tempdir().unwrap();
+    let values = fixture.f32::<Ix3>("ct");
+    // The reference takes voxels above -500 for the body.
+    let body: Vec<f64> = values
+        .iter()
+        .filter(|v| **v > -500.0)
+        .map(|v| f64::from(*v))
+        .collect();
+    assert!(body.len() > 100 && body.len() < values.len());
+    let mean = body.iter().sum::<f64>() / body.len() as f64;
+    let variance = body.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / body.len() as f64;
+    let reach = 5.0 * variance.sqrt();
+    let range = IntensityRange::new(mean - reach, mean + reach).unwrap();
+    let normalised = xyz(&range.normalise(volume(&folder, "ct", &values).array().view()));
+    let expected = fixture.f32::<Ix3>("ct_zscore01");
+    for ((&value, &found), &expected) in values.iter().zip(&normalised).zip(&expected) {
+        if value > -500.0 {
+            assert_close(found, expected, 2e-6);
+        } else {
+            assert_eq!(expected, 0.5);
+        }
     }
 }
 
@@ -127,19 +135,20 @@ fn ct_range_is_the_references_between_the_percentiles() {
     let fact = |name: &str| facts[name].as_f64().unwrap();
     let (mean, sd) = (fact("global_mean"), fact("global_std"));
     let folder = tempfile::tempdir().unwrap();
-    let values = fixture.f32("ct");
+    let values = fixture.f32::<Ix3>("ct");
     let volume = volume(&folder, "ct", &values);
     let range = IntensityRange::new(mean - 5.0 * sd, mean + 5.0 * sd).unwrap();
     let normalised = xyz(&range.normalise(volume.array().view()));
     let mut between = 0;
-    for ((&value, &found), &expected) in values
-        .iter()
-        .zip(&normalised)
-        .zip(&fixture.f32("ct_nnunet01"))
+    let expected = fixture.f32::<Ix3>("ct_nnunet01");
+    let scores = fixture.f32::<Ix3>("ct_nnunet_raw");
+    for (((&value, &found), &expected), &score) in
+        values.iter().zip(&normalised).zip(&expected).zip(&scores)
     {
         // Outside, the reference saturates at the percentiles, this at five standard deviations.
         if (fact("lower_bound")..=fact("upper_bound")).contains(&f64::from(value)) {
             assert_close(found, expected, 2e-6);
+            assert_close(10.0 * found - 5.0, score.clamp(-5.0, 5.0), 2e-5);
             between += 1;
         }
     }
@@ -153,8 +162,8 @@ fn dataset_statistics_are_numpys_and_clip_as_the_design_says() {
     let mut builder = CtStatisticsBuilder::new();
     let mut foreground = vec![];
     for case in 0..3 {
-        let values = fixture.f32(&format!("vol{case}"));
-        let labels = fixture.u8(&format!("seg{case}"));
+        let values = fixture.f32::<Ix3>(&format!("vol{case}"));
+        let labels = fixture.u8::<Ix3>(&format!("seg{case}"));
         foreground.extend(
             values
                 .iter()
@@ -188,7 +197,7 @@ fn dataset_statistics_are_numpys_and_clip_as_the_design_says() {
     assert!(relative(statistics.mean, mean) < 1e-12);
     assert!(relative(statistics.sd, variance.sqrt()) < 1e-12);
     assert!(statistics.sd < statistics.unclipped_sd);
-    let image = volume(&folder, "any", &fixture.f32("vol0"));
+    let image = volume(&folder, "any", &fixture.f32::<Ix3>("vol0"));
     let range = Normalisation::Ct(statistics).range(&image, 0).unwrap();
     assert!(relative(range.lo, mean - 5.0 * statistics.sd) < 1e-12);
     assert!(relative(range.hi, mean + 5.0 * statistics.sd) < 1e-12);

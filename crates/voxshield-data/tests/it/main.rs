@@ -1,5 +1,6 @@
 //! Tests of the public surface, over golden files, files made by hand, and (where `VOXSHIELD_DATA` says so) real volumes.
 
+mod artefact;
 mod compare;
 mod golden;
 mod intensity;
@@ -9,7 +10,9 @@ mod malformed;
 mod manifest;
 mod perturb;
 mod phantom;
+mod quantise;
 mod real_data;
+mod resample;
 mod round_trip;
 mod support;
 mod volume;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ndarray::{Array, ArrayD, Dimension};
+use safetensors::{Dtype, SafeTensors};
 
 /// Stored axes i, j, k run to posterior, superior and right (canonical y backwards, z, x).
 pub(crate) const PSR: [[f64; 4]; 3] = [
@@ -219,6 +221,48 @@ pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name)
+}
+
+/// Tensors of another implementation, from `tests/golden`.
+pub(crate) struct Fixture(Vec<u8>);
+
+impl Fixture {
+    pub(crate) fn open(name: &str) -> Self {
+        Self(std::fs::read(golden(name)).unwrap())
+    }
+
+    pub(crate) fn metadata(&self, key: &str) -> String {
+        let (_, metadata) = SafeTensors::read_metadata(&self.0).unwrap();
+        metadata.metadata().as_ref().unwrap()[key].clone()
+    }
+
+    pub(crate) fn f32<D: Dimension>(&self, name: &str) -> Array<f32, D> {
+        self.array(name, Dtype::F32, f32::from_le_bytes)
+    }
+
+    pub(crate) fn u8<D: Dimension>(&self, name: &str) -> Array<u8, D> {
+        self.array(name, Dtype::U8, u8::from_le_bytes)
+    }
+
+    pub(crate) fn i8<D: Dimension>(&self, name: &str) -> Array<i8, D> {
+        self.array(name, Dtype::I8, i8::from_le_bytes)
+    }
+
+    fn array<T, D: Dimension, const N: usize>(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        read: fn([u8; N]) -> T,
+    ) -> Array<T, D> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        let view = tensors.tensor(name).unwrap();
+        assert_eq!(view.dtype(), dtype, "{name}");
+        let (values, rest) = view.data().as_chunks();
+        assert!(rest.is_empty(), "{name}");
+        let values = values.iter().map(|&bytes| read(bytes)).collect();
+        let array = ArrayD::from_shape_vec(view.shape(), values).unwrap();
+        array.into_dimensionality().unwrap()
+    }
 }
 
 /// Names of all files in a folder, hidden ones too.

@@ -78,7 +78,8 @@ pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
 ///
 /// # Shapes
 /// - `delta`: `[batch, channel, depth, height, width]`
-/// - `support`: `[batch, 1, depth, height, width]`, 1 where delta may be non-zero, else 0
+/// - `support`: `[batch, 1, depth, height, width]`, the share of epsilon that delta may use: 1 where it may be non-zero and 0
+///   elsewhere, or between. Where it is between, the sum of shares stands for `n`, and the bound is not attained
 /// - output: `[1]`
 ///
 /// # Errors

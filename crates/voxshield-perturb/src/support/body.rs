@@ -1,46 +1,5 @@
-use serde::{Deserialize, Serialize};
-
-/// Where a perturbation may be non-zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Support {
-    /// Voxels with a label above 0, the paper's choice. Whoever finds the noise finds the label.
-    #[default]
-    Roi,
-    /// Voxels of the body: intensity above Otsu's threshold, holes along each row filled.
-    Body,
-    /// Every voxel.
-    Full,
-}
-
-impl Support {
-    /// All of them, for lists.
-    pub const ALL: [Self; 3] = [Self::Roi, Self::Body, Self::Full];
-
-    /// The name used on the command line and in manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Roi => "roi",
-            Self::Body => "body",
-            Self::Full => "full",
-        }
-    }
-
-    /// The mask `[depth, height, width]` of a case.
-    ///
-    /// - `image`: `[channel, depth, height, width]`, normalised to 0..1
-    /// - `labels`: `[depth, height, width]`; only `roi` reads it
-    /// - `width`: the length of the last axis
-    pub fn mask(self, image: &[f32], labels: &[u16], width: usize) -> Vec<bool> {
-        match self {
-            Self::Roi => labels.iter().map(|&label| label > 0).collect(),
-            Self::Full => vec![true; labels.len()],
-            Self::Body => body(image, labels.len(), width),
-        }
-    }
-}
-
-fn body(image: &[f32], voxels: usize, width: usize) -> Vec<bool> {
+/// Where the mean over the channels is above Otsu's threshold, filled along each row of `width` voxels.
+pub(super) fn mask(image: &[f32], voxels: usize, width: usize) -> Vec<bool> {
     let mut mean = vec![0f32; voxels];
     let channels = (image.len() / voxels.max(1)).max(1) as f32;
     for channel in image.chunks(voxels.max(1)) {
@@ -95,11 +54,9 @@ mod tests {
     #[test]
     fn otsu_splits_two_clusters_and_rows_are_filled() {
         let image = [0.1, 0.8, 0.1, 0.9, 0.1, 0.1, 0.12, 0.1];
-        let labels = [0, 0, 2, 0, 0, 1, 0, 0];
-        let body = Support::Body.mask(&image, &labels, 4);
-        assert_eq!(body, [false, true, true, true, false, false, false, false]);
-        let roi = Support::Roi.mask(&image, &labels, 4);
-        assert_eq!(roi, [false, false, true, false, false, true, false, false]);
-        assert!(Support::Full.mask(&image, &labels, 4).iter().all(|&m| m));
+        assert_eq!(
+            mask(&image, 8, 4),
+            [false, true, true, true, false, false, false, false]
+        );
     }
 }
