@@ -274,3 +274,45 @@ fn autodiff_is_left_and_entered_again() {
     assert!(!weight(&frozen).is_autodiff());
     assert!(weight(&frozen.train()).is_require_grad());
 }
+
+/// The input's gradient of a network in training, and whether two passes agree.
+fn in_training(network: &dyn Segmenter) -> (f32, bool) {
+    let x = Tensor::random(
+        [1, 1, 16, 16, 32],
+        Distribution::Uniform(0.0, 1.0),
+        &device(),
+    );
+    let x = x.autodiff().require_grad();
+    let [y, again] = [(); 2].map(|()| network.forward(x.clone()));
+    let same = (y.clone() - again).abs().max().into_scalar::<f32>() == 0.0;
+    let gradient = x.grad(&y.powi_scalar(2).sum().backward());
+    let gradient = gradient.expect("a gradient").abs().max();
+    (gradient.into_scalar(), same)
+}
+
+#[test]
+fn dropping_every_channel_cuts_input_from_output() {
+    let device = device().autodiff();
+    // The largest draw is 1 - 2^-24: nothing is kept.
+    let all = 1.0 - 1e-9;
+    for (dropout, passes, repeats) in [(0.0, true, true), (0.5, true, false), (all, false, true)] {
+        let v_net = VNetConfig {
+            dropout,
+            ..VNetConfig::narrow(1, 2)
+        };
+        let v_net = v_net.init(3, &device).expect("valid");
+        let seg_res_net = SegResNetConfig {
+            dropout,
+            ..SegResNetConfig::narrow(1, 2)
+        };
+        let seg_res_net = seg_res_net.init(3, &device).expect("valid");
+        for network in [&v_net as &dyn Segmenter, &seg_res_net] {
+            let (gradient, same) = in_training(network);
+            assert_eq!((gradient > 0.0, same), (passes, repeats), "{dropout}");
+        }
+        for network in [&v_net.freeze() as &dyn Segmenter, &seg_res_net.freeze()] {
+            let (gradient, same) = in_training(network);
+            assert_eq!((gradient > 0.0, same), (true, true), "{dropout}, frozen");
+        }
+    }
+}
