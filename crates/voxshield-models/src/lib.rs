@@ -7,6 +7,9 @@
 //!
 //! * [`ResidualUnet`]: the U-Net with residual units of MONAI; the surrogate that a protection is
 //!   optimised against, the usual victim, and the body of the noise generator.
+//! * [`UnetPlusPlus`], [`AttentionUnet`], [`VNet`], [`SegResNet`]: victims and surrogates of other
+//!   kinds, each agreeing with MONAI's network in outputs, gradients and parameter names.
+//! * [`ARCHITECTURES`]: all of them by name, for what a user asks for.
 //! * [`NoiseGenerator`]: `epsilon * tanh(unet(x))`, the perturbation.
 //! * [`save_weights`], [`load_weights`]: safetensors files and PyTorch checkpoints under the
 //!   parameter names of the PyTorch models, so that weights go to and come from PyTorch.
@@ -17,9 +20,9 @@
 //!
 //! **Training and inference.** A network created on `device.autodiff()` records gradients;
 //! [`Module::valid`](burn::module::Module::valid) gives a copy without them, and
-//! [`Module::train`](burn::module::Module::train) goes back. Batch normalisation and dropout, where
-//! a network has them, behave as in PyTorch's two modes; [`Network::frozen`] is PyTorch's `eval()`
-//! with gradients for the input only.
+//! [`Module::train`](burn::module::Module::train) goes back. [`BatchNorm`] and [`ChannelDropout`]
+//! behave differently in the two modes: they train on an autodiff device, unless the network is
+//! frozen ([`Network::frozen`]).
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -49,12 +52,18 @@ mod weights;
 pub use architecture::{Architecture, NetworkSpec, Width};
 pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
-    Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit,
-    INSTANCE_NORM_EPSILON, ResidualUnit, UpConvUnit, WeightRng, constant, instance_norm,
+    Activation, ActivationLayer, BATCH_NORM_EPSILON, BatchNorm, ChannelDropout, Conv3d, ConvNorm,
+    ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit, INSTANCE_NORM_EPSILON, ResidualUnit,
+    RunningStatistic, UpConvUnit, WeightRng, constant, elu, instance_norm, max_pool_halving,
+    upsample_trilinear,
 };
 pub use network::Network;
 pub use networks::ARCHITECTURES;
+pub use networks::attention_unet::{AttentionGate, AttentionUnet, AttentionUnetConfig};
 pub use networks::residual_unet::{ResidualUnet, ResidualUnetConfig, UpBlock};
+pub use networks::seg_res_net::{SegResNet, SegResNetConfig};
+pub use networks::unet_plus_plus::{UnetPlusPlus, UnetPlusPlusConfig};
+pub use networks::v_net::{VNet, VNetConfig};
 pub use noise_generator::{NoiseGenerator, NoiseGeneratorConfig};
 pub use parameters::{
     NamedParameters, Parameter, TensorMap, describe, gradients, load_parameters, parameter_count,

@@ -1,7 +1,8 @@
 //! Every refusal names what is accepted.
 
 use voxshield_models::{
-    Activation, ModelError, NoiseGeneratorConfig, ResidualUnetConfig, Segmenter,
+    Activation, AttentionUnetConfig, ModelError, NoiseGeneratorConfig, ResidualUnetConfig,
+    SegResNetConfig, Segmenter, UnetPlusPlusConfig, VNetConfig,
 };
 use voxshield_testkit::device;
 
@@ -60,6 +61,176 @@ fn huge_networks_are_refused_instead_of_allocated() {
             ModelError::TooLarge { parameters, limit: found } if found == limit && parameters > limit
         ));
     }
+}
+
+/// What a configuration that starts as `narrow` is refused with after `change`.
+macro_rules! refusal {
+    ($config:ident, $change:expr) => {{
+        let mut config = $config::narrow(2, 3);
+        let change: fn(&mut $config) = $change;
+        change(&mut config);
+        let error = config.validate().expect_err("an invalid configuration");
+        let found = config.init(0, &device()).err();
+        assert_eq!(format!("{found:?}"), format!("{:?}", Some(&error)));
+        error
+    }};
+}
+
+#[track_caller]
+fn assert_out_of_range(error: &ModelError, field: &str) {
+    assert!(
+        matches!(error, ModelError::OutOfRange { what, .. } if *what == field),
+        "{field}: {error:?}"
+    );
+}
+
+#[test]
+fn every_network_refuses_counts_of_zero() {
+    let zero = |what| ModelError::Zero { what };
+    for (error, what) in [
+        (
+            refusal!(UnetPlusPlusConfig, |c| c.in_channels = 0),
+            "in_channels",
+        ),
+        (
+            refusal!(UnetPlusPlusConfig, |c| c.out_channels = 0),
+            "out_channels",
+        ),
+        (
+            refusal!(UnetPlusPlusConfig, |c| c.features[5] = 0),
+            "features",
+        ),
+        (
+            refusal!(AttentionUnetConfig, |c| c.in_channels = 0),
+            "in_channels",
+        ),
+        (
+            refusal!(AttentionUnetConfig, |c| c.out_channels = 0),
+            "out_channels",
+        ),
+        (
+            refusal!(AttentionUnetConfig, |c| c.channels[2] = 0),
+            "channels",
+        ),
+        (
+            refusal!(AttentionUnetConfig, |c| c.strides[1] = 0),
+            "strides",
+        ),
+        (refusal!(VNetConfig, |c| c.in_channels = 0), "in_channels"),
+        (refusal!(VNetConfig, |c| c.out_channels = 0), "out_channels"),
+        (refusal!(VNetConfig, |c| c.width = 0), "width"),
+        (
+            refusal!(SegResNetConfig, |c| c.in_channels = 0),
+            "in_channels",
+        ),
+        (
+            refusal!(SegResNetConfig, |c| c.out_channels = 0),
+            "out_channels",
+        ),
+        (refusal!(SegResNetConfig, |c| c.width = 0), "width"),
+        (refusal!(SegResNetConfig, |c| c.groups = 0), "groups"),
+    ] {
+        assert_eq!(error, zero(what));
+    }
+}
+
+#[test]
+fn every_network_refuses_structures_that_do_not_exist() {
+    for (error, field) in [
+        (
+            refusal!(UnetPlusPlusConfig, |c| c.features[2] = 1),
+            "features",
+        ),
+        (
+            refusal!(UnetPlusPlusConfig, |c| c.features[4] = 1),
+            "features",
+        ),
+        (
+            refusal!(UnetPlusPlusConfig, |c| c.activation =
+                Activation::LeakyRelu(f64::NAN)),
+            "activation.leaky_relu",
+        ),
+        (
+            refusal!(AttentionUnetConfig, |c| c.channels[1] = 1),
+            "channels",
+        ),
+        (refusal!(VNetConfig, |c| c.width = 5), "width"),
+        (refusal!(VNetConfig, |c| c.dropout = 1.0), "dropout"),
+        (refusal!(VNetConfig, |c| c.dropout = f64::NAN), "dropout"),
+        (refusal!(SegResNetConfig, |c| c.dropout = -0.1), "dropout"),
+        (refusal!(SegResNetConfig, |c| c.width = 12), "width"),
+        (
+            refusal!(SegResNetConfig, |c| c.blocks_down = vec![1]),
+            "blocks_down",
+        ),
+        (
+            refusal!(SegResNetConfig, |c| c.blocks_down.clear()),
+            "blocks_down",
+        ),
+        (
+            refusal!(SegResNetConfig, |c| c.blocks_up = vec![1; 4]),
+            "blocks_up",
+        ),
+    ] {
+        assert_out_of_range(&error, field);
+    }
+    let error = refusal!(AttentionUnetConfig, |c| c.strides = vec![2; 3]);
+    assert_eq!(
+        error,
+        ModelError::StrideCount {
+            expected: 2,
+            found: 3
+        }
+    );
+    let error = refusal!(AttentionUnetConfig, |c| c.channels = vec![8]);
+    assert_eq!(error, ModelError::TooFewLevels { found: 1 });
+    let error = refusal!(AttentionUnetConfig, |c| c.strides[0] = usize::MAX);
+    assert_eq!(error, ModelError::StridesTooLarge { limit: 1 << 16 });
+}
+
+#[test]
+fn every_network_refuses_a_size_that_cannot_be_allocated() {
+    const MAX: usize = usize::MAX;
+    for error in [
+        refusal!(UnetPlusPlusConfig, |c| c.in_channels = MAX),
+        refusal!(UnetPlusPlusConfig, |c| c.out_channels = MAX),
+        refusal!(UnetPlusPlusConfig, |c| c.features = [MAX; 6]),
+        refusal!(AttentionUnetConfig, |c| c.channels = vec![MAX; 3]),
+        refusal!(AttentionUnetConfig, |c| c.out_channels = MAX),
+        refusal!(VNetConfig, |c| c.width = MAX - 1),
+        refusal!(VNetConfig, |c| c.out_channels = MAX),
+        refusal!(SegResNetConfig, |c| c.width = 1 << 63),
+        refusal!(SegResNetConfig, |c| c.blocks_down[0] = MAX),
+        refusal!(SegResNetConfig, |c| {
+            c.blocks_down = vec![0; 1000];
+            c.blocks_up = vec![0; 999];
+        }),
+    ] {
+        assert!(matches!(error, ModelError::TooLarge { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn the_smallest_input_depends_on_the_normalisation() {
+    let group = SegResNetConfig::narrow(1, 2).init(0, &device());
+    let group = group.expect("valid");
+    assert_eq!(group.check_input(&[1, 1, 8, 8, 8]), Ok(()));
+    let y = group.forward(burn::tensor::Tensor::ones([1, 1, 8, 8, 8], &device()));
+    assert!(y.is_finite().all().into_scalar::<bool>());
+    let (multiple, sizes) = ([8; 3], [8, 12, 8]);
+    let expected = ModelError::InputSize { multiple, sizes };
+    assert_eq!(group.check_input(&[1, 1, 8, 12, 8]), Err(expected));
+    let expected = ModelError::InputChannels {
+        expected: 1,
+        found: 2,
+    };
+    assert_eq!(group.check_input(&[1, 2, 8, 8, 8]), Err(expected));
+
+    let batch = VNetConfig::narrow(1, 2).init(0, &device());
+    let (multiple, sizes) = ([16; 3], [16; 3]);
+    let expected = ModelError::InputTooSmall { multiple, sizes };
+    let found = batch.expect("valid").check_input(&[1, 1, 16, 16, 16]);
+    assert_eq!(found, Err(expected));
 }
 
 #[test]
@@ -167,6 +338,14 @@ fn configurations_are_read_and_written_and_typing_errors_noticed() {
         let read: ResidualUnetConfig = serde_json::from_str(&text).expect("readable");
         assert_eq!(read, config);
     }
+    let config = UnetPlusPlusConfig::narrow(1, 2);
+    let text = serde_json::to_string(&config).expect("serialisable");
+    assert_eq!(
+        serde_json::from_str::<UnetPlusPlusConfig>(&text).ok(),
+        Some(config)
+    );
+    let misspelt = text.replace("deep_supervision", "deep_supervison");
+    assert!(serde_json::from_str::<UnetPlusPlusConfig>(&misspelt).is_err());
     let misspelt = r#"{"unet":{},"epsilon":0.1,"epsylon":0.1}"#;
     assert!(serde_json::from_str::<NoiseGeneratorConfig>(misspelt).is_err());
 }

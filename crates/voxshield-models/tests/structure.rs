@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Distribution, Tensor};
 use voxshield_models::{
-    Activation, NoiseGeneratorConfig, ResidualUnetConfig, Segmenter, TensorMap, parameter_count,
-    parameters,
+    ARCHITECTURES, Activation, AttentionUnetConfig, NamedParameters, NetworkSpec,
+    NoiseGeneratorConfig, ResidualUnetConfig, SegResNetConfig, Segmenter, TensorMap,
+    UnetPlusPlusConfig, VNetConfig, parameter_count, parameters,
 };
 use voxshield_testkit::{Golden, device};
 
@@ -58,6 +59,73 @@ fn the_count_of_a_configuration_is_that_of_its_network() {
 }
 
 #[test]
+fn the_counts_of_the_other_configurations_are_those_of_their_networks() {
+    fn agree(network: &impl NamedParameters, expected: u64) {
+        assert_eq!(parameter_count(network) as u64, expected);
+    }
+    let device = device();
+    for activation in [Activation::Relu, Activation::Prelu] {
+        let config = UnetPlusPlusConfig {
+            features: [2, 3, 4, 5, 6, 7],
+            activation,
+            ..UnetPlusPlusConfig::narrow(2, 3)
+        };
+        agree(
+            &config.init(0, &device).expect("valid"),
+            config.parameter_count(),
+        );
+    }
+    let config = AttentionUnetConfig {
+        channels: vec![3, 5, 7, 1],
+        strides: vec![2, 1, 3],
+        ..AttentionUnetConfig::narrow(2, 3)
+    };
+    agree(
+        &config.init(0, &device).expect("valid"),
+        config.parameter_count(),
+    );
+    let config = VNetConfig {
+        dropout: 0.5,
+        ..VNetConfig::narrow(3, 2)
+    };
+    assert_eq!(config.width, 3);
+    agree(
+        &config.init(0, &device).expect("valid"),
+        config.parameter_count(),
+    );
+    let config = SegResNetConfig {
+        width: 6,
+        groups: 3,
+        blocks_down: vec![0, 2, 1],
+        blocks_up: vec![2, 0],
+        ..SegResNetConfig::narrow(2, 3)
+    };
+    agree(
+        &config.init(0, &device).expect("valid"),
+        config.parameter_count(),
+    );
+}
+
+#[test]
+fn every_narrow_network_segments() {
+    let spec = NetworkSpec::new(3, 4);
+    for architecture in ARCHITECTURES {
+        let network = architecture.init(&spec, 5, &device()).expect("a network");
+        let name = architecture.name;
+        assert_eq!((network.in_channels(), network.classes()), (3, 4), "{name}");
+        let [d, h, w] = spec.patch;
+        let shape = [2, 3, d, h, w];
+        assert_eq!(network.check_input(&shape), Ok(()), "{name}");
+        let x = Tensor::random(shape, Distribution::Uniform(0.0, 1.0), &device());
+        let y = network.forward(x);
+        assert_eq!(y.dims(), [2, 4, d, h, w], "{name}");
+        assert!(y.is_finite().all().into_scalar::<bool>(), "{name}");
+        let same = architecture.init(&spec, 5, &device()).expect("a network");
+        assert_eq!(network.weights().ok(), same.weights().ok(), "{name}");
+    }
+}
+
+#[test]
 fn names_are_those_of_monai() {
     let golden = Golden::open("d_unet_surrogate_c1");
     let config = ResidualUnetConfig {
@@ -102,6 +170,23 @@ fn a_plain_unet_and_a_prelu_have_the_names_of_monai() {
     assert!(names.contains_key("model.0.conv.unit0.adn.A.weight"));
     assert!(names.contains_key("model.2.0.adn.A.weight"));
     assert!(!names.contains_key("model.2.1.conv.unit0.adn.A.weight"));
+}
+
+#[test]
+fn a_nested_unet_with_a_prelu_has_the_names_of_monai() {
+    let config = UnetPlusPlusConfig {
+        activation: Activation::Prelu,
+        ..UnetPlusPlusConfig::narrow(1, 2)
+    };
+    let network = config.init(0, &device()).expect("valid");
+    let names = parameters(&network).expect("readable");
+    for name in [
+        "conv_0_0.conv_1.adn.A.weight",
+        "conv_4_0.convs.conv_0.adn.A.weight",
+        "upcat_1_3.convs.conv_1.adn.A.weight",
+    ] {
+        assert!(names.contains_key(name), "{name}");
+    }
 }
 
 #[test]
@@ -188,4 +273,46 @@ fn autodiff_is_left_and_entered_again() {
     let frozen = network.valid();
     assert!(!weight(&frozen).is_autodiff());
     assert!(weight(&frozen.train()).is_require_grad());
+}
+
+/// The input's gradient of a network in training, and whether two passes agree.
+fn in_training(network: &dyn Segmenter) -> (f32, bool) {
+    let x = Tensor::random(
+        [1, 1, 16, 16, 32],
+        Distribution::Uniform(0.0, 1.0),
+        &device(),
+    );
+    let x = x.autodiff().require_grad();
+    let [y, again] = [(); 2].map(|()| network.forward(x.clone()));
+    let same = (y.clone() - again).abs().max().into_scalar::<f32>() == 0.0;
+    let gradient = x.grad(&y.powi_scalar(2).sum().backward());
+    let gradient = gradient.expect("a gradient").abs().max();
+    (gradient.into_scalar(), same)
+}
+
+#[test]
+fn dropping_every_channel_cuts_input_from_output() {
+    let device = device().autodiff();
+    // The largest draw is 1 - 2^-24: nothing is kept.
+    let all = 1.0 - 1e-9;
+    for (dropout, passes, repeats) in [(0.0, true, true), (0.5, true, false), (all, false, true)] {
+        let v_net = VNetConfig {
+            dropout,
+            ..VNetConfig::narrow(1, 2)
+        };
+        let v_net = v_net.init(3, &device).expect("valid");
+        let seg_res_net = SegResNetConfig {
+            dropout,
+            ..SegResNetConfig::narrow(1, 2)
+        };
+        let seg_res_net = seg_res_net.init(3, &device).expect("valid");
+        for network in [&v_net as &dyn Segmenter, &seg_res_net] {
+            let (gradient, same) = in_training(network);
+            assert_eq!((gradient > 0.0, same), (passes, repeats), "{dropout}");
+        }
+        for network in [&v_net.freeze() as &dyn Segmenter, &seg_res_net.freeze()] {
+            let (gradient, same) = in_training(network);
+            assert_eq!((gradient > 0.0, same), (true, true), "{dropout}, frozen");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 use burn::module::ParamGroup;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, decay::WeightDecayConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Gradients, Tensor};
 use voxshield_models::{Network, NoiseGenerator};
+
+use crate::adam::Adam;
 
 /// What an optimiser step turns into its successor.
 pub(crate) trait Stepped: Sized {
@@ -57,26 +59,22 @@ impl<M: Stepped> Learner<M> {
     }
 }
 
-fn adam(beta_2: f32) -> AdamConfig {
-    AdamConfig::new().with_beta_2(beta_2).with_epsilon(1e-8)
-}
-
 /// The surrogate's Adam: beta2 0.9999, L2 decay 5e-4 on everything but one-dimensional tensors.
 pub(crate) fn surrogate_adam(network: &dyn Network) -> ModuleOptimizer {
-    let decayed = adam(0.9999).with_weight_decay(Some(WeightDecayConfig::new(5e-4)));
-    let vectors = network
-        .describe()
-        .into_iter()
-        .filter(|p| p.shape.len() == 1);
+    let adam = |decay| Adam {
+        beta_2: 0.9999,
+        decay,
+    };
+    let parameters = network.describe().into_iter();
+    let vectors = parameters.filter(|p| p.shape.len() == 1);
     let vectors = ParamGroup::from_ids(vectors.map(|p| p.id).collect());
-    decayed
-        .init()
-        .with_group(vectors, adam(0.9999).build(), None)
+    ModuleOptimizer::from(adam(5e-4)).with_group(vectors, adam(0.0), None)
 }
 
 /// The noise generator's Adam: beta2 0.999, L2 decay 1e-5 on everything.
 pub(crate) fn noise_adam() -> ModuleOptimizer {
-    adam(0.999)
-        .with_weight_decay(Some(WeightDecayConfig::new(1e-5)))
-        .init()
+    ModuleOptimizer::from(Adam {
+        beta_2: 0.999,
+        decay: 1e-5,
+    })
 }

@@ -17,6 +17,7 @@
 //!
 //! Arrays are `[channel, depth, height, width]`, batches `[batch, channel, depth, height, width]`.
 
+mod adam;
 mod batch;
 mod bilevel;
 mod budget;

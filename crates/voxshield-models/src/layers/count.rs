@@ -13,17 +13,19 @@ pub(crate) fn residual_unit_parameters(
     activation: Activation,
 ) -> u64 {
     let [_, output] = channels;
-    let slope = activation.parameter_count();
-    let unit = |channels| {
-        let conv = ConvSpec::new(channels, 3).parameter_count();
-        conv.saturating_add(slope)
-    };
+    let unit = |channels| conv_unit_parameters(channels, activation);
     let residual = residual_spec(channels, stride).filter(|_| subunits > 0);
     // Not a sum over the units: a configuration that has not been checked may ask for 2^60.
     let repeats = (subunits as u64).saturating_sub(1);
     unit(channels)
         .saturating_add(unit([output; 2]).saturating_mul(repeats))
         .saturating_add(residual.map_or(0, |spec| spec.parameter_count()))
+}
+
+/// Parameters of a [`ConvUnit`](super::ConvUnit) with kernel 3.
+pub(crate) fn conv_unit_parameters(channels: [usize; 2], activation: Activation) -> u64 {
+    let conv = ConvSpec::new(channels, 3).parameter_count();
+    conv.saturating_add(activation.parameter_count())
 }
 
 /// Parameters of [`ResidualUnit::last`](super::ResidualUnit::last).

@@ -1,19 +1,38 @@
 //! Building blocks: seeded convolutions, normalisation, activations and residual units.
 
 mod activation;
+mod batch_norm;
+mod conv_norm;
 mod convolution;
 mod count;
+mod dropout;
+mod elu;
+mod group_norm;
+mod guarded;
 mod instance_norm;
+mod max_pool;
 mod residual_unit;
+mod running_statistic;
 mod transposed_convolution;
 mod unit;
+mod upsample;
 mod weight_rng;
 
 pub use activation::{Activation, ActivationLayer};
+pub use batch_norm::{BATCH_NORM_EPSILON, BatchNorm};
+pub use conv_norm::ConvNorm;
 pub use convolution::{Conv3d, ConvSpec};
-pub(crate) use count::{last_unit_parameters, residual_unit_parameters, up_conv_parameters};
+pub(crate) use count::{
+    conv_unit_parameters, last_unit_parameters, residual_unit_parameters, up_conv_parameters,
+};
+pub use dropout::ChannelDropout;
+pub use elu::elu;
+pub(crate) use group_norm::group_norm;
 pub use instance_norm::{INSTANCE_NORM_EPSILON, instance_norm};
+pub use max_pool::max_pool_halving;
 pub use residual_unit::ResidualUnit;
+pub use running_statistic::RunningStatistic;
 pub use transposed_convolution::{ConvTranspose3d, ConvTransposeSpec};
 pub use unit::{ConvUnit, UpConvUnit};
+pub use upsample::upsample_trilinear;
 pub use weight_rng::{WeightRng, constant};

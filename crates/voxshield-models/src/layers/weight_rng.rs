@@ -16,6 +16,12 @@ impl WeightRng {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
+    /// A generator for draws after initialisation; its stream is a function of the seed and of what
+    /// was drawn before.
+    pub(super) fn stream(&mut self) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.0.next_u64())
+    }
+
     /// A parameter with elements drawn from `U(-bound, bound)`, in C order, with 24 bits each.
     pub fn uniform<const D: usize>(
         &mut self,

@@ -2,9 +2,20 @@
 //!
 //! A network is one module here and one line in [`ARCHITECTURES`].
 
+pub(crate) mod attention_unet;
+mod limits;
 pub(crate) mod residual_unet;
+pub(crate) mod seg_res_net;
+pub(crate) mod unet_plus_plus;
+pub(crate) mod v_net;
 
 use crate::Architecture;
 
 /// Every network that can be asked for by name.
-pub static ARCHITECTURES: &[Architecture] = &[residual_unet::ARCHITECTURE];
+pub static ARCHITECTURES: &[Architecture] = &[
+    residual_unet::ARCHITECTURE,
+    unet_plus_plus::ARCHITECTURE,
+    attention_unet::ARCHITECTURE,
+    v_net::ARCHITECTURE,
+    seg_res_net::ARCHITECTURE,
+];

@@ -42,7 +42,7 @@ pub(crate) struct Case {
     pub(crate) input: Tensor<5>,
     pub(crate) labels: Tensor<4, Int>,
     /// Of every axis of a volume, every `stride`-th voxel is stored.
-    stride: usize,
+    pub(crate) stride: usize,
 }
 
 impl Case {
@@ -129,8 +129,8 @@ impl Case {
         self.report(key, &values(volume), &self.golden.values(key), tolerance);
     }
 
-    /// `tolerance * max|tensor| + 1e-6 * max|all tensors|`: the second term covers the biases in
-    /// front of a normalisation, whose gradient is zero but for rounding.
+    /// `tolerance * max|tensor| + 1e-6 * max|all tensors|`, and for the biases in front of a
+    /// normalisation, whose gradient is zero but for rounding, three times the second term.
     fn compare_gradients(&self, found: &TensorMap, tolerance: f64) {
         let expected: Vec<(&String, Vec<f32>)> = found
             .keys()
@@ -140,10 +140,22 @@ impl Case {
         let stored = keys.iter().filter(|key| key.starts_with("g.")).count();
         let name = self.name;
         assert_eq!(expected.len(), stored, "{name}: parameters with a gradient");
+        let zero = self.golden.metadata("zero_grad_params");
+        let zero: Vec<String> = serde_json::from_value(zero).expect("names");
         let largest = expected.iter().map(|(_, g)| max_abs(g)).fold(0.0, f64::max);
         let mut worst = 0.0f64;
         for (key, expected) in expected {
             let actual = found[key].try_to_vec::<f32>().expect("float32");
+            if zero.contains(key) {
+                let nothing = vec![0.0; actual.len()];
+                assert_close(
+                    &format!("{name}: g.{key}"),
+                    &actual,
+                    &nothing,
+                    1e-5 * largest,
+                );
+                continue;
+            }
             let bound = tolerance * max_abs(&expected) + 1e-6 * largest;
             assert_close(&format!("{name}: g.{key}"), &actual, &expected, bound);
             worst = worst.max(max_difference(&actual, &expected).0 / bound * tolerance);
@@ -222,6 +234,17 @@ impl Case {
             tolerance,
         );
     }
+}
+
+/// Parameters and floating-point operations of a published network, from `n_sizes.json`.
+pub(crate) fn agrees_in_size(key: &str, network: &dyn Network) {
+    let expected = &Golden::json("n_sizes")[key];
+    let number = |field: &str| expected[field].as_u64().expect("a number");
+    let parameters = network.parameter_count() as u64;
+    assert_eq!(parameters, number("parameters"), "{key}: parameters");
+    let [batch, _, sizes @ ..] = sizes::<5>(&expected["input_shape"]);
+    let flops = network.flops(sizes) * batch as u64;
+    assert_eq!(flops, number("flops"), "{key}: FLOPs");
 }
 
 /// The tensors of a fixture whose keys start with `prefix`, without it.

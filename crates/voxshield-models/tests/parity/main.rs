@@ -2,6 +2,10 @@
 //!
 //! `cargo test -p voxshield-models --test parity -- --nocapture` prints the largest differences.
 
+mod attention_unet;
 mod harness;
 mod hashed;
 mod residual_unet;
+mod seg_res_net;
+mod unet_plus_plus;
+mod v_net;
