@@ -6,6 +6,8 @@
 //!
 //! * [`ResidualUnet`]: the U-Net with residual units of MONAI; the surrogate that a protection is
 //!   optimised against, the usual victim, and the body of the noise generator.
+//! * [`NnUnet`]: nnU-Net's networks, plain or with a residual encoder, planned by [`topology`](fn@topology).
+//! * [`ConResNet`]: a network that looks at the differences between slices.
 //! * [`NoiseGenerator`]: `epsilon * tanh(unet(x))`, the perturbation.
 //! * [`save_weights`], [`load_weights`]: safetensors files under MONAI's parameter names, so that
 //!   weights go to and come from PyTorch.
@@ -15,8 +17,8 @@
 //!
 //! **Training and inference.** A network created on `device.autodiff()` records gradients;
 //! [`Module::valid`](burn::module::Module::valid) gives a copy without them, and
-//! [`Module::train`](burn::module::Module::train) goes back. No network here behaves differently
-//! in the two modes.
+//! [`Module::train`](burn::module::Module::train) goes back. [`ChannelDropout`]
+//! is the one layer that behaves differently in the two modes.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -45,11 +47,20 @@ mod weights;
 pub use architecture::{Architecture, NetworkSpec, Width};
 pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
-    Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit,
-    INSTANCE_NORM_EPSILON, ResidualUnit, UpConvUnit, WeightRng, constant, instance_norm,
+    Activation, ActivationLayer, ChannelDropout, Conv3d, ConvSpec, ConvTranspose3d,
+    ConvTransposeSpec, ConvUnit, INSTANCE_NORM_EPSILON, ResidualUnit, UpConvUnit, WeightRng,
+    affine_instance_norm, constant, instance_norm, upsample_aligned,
 };
 pub use network::Network;
 pub use networks::ARCHITECTURES;
+pub use networks::con_res_net::{
+    ConResHeads, ConResLevel, ConResNet, ConResNetConfig, PreActivation, PreActivationBlock,
+    ResidualInput, slice_difference,
+};
+pub use networks::nnunet::{
+    EncoderStage, NnUnet, NnUnetBlock, NnUnetConfig, NnUnetConv, NnUnetDecoder, NnUnetEncoder,
+    NnUnetStages, Topology, topology,
+};
 pub use networks::residual_unet::{ResidualUnet, ResidualUnetConfig, UpBlock};
 pub use noise_generator::{NoiseGenerator, NoiseGeneratorConfig};
 pub use parameters::{

@@ -34,6 +34,37 @@ pub enum ModelError {
         /// Strides given.
         found: usize,
     },
+    /// A list does not have one entry for each stage.
+    #[error("{what}: expected {expected} entries, got {found}")]
+    Count {
+        /// The configuration field.
+        what: &'static str,
+        /// Entries that the other fields ask for.
+        expected: usize,
+        /// Entries given.
+        found: usize,
+    },
+    /// Group normalisation divides the channels evenly.
+    #[error("{what}: expected multiples of the {groups} groups, got {found}")]
+    UnevenGroups {
+        /// The configuration field.
+        what: &'static str,
+        /// The number of groups.
+        groups: usize,
+        /// The number of channels given.
+        found: usize,
+    },
+    /// nnU-Net's rule leaves no axis of the patch to halve.
+    #[error(
+        "patch: {patch:?} voxels (depth, height, width) with spacing {spacing:?} mm are too few for \
+         a U-Net; use at least 8 along the two axes of finest spacing, or 12 along one"
+    )]
+    PatchTooSmall {
+        /// The patch in voxels.
+        patch: [usize; 3],
+        /// The voxel spacing in millimetres.
+        spacing: [f64; 3],
+    },
     /// The network would hold more parameters than this library builds.
     #[error(
         "channels, strides: {parameters} parameters, expected at most {limit}; use fewer channels"

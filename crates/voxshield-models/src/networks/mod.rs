@@ -2,9 +2,16 @@
 //!
 //! A network is one module here and one line in [`ARCHITECTURES`].
 
+pub(crate) mod con_res_net;
+pub(crate) mod nnunet;
 pub(crate) mod residual_unet;
 
 use crate::Architecture;
 
 /// Every network that can be asked for by name.
-pub static ARCHITECTURES: &[Architecture] = &[residual_unet::ARCHITECTURE];
+pub static ARCHITECTURES: &[Architecture] = &[
+    residual_unet::ARCHITECTURE,
+    nnunet::PLAIN,
+    nnunet::RESIDUAL_ENCODER,
+    con_res_net::ARCHITECTURE,
+];

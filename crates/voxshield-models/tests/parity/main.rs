@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p voxshield-models --test parity -- --nocapture` prints the largest differences.
 
+mod con_res_net;
 mod harness;
 mod hashed;
+mod nnunet;
 mod residual_unet;
