@@ -21,7 +21,7 @@ Layers, with their parameters' prefixes; `c` input channels:
     x4 = stage2(down2(x2))           down2, stage2.0-1  pre w1 -> w2, stride 2; 2 blocks, w2
     x8 = stage3(down3(x4))           down3, stage3.0-1  pre w2 -> w3, stride 2; 2 blocks, w3
     x8 = stage4(x8)                  stage4.0-1         2 blocks, w3, dilation 2
-    f  = bottleneck(x8)              bottleneck         pre w3 -> w2, Dropout3d between ReLU and conv
+    f  = bottleneck(x8)              bottleneck         pre w3 -> w2, Dropout3d before its conv
 
     r4 = up(D(x) -> size of x4)
     (s4, o4) = level4(f,  x4, r4)    level4             w2 -> w1

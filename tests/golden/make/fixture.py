@@ -114,10 +114,10 @@ def gradient_deviation(single, double):
     dead = [n for n, g in single.items() if n not in live and g.any()]
 
     def worst(measure, own, largest):
-        found = {
-            n: (measure(single[n], double[n]) - 1e-7 * largest).clamp(min=0).div(own(double[n])).item()
-            for n in live
-        }
+        found = {}
+        for name in live:
+            excess = measure(single[name], double[name]) - 1e-7 * largest
+            found[name] = (excess.clamp(min=0) / own(double[name])).item()
         name = max(found, key=found.get)
         return {"relative": found[name], "name": name}
 
