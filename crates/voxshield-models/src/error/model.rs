@@ -24,16 +24,6 @@ pub enum ModelError {
         /// The number of levels given.
         found: usize,
     },
-    /// Each level but the bottom has one stride.
-    #[error(
-        "strides: expected one for each of the {expected} levels above the bottom, got {found}"
-    )]
-    StrideCount {
-        /// Levels above the bottom.
-        expected: usize,
-        /// Strides given.
-        found: usize,
-    },
     /// A list does not have one entry for each stage.
     #[error("{what}: expected {expected} entries, got {found}")]
     Count {
@@ -44,31 +34,30 @@ pub enum ModelError {
         /// Entries given.
         found: usize,
     },
-    /// Group normalisation divides the channels evenly.
-    #[error("{what}: expected multiples of the {groups} groups, got {found}")]
-    UnevenGroups {
-        /// The configuration field.
-        what: &'static str,
-        /// The number of groups.
-        groups: usize,
-        /// The number of channels given.
+    /// Each level but the bottom has one stride.
+    #[error(
+        "strides: expected one for each of the {expected} levels above the bottom, got {found}"
+    )]
+    StrideCount {
+        /// Levels above the bottom.
+        expected: usize,
+        /// Strides given.
         found: usize,
     },
-    /// nnU-Net's rule leaves no axis of the patch to halve.
-    #[error(
-        "patch: {patch:?} voxels (depth, height, width) with spacing {spacing:?} mm are too few for \
-         a U-Net; use at least 8 along the two axes of finest spacing, or 12 along one"
-    )]
-    PatchTooSmall {
-        /// The patch in voxels.
-        patch: [usize; 3],
-        /// The voxel spacing in millimetres.
-        spacing: [f64; 3],
+    /// A number that has to be divided evenly is not.
+    #[error("{what}: expected a multiple of {divisor} ({why}), got {found}")]
+    NotAMultiple {
+        /// The configuration field.
+        what: &'static str,
+        /// What it has to be a multiple of.
+        divisor: usize,
+        /// What the divisor is.
+        why: &'static str,
+        /// The value given.
+        found: usize,
     },
     /// The network would hold more parameters than this library builds.
-    #[error(
-        "channels, strides: {parameters} parameters, expected at most {limit}; use fewer channels"
-    )]
+    #[error("configuration: {parameters} parameters, expected at most {limit}; use fewer channels")]
     TooLarge {
         /// Parameters of the configured network (saturating).
         parameters: u64,
@@ -80,6 +69,17 @@ pub enum ModelError {
     StridesTooLarge {
         /// The largest accepted product.
         limit: usize,
+    },
+    /// nnU-Net's rule leaves no axis of the patch to halve.
+    #[error(
+        "patch: {patch:?} voxels (depth, height, width) with spacing {spacing:?} mm are too few for \
+         a U-Net; use at least 8 along axes of similar spacing, or 12 along one"
+    )]
+    PatchTooSmall {
+        /// The patch in voxels.
+        patch: [usize; 3],
+        /// The voxel spacing in millimetres.
+        spacing: [f64; 3],
     },
     /// A real-valued setting is outside its range.
     #[error("{what}: expected {expected}, got {found}")]

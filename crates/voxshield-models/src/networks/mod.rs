@@ -3,6 +3,7 @@
 //! A network is one module here and one line in [`ARCHITECTURES`].
 
 pub(crate) mod con_res_net;
+mod limits;
 pub(crate) mod nnunet;
 pub(crate) mod residual_unet;
 

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use voxshield_models::{ConResNet, ConResNetConfig, load_parameters};
 use voxshield_testkit::device;
 
-use crate::harness::{Case, Tolerance};
+use crate::harness::{Case, Tolerance, agrees_in_size};
 use crate::hashed;
 
 /// The logits reach 60, of which float32 keeps 3e-4 (the fixture's `deviation`).
@@ -37,4 +37,12 @@ fn every_head() {
     case.compare("output1", full, TOLERANCE.output);
     case.compare("output2", half, TOLERANCE.output);
     case.compare("output3", quarter, TOLERANCE.output);
+}
+
+#[test]
+fn the_published_sizes() {
+    for (key, channels) in [("con_res_net", 1), ("con_res_net_published_patch", 4)] {
+        let network = ConResNetConfig::published(channels, 3).init(0, &device());
+        agrees_in_size(key, &network.expect("valid"));
+    }
 }

@@ -5,10 +5,11 @@ use burn::tensor::{Int, Tensor, TensorData};
 use voxshield_kernels::DiceCe;
 use voxshield_models::{
     NamedParameters, NnUnet, NnUnetConfig, NnUnetEncoder, Segmenter, describe, load_parameters,
+    topology,
 };
 use voxshield_testkit::{Golden, assert_close, device};
 
-use crate::harness::{Case, Tolerance, values};
+use crate::harness::{Case, Tolerance, agrees_in_size, values};
 use crate::hashed;
 
 const PLAIN: &str = "n_plain_conv_unet";
@@ -61,6 +62,18 @@ fn every_head() {
         for (key, head) in ["output", "output1", "output2"].into_iter().zip(heads) {
             case.compare(key, head, TOLERANCE.output);
         }
+    }
+}
+
+#[test]
+fn the_standard_sizes() {
+    let planned = topology([96; 3], [1.0; 3]).expect("a network");
+    for (key, encoder) in [
+        ("plain_conv_unet", NnUnetEncoder::Plain),
+        ("residual_encoder_unet", NnUnetEncoder::Residual),
+    ] {
+        let network = NnUnetConfig::standard(encoder, 1, 3, &planned).init(0, &device());
+        agrees_in_size(key, &network.expect("valid"));
     }
 }
 

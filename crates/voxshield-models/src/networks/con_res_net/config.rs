@@ -4,10 +4,8 @@ use serde::{Deserialize, Serialize};
 use super::ConResNet;
 use super::level::level_parameters;
 use super::pre_activation::pre_parameters;
+use crate::networks::limits::{affordable, not_zero};
 use crate::{ChannelDropout, ConvSpec, ModelError, WeightRng};
-
-/// 4 GiB of float32 weights; beyond it a configuration is taken for a mistake.
-const MAX_PARAMETERS: u64 = 1 << 30;
 
 /// The structure of a [`ConResNet`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,36 +47,25 @@ impl ConResNetConfig {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Zero`], [`ModelError::UnevenGroups`] (a width that the groups do not divide),
+    /// [`ModelError::Zero`], [`ModelError::NotAMultiple`] (a width that the groups do not divide),
     /// [`ModelError::OutOfRange`] (the dropout) or [`ModelError::TooLarge`] (more than 2^30
     /// parameters).
     pub fn validate(&self) -> Result<(), ModelError> {
-        for (what, values) in [
-            ("in_channels", &[self.in_channels][..]),
-            ("classes", &[self.classes]),
-            ("widths", &self.widths),
-            ("groups", &[self.groups]),
-        ] {
-            if values.contains(&0) {
-                return Err(ModelError::Zero { what });
-            }
-        }
+        not_zero("in_channels", &[self.in_channels])?;
+        not_zero("classes", &[self.classes])?;
+        not_zero("widths", &self.widths)?;
+        not_zero("groups", &[self.groups])?;
         let uneven = |width: &&usize| !width.is_multiple_of(self.groups);
         if let Some(&found) = self.widths.iter().find(uneven) {
-            return Err(ModelError::UnevenGroups {
+            return Err(ModelError::NotAMultiple {
                 what: "widths",
-                groups: self.groups,
+                divisor: self.groups,
+                why: "the groups of a normalisation",
                 found,
             });
         }
         ChannelDropout::validate("dropout", self.dropout)?;
-        match self.parameter_count() {
-            parameters if parameters > MAX_PARAMETERS => Err(ModelError::TooLarge {
-                parameters,
-                limit: MAX_PARAMETERS,
-            }),
-            _ => Ok(()),
-        }
+        affordable(self.parameter_count())
     }
 
     /// Creates the network on `device` with PyTorch's default initial weights drawn from `seed`; the

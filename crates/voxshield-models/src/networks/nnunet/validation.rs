@@ -4,9 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::NnUnetConfig;
 use crate::ModelError;
+use crate::networks::limits::{affordable, not_zero};
 
-/// 4 GiB of float32 weights; beyond it a configuration is taken for a mistake.
-const MAX_PARAMETERS: u64 = 1 << 30;
 /// No volume has an axis this long.
 const MAX_TOTAL_STRIDE: usize = 1 << 16;
 
@@ -30,13 +29,7 @@ impl NnUnetConfig {
                 limit: MAX_TOTAL_STRIDE,
             });
         }
-        match self.parameter_count() {
-            parameters if parameters > MAX_PARAMETERS => Err(ModelError::TooLarge {
-                parameters,
-                limit: MAX_PARAMETERS,
-            }),
-            _ => Ok(()),
-        }
+        affordable(self.parameter_count())
     }
 
     fn check_counts(&self) -> Result<(), ModelError> {
@@ -60,16 +53,10 @@ impl NnUnetConfig {
     }
 
     fn check_ranges(&self) -> Result<(), ModelError> {
-        for (what, values) in [
-            ("in_channels", &[self.in_channels][..]),
-            ("classes", &[self.classes]),
-            ("features", &self.features),
-            ("strides", self.strides.as_flattened()),
-        ] {
-            if values.contains(&0) {
-                return Err(ModelError::Zero { what });
-            }
-        }
+        not_zero("in_channels", &[self.in_channels])?;
+        not_zero("classes", &[self.classes])?;
+        not_zero("features", &self.features)?;
+        not_zero("strides", self.strides.as_flattened())?;
         let most = "1 to 64 in each stage";
         range("blocks", most, 1..=64, &self.blocks)?;
         range("decoder_convs", most, 1..=64, &self.decoder_convs)?;
