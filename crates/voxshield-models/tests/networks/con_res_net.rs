@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use voxshield_kernels::DiceCe;
 use voxshield_models::{
-    ConResNetConfig, ModelError, Network, NetworkSpec, Segmenter, parameter_count, slice_difference,
+    ConResNetConfig, ModelError, Network, NetworkSpec, parameter_count, slice_difference,
 };
 use voxshield_testkit::device;
 

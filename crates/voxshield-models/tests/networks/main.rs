@@ -2,6 +2,7 @@
 
 mod con_res_net;
 mod nnunet;
+mod topology;
 
 use burn::tensor::{Distribution, Tensor};
 use voxshield_models::{Architecture, NetworkSpec};

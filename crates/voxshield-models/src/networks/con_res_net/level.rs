@@ -32,6 +32,10 @@ pub struct ConResLevel {
 
 /// The entry of the residual path into a level.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a network has two of them, and a box is no module"
+)]
 pub enum ResidualInput {
     /// The deepest level takes the differences of the input itself.
     Raw(Conv3d),

@@ -1,6 +1,7 @@
 //! The context-residual network (arXiv 2011.14155).
 
 mod config;
+mod cost;
 mod heads;
 mod level;
 mod loss;
