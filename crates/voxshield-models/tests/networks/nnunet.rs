@@ -101,6 +101,7 @@ fn impossible_structures_are_refused() {
     for (field, error) in [
         ("features", refused(|c| c.features.clear())),
         ("features", refused(|c| c.features = vec![1; 17])),
+        ("strides", refused(|c| c.strides[0] = [1, 2, 1])),
         ("kernels", refused(|c| c.kernels[0] = [3, 2, 3])),
         ("kernels", refused(|c| c.kernels[0][0] = usize::MAX)),
         ("blocks", refused(|c| c.blocks[2] = usize::MAX)),

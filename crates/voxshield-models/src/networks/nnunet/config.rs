@@ -31,7 +31,7 @@ pub struct NnUnetConfig {
     pub features: Vec<usize>,
     /// Kernel sizes `[depth, height, width]`, odd.
     pub kernels: Vec<[usize; 3]>,
-    /// Strides `[depth, height, width]` of the first convolution of each stage.
+    /// Strides `[depth, height, width]` of the first convolution of each stage; 1 in the first.
     pub strides: Vec<[usize; 3]>,
     /// Convolutions, or residual blocks, of each stage of the encoder.
     pub blocks: Vec<usize>,

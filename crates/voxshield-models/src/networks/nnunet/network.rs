@@ -88,7 +88,8 @@ impl Segmenter for NnUnet {
     ///
     /// `y_i` are the labels at the resolution of the head, nearest neighbours with half-voxel centres
     /// (`nearest-exact`), as in nnU-Net 2.8.1, whose `DownsampleSegForDSTransform` is that of
-    /// batchgeneratorsv2 0.3.6. A network of two stages has one head, with weight 1, where nnU-Net would divide 0 by 0.
+    /// batchgeneratorsv2 0.3.6. A network of two stages has one head, with weight 1, where nnU-Net
+    /// would divide 0 by 0.
     fn training_loss(
         &self,
         x: Tensor<5>,

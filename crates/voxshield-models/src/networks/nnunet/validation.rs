@@ -16,8 +16,8 @@ impl NnUnetConfig {
     ///
     /// * [`ModelError::Zero`]: a count, a feature or a stride of 0;
     /// * [`ModelError::Count`]: a list whose length is not that of `features`;
-    /// * [`ModelError::OutOfRange`]: less than 2 or more than 16 stages, more than 64 blocks or
-    ///   convolutions in a stage, or a kernel that is not odd or larger than 15;
+    /// * [`ModelError::OutOfRange`]: less than 2 or more than 16 stages, a stride in the first, more
+    ///   than 64 blocks or convolutions in a stage, or a kernel that is not odd or larger than 15;
     /// * [`ModelError::StridesTooLarge`]: strides whose product along an axis is beyond 2^16;
     /// * [`ModelError::TooLarge`]: more than 2^30 parameters.
     pub fn validate(&self) -> Result<(), ModelError> {
@@ -57,6 +57,8 @@ impl NnUnetConfig {
         not_zero("classes", &[self.classes])?;
         not_zero("features", &self.features)?;
         not_zero("strides", self.strides.as_flattened())?;
+        let full = "1 along all axes in the first stage, whose head has the size of the input";
+        range("strides", full, 1..=1, &self.strides[0])?;
         let most = "1 to 64 in each stage";
         range("blocks", most, 1..=64, &self.blocks)?;
         range("decoder_convs", most, 1..=64, &self.decoder_convs)?;
