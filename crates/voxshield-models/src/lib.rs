@@ -9,6 +9,8 @@
 //!   optimised against, the usual victim, and the body of the noise generator.
 //! * [`UnetPlusPlus`], [`AttentionUnet`], [`VNet`], [`SegResNet`]: victims and surrogates of other
 //!   kinds, each agreeing with MONAI's network in outputs, gradients and parameter names.
+//! * [`NnUnet`]: nnU-Net's networks, plain or with a residual encoder, planned by [`topology`](fn@topology).
+//! * [`ConResNet`]: a network that looks at the differences between slices.
 //! * [`ARCHITECTURES`]: all of them by name, for what a user asks for.
 //! * [`NoiseGenerator`]: `epsilon * tanh(unet(x))`, the perturbation.
 //! * [`save_weights`], [`load_weights`]: safetensors files and PyTorch checkpoints under the
@@ -54,12 +56,20 @@ pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
     Activation, ActivationLayer, BATCH_NORM_EPSILON, BatchNorm, ChannelDropout, Conv3d, ConvNorm,
     ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit, INSTANCE_NORM_EPSILON, ResidualUnit,
-    RunningStatistic, UpConvUnit, WeightRng, constant, elu, instance_norm, max_pool_halving,
-    upsample_trilinear,
+    RunningStatistic, UpConvUnit, WeightRng, affine_instance_norm, constant, elu, instance_norm,
+    max_pool_halving, upsample_aligned, upsample_trilinear,
 };
 pub use network::Network;
 pub use networks::ARCHITECTURES;
 pub use networks::attention_unet::{AttentionGate, AttentionUnet, AttentionUnetConfig};
+pub use networks::con_res_net::{
+    ConResHeads, ConResLevel, ConResNet, ConResNetConfig, PreActivation, PreActivationBlock,
+    ResidualInput, slice_difference,
+};
+pub use networks::nnunet::{
+    EncoderStage, NnUnet, NnUnetBlock, NnUnetConfig, NnUnetConv, NnUnetDecoder, NnUnetEncoder,
+    NnUnetStages, Topology, topology,
+};
 pub use networks::residual_unet::{ResidualUnet, ResidualUnetConfig, UpBlock};
 pub use networks::seg_res_net::{SegResNet, SegResNetConfig};
 pub use networks::unet_plus_plus::{UnetPlusPlus, UnetPlusPlusConfig};

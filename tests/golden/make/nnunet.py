@@ -3,6 +3,9 @@
 The arguments are those of nnU-Net v2's plans (`network_arch_init_kwargs`): convolutions with bias,
 affine instance norm, LeakyReLU with slope 0.01, one head per decoder stage, largest first.
 The loss is that of the full-size head alone, so the other heads' weights have no gradient.
+
+The shape is one at which no LeakyReLU of either network has an input closer to 0 than 5e-6: at such
+an input the gradient jumps, and single precision may take the other side (with 40 columns it does).
 """
 
 from functools import partial
@@ -51,4 +54,4 @@ if __name__ == "__main__":
         ("n_residual_encoder_unet", ResidualEncoderUNet, RESIDUAL),
     ):
         make = partial(build, kind, config, 2, 3)
-        fixture.network(name, make, (1, 2, 12, 24, 40), 3, config, aliases=aliases(make()))
+        fixture.network(name, make, (1, 2, 12, 24, 16), 3, config, aliases=aliases(make()))

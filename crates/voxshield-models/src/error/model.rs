@@ -24,6 +24,16 @@ pub enum ModelError {
         /// The number of levels given.
         found: usize,
     },
+    /// A list does not have one entry for each stage.
+    #[error("{what}: expected {expected} entries, got {found}")]
+    Count {
+        /// The configuration field.
+        what: &'static str,
+        /// Entries that the other fields ask for.
+        expected: usize,
+        /// Entries given.
+        found: usize,
+    },
     /// Each level but the bottom has one stride.
     #[error(
         "strides: expected one for each of the {expected} levels above the bottom, got {found}"
@@ -34,10 +44,20 @@ pub enum ModelError {
         /// Strides given.
         found: usize,
     },
+    /// A number that has to be divided evenly is not.
+    #[error("{what}: expected a multiple of {divisor} ({why}), got {found}")]
+    NotAMultiple {
+        /// The configuration field.
+        what: &'static str,
+        /// What it has to be a multiple of.
+        divisor: usize,
+        /// What the divisor is.
+        why: &'static str,
+        /// The value given.
+        found: usize,
+    },
     /// The network would hold more parameters than this library builds.
-    #[error(
-        "channels, strides: {parameters} parameters, expected at most {limit}; use fewer channels"
-    )]
+    #[error("configuration: {parameters} parameters, expected at most {limit}; use fewer channels")]
     TooLarge {
         /// Parameters of the configured network (saturating).
         parameters: u64,
@@ -49,6 +69,17 @@ pub enum ModelError {
     StridesTooLarge {
         /// The largest accepted product.
         limit: usize,
+    },
+    /// nnU-Net's rule leaves no axis of the patch to halve.
+    #[error(
+        "patch: {patch:?} voxels (depth, height, width) with spacing {spacing:?} mm are too few for \
+         a U-Net; use at least 8 along axes of similar spacing, or 12 along one"
+    )]
+    PatchTooSmall {
+        /// The patch in voxels.
+        patch: [usize; 3],
+        /// The voxel spacing in millimetres.
+        spacing: [f64; 3],
     },
     /// A real-valued setting is outside its range.
     #[error("{what}: expected {expected}, got {found}")]

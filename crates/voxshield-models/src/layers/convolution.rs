@@ -7,11 +7,11 @@ use super::WeightRng;
 /// The structure of a [`Conv3d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvSpec {
-    channels: [usize; 2],
-    kernel: [usize; 3],
+    pub(super) channels: [usize; 2],
+    pub(super) kernel: [usize; 3],
     stride: [usize; 3],
     dilation: [usize; 3],
-    bias: bool,
+    pub(super) bias: bool,
 }
 
 impl ConvSpec {
@@ -57,6 +57,16 @@ impl ConvSpec {
     /// `[in, out]`.
     pub fn channels(&self) -> [usize; 2] {
         self.channels
+    }
+
+    /// `[depth, height, width]`.
+    pub fn kernel(&self) -> [usize; 3] {
+        self.kernel
+    }
+
+    /// `[depth, height, width]`.
+    pub fn stride(&self) -> [usize; 3] {
+        self.stride
     }
 
     /// The sizes `[depth, height, width]` of the output for an input of `sizes`.
@@ -118,7 +128,7 @@ pub struct Conv3d {
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    spec: ConvSpec,
+    pub(super) spec: ConvSpec,
 }
 
 impl Conv3d {

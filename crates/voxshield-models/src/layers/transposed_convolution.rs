@@ -8,11 +8,11 @@ use super::convolution::{init_bound, multiply_adds, voxels};
 /// The structure of a [`ConvTranspose3d`], which multiplies every size by its stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvTransposeSpec {
-    channels: [usize; 2],
-    kernel: [usize; 3],
+    pub(super) channels: [usize; 2],
+    pub(super) kernel: [usize; 3],
     stride: [usize; 3],
     padding: [usize; 3],
-    bias: bool,
+    pub(super) bias: bool,
 }
 
 impl ConvTransposeSpec {
@@ -104,7 +104,7 @@ pub struct ConvTranspose3d {
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    spec: ConvTransposeSpec,
+    pub(super) spec: ConvTransposeSpec,
 }
 
 impl ConvTranspose3d {

@@ -3,7 +3,9 @@
 //! A network is one module here and one line in [`ARCHITECTURES`].
 
 pub(crate) mod attention_unet;
+pub(crate) mod con_res_net;
 mod limits;
+pub(crate) mod nnunet;
 pub(crate) mod residual_unet;
 pub(crate) mod seg_res_net;
 pub(crate) mod unet_plus_plus;
@@ -18,4 +20,7 @@ pub static ARCHITECTURES: &[Architecture] = &[
     attention_unet::ARCHITECTURE,
     v_net::ARCHITECTURE,
     seg_res_net::ARCHITECTURE,
+    nnunet::PLAIN,
+    nnunet::RESIDUAL_ENCODER,
+    con_res_net::ARCHITECTURE,
 ];

@@ -20,15 +20,7 @@ pub trait NamedParameters: Module {
     /// The default is for modules whose fields are called as in PyTorch; Burn's normalisations call
     /// their weight `gamma` and their bias `beta`.
     fn parameter_name(&self, path: &[String]) -> String {
-        let mut path = path.to_vec();
-        if let Some(last) = path.last_mut() {
-            match last.as_str() {
-                "gamma" => *last = "weight".into(),
-                "beta" => *last = "bias".into(),
-                _ => {}
-            }
-        }
-        path.join(".")
+        pytorch_name(path)
     }
 
     /// The name that a checkpoint's entry has here; `None` if the network has no use for it.
@@ -38,6 +30,19 @@ pub trait NamedParameters: Module {
     fn checkpoint_name(&self, stored: &str) -> Option<String> {
         (!stored.ends_with("num_batches_tracked")).then(|| stored.to_string())
     }
+}
+
+/// The path joined by dots, a normalisation's `gamma` as `weight` and its `beta` as `bias`.
+pub(crate) fn pytorch_name<S: AsRef<str>>(path: &[S]) -> String {
+    let mut path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    if let Some(last) = path.last_mut() {
+        *last = match *last {
+            "gamma" => "weight",
+            "beta" => "bias",
+            other => other,
+        };
+    }
+    path.join(".")
 }
 
 /// One parameter, or one running statistic, of a network.

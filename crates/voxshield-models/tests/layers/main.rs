@@ -5,7 +5,9 @@ mod dropout;
 mod resampling;
 
 use burn::tensor::{Tensor, TensorData};
-use voxshield_models::{Activation, ConvSpec, ConvTransposeSpec, WeightRng, instance_norm};
+use voxshield_models::{
+    Activation, ConvSpec, ConvTransposeSpec, WeightRng, instance_norm, upsample_aligned,
+};
 use voxshield_testkit::{assert_close, central_difference, device, max_abs};
 
 const SHAPE: [usize; 5] = [2, 3, 3, 4, 5];
@@ -130,5 +132,67 @@ fn the_transposed_convolution_multiplies_every_size() {
         let conv = spec.init(&mut WeightRng::new(0), &device());
         let y = conv.forward(tensor(&numbers(7, SHAPE), SHAPE));
         assert_eq!(y.dims(), [2, 2, 3 * stride, 4 * stride, 5 * stride]);
+    }
+}
+
+/// Trilinear interpolation with aligned corners by its definition, one voxel after the other.
+fn upsample_reference(
+    x: &[f32],
+    [_, _, depth, height, width]: [usize; 5],
+    to: [usize; 3],
+) -> Vec<f64> {
+    let from = [depth, height, width];
+    let position = |axis: usize, o: usize| match to[axis] {
+        1 => 0.0,
+        m => o as f64 * (from[axis] - 1) as f64 / (m - 1) as f64,
+    };
+    let share =
+        |axis: usize, o: usize, i: usize| (1.0 - (position(axis, o) - i as f64).abs()).max(0.0);
+    let mut y = Vec::new();
+    for map in x.chunks(depth * height * width) {
+        for (d, h, w) in voxels(to) {
+            let terms = voxels(from).zip(map).map(|((i, j, k), &v)| {
+                share(0, d, i) * share(1, h, j) * share(2, w, k) * f64::from(v)
+            });
+            y.push(terms.sum());
+        }
+    }
+    y
+}
+
+fn voxels([depth, height, width]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..depth).flat_map(move |d| (0..height).flat_map(move |h| (0..width).map(move |w| (d, h, w))))
+}
+
+#[test]
+fn aligned_upsampling_and_its_gradient_are_their_formulas() {
+    let x = numbers(8, SHAPE);
+    // Twice and more, odd, down to a single sample, and unchanged.
+    for to in [[6, 8, 10], [5, 7, 4], [1, 2, 9], [3, 4, 5]] {
+        let [batch, channels, ..] = SHAPE;
+        let out = [batch, channels, to[0], to[1], to[2]];
+        let leaf = Tensor::<5>::from_data(TensorData::new(x.clone(), SHAPE), &device().autodiff())
+            .require_grad();
+        let y = upsample_aligned(leaf.clone(), to);
+        assert_eq!(y.dims(), out);
+        let expected: Vec<f32> = upsample_reference(&x, SHAPE, to)
+            .iter()
+            .map(|&v| v as f32)
+            .collect();
+        assert_close("aligned", &values(y.clone().inner()), &expected, 1e-6);
+
+        let cotangent = numbers(9, out);
+        let gradients = (y * tensor(&cotangent, out).autodiff()).sum().backward();
+        let actual = values(leaf.grad(&gradients).expect("a gradient"));
+        let objective = |x: &[f32]| -> f64 {
+            let y = upsample_reference(x, SHAPE, to);
+            y.iter()
+                .zip(&cotangent)
+                .map(|(y, &c)| y * f64::from(c))
+                .sum()
+        };
+        let expected = central_difference(objective, &x, 0.5);
+        let expected: Vec<f32> = expected.iter().map(|&g| g as f32).collect();
+        assert_close("gradient", &actual, &expected, 1e-5);
     }
 }

@@ -84,16 +84,39 @@ impl Case {
         let loss = DiceCe::default()
             .forward(logits, self.labels.clone())
             .expect("labels that fit");
-        self.compare_loss("loss", loss, tolerance);
+        match self.gradient_of() {
+            key if key == "loss" => self.compare_loss(&key, loss, tolerance),
+            key => {
+                self.compare_value("loss", &loss);
+                let loss = self.network.training_loss(
+                    self.input.clone(),
+                    self.labels.clone(),
+                    &DiceCe::default(),
+                );
+                self.compare_loss(&key, loss.expect("labels that fit"), tolerance);
+            }
+        }
         self.agrees_in_structure();
     }
 
-    /// Compares a loss and its gradients.
-    pub(crate) fn compare_loss(&self, key: &str, loss: Tensor<1>, tolerance: &Tolerance) {
+    /// Which loss the stored gradients are those of.
+    fn gradient_of(&self) -> String {
+        match self.golden.has("grad_norm") {
+            true => serde_json::from_value(self.golden.metadata("gradient_of")).expect("a name"),
+            false => "loss".to_string(),
+        }
+    }
+
+    fn compare_value(&self, key: &str, loss: &Tensor<1>) {
         let expected = self.golden.values(key);
         let value = values(loss.clone().inner());
         let bound = 1e-5 * max_abs(&expected).max(1.0);
         assert_close(&format!("{}: {key}", self.name), &value, &expected, bound);
+    }
+
+    /// Compares a loss and its gradients.
+    pub(crate) fn compare_loss(&self, key: &str, loss: Tensor<1>, tolerance: &Tolerance) {
+        self.compare_value(key, &loss);
         let gradients = loss.backward();
         let grad_input = self.input.grad(&gradients).expect("a gradient");
         let largest = max_abs(&self.golden.values("grad_input"));

@@ -3,8 +3,10 @@
 //! `cargo test -p voxshield-models --test parity -- --nocapture` prints the largest differences.
 
 mod attention_unet;
+mod con_res_net;
 mod harness;
 mod hashed;
+mod nnunet;
 mod residual_unet;
 mod seg_res_net;
 mod unet_plus_plus;
