@@ -46,7 +46,8 @@ pub use architecture::{Architecture, NetworkSpec, Width};
 pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
     Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit,
-    INSTANCE_NORM_EPSILON, ResidualUnit, UpConvUnit, WeightRng, constant, instance_norm,
+    INSTANCE_NORM_EPSILON, Linear, LinearSpec, Mlp, Norm, NormLayer, ResidualUnit, UpConvUnit,
+    WeightRng, constant, gelu, instance_norm, multi_head_attention,
 };
 pub use network::Network;
 pub use networks::ARCHITECTURES;

@@ -1,3 +1,5 @@
+use std::f64::consts::TAU;
+
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
@@ -27,6 +29,27 @@ impl WeightRng {
         let count = shape.iter().product();
         let values: Vec<f32> = (0..count)
             .map(|_| bound * (2.0 * (self.0.next_u32() >> 8) as f32 * STEP - 1.0))
+            .collect();
+        Param::from_data(TensorData::new(values, shape), device)
+    }
+
+    /// A parameter with elements drawn from the normal distribution of mean 0 and this standard
+    /// deviation, in C order (Box and Muller's method, one pair of 32-bit words for each element).
+    pub fn normal<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        deviation: f64,
+        device: &Device,
+    ) -> Param<Tensor<D>> {
+        const STEP: f64 = 1.0 / (1u64 << 32) as f64;
+        let count = shape.iter().product();
+        let values: Vec<f32> = (0..count)
+            .map(|_| {
+                // In (0, 1]: the logarithm is finite.
+                let radius = (f64::from(self.0.next_u32()) + 1.0) * STEP;
+                let angle = TAU * f64::from(self.0.next_u32()) * STEP;
+                (deviation * (-2.0 * radius.ln()).sqrt() * angle.cos()) as f32
+            })
             .collect();
         Param::from_data(TensorData::new(values, shape), device)
     }
