@@ -45,13 +45,21 @@ mod weights;
 pub use architecture::{Architecture, NetworkSpec, Width};
 pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
-    Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit,
-    INSTANCE_NORM_EPSILON, Linear, LinearSpec, Mlp, Norm, NormLayer, ResidualUnit, UpConvUnit,
-    WeightRng, constant, gelu, instance_norm, multi_head_attention,
+    Activation, ActivationLayer, BATCH_NORM_EPSILON, BatchNorm, Conv3d, ConvSpec, ConvTranspose3d,
+    ConvTransposeSpec, ConvUnit, INSTANCE_NORM_EPSILON, Linear, LinearSpec, Mlp, Norm, NormLayer,
+    ResidualUnit, RunningStatistic, UpConvUnit, WeightRng, constant, gelu, instance_norm,
+    multi_head_attention,
 };
 pub use network::Network;
 pub use networks::ARCHITECTURES;
 pub use networks::residual_unet::{ResidualUnet, ResidualUnetConfig, UpBlock};
+pub use networks::swin_unetr::{
+    PatchMerging, SwinBlock, SwinStage, SwinUnetr, SwinUnetrConfig, WindowAttention,
+};
+pub use networks::unetr::{
+    NormedConv, ProjectionBlock, SelfAttention, TransformerBlock, Unetr, UnetrBlock, UnetrConfig,
+    UnetrUpBlock, VisionTransformer,
+};
 pub use noise_generator::{NoiseGenerator, NoiseGeneratorConfig};
 pub use parameters::{
     NamedParameters, Parameter, TensorMap, describe, gradients, load_parameters, parameter_count,

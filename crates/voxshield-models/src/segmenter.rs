@@ -68,24 +68,35 @@ pub trait Segmenter: Send + Sync {
     ///   [`Segmenter::size_multiple`];
     /// * [`ModelError::InputTooSmall`]: only one voxel would be left at the deepest level.
     fn check_input(&self, shape: &[usize; 5]) -> Result<(), ModelError> {
-        let [batch, channels, sizes @ ..] = *shape;
-        if channels != self.in_channels() {
-            return Err(ModelError::InputChannels {
-                expected: self.in_channels(),
-                found: channels,
-            });
-        }
-        if batch == 0 {
-            return Err(ModelError::EmptyBatch);
-        }
+        check_multiples(self, shape)?;
+        let [_, _, sizes @ ..] = *shape;
         let multiple = self.size_multiple();
-        let fits = |(&size, &multiple): (&usize, &usize)| size > 0 && size.is_multiple_of(multiple);
-        if !sizes.iter().zip(&multiple).all(fits) {
-            return Err(ModelError::InputSize { multiple, sizes });
+        match sizes == multiple {
+            true => Err(ModelError::InputTooSmall { multiple, sizes }),
+            false => Ok(()),
         }
-        if sizes == multiple {
-            return Err(ModelError::InputTooSmall { multiple, sizes });
-        }
-        Ok(())
+    }
+}
+
+/// [`Segmenter::check_input`] for networks that accept a single voxel at their deepest level.
+pub(crate) fn check_multiples<S: Segmenter + ?Sized>(
+    network: &S,
+    shape: &[usize; 5],
+) -> Result<(), ModelError> {
+    let [batch, channels, sizes @ ..] = *shape;
+    if channels != network.in_channels() {
+        return Err(ModelError::InputChannels {
+            expected: network.in_channels(),
+            found: channels,
+        });
+    }
+    if batch == 0 {
+        return Err(ModelError::EmptyBatch);
+    }
+    let multiple = network.size_multiple();
+    let fits = |(&size, &multiple): (&usize, &usize)| size > 0 && size.is_multiple_of(multiple);
+    match sizes.iter().zip(&multiple).all(fits) {
+        true => Ok(()),
+        false => Err(ModelError::InputSize { multiple, sizes }),
     }
 }

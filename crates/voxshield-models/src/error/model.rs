@@ -34,10 +34,20 @@ pub enum ModelError {
         /// Strides given.
         found: usize,
     },
+    /// A number that has to be divided evenly is not.
+    #[error("{what}: expected a multiple of {divisor} ({why}), got {found}")]
+    NotAMultiple {
+        /// The configuration field.
+        what: &'static str,
+        /// What it has to be a multiple of.
+        divisor: usize,
+        /// What the divisor is.
+        why: &'static str,
+        /// The value given.
+        found: usize,
+    },
     /// The network would hold more parameters than this library builds.
-    #[error(
-        "channels, strides: {parameters} parameters, expected at most {limit}; use fewer channels"
-    )]
+    #[error("configuration: {parameters} parameters, expected at most {limit}; use fewer channels")]
     TooLarge {
         /// Parameters of the configured network (saturating).
         parameters: u64,
@@ -90,6 +100,18 @@ pub enum ModelError {
     InputSize {
         /// The total stride per axis.
         multiple: [usize; 3],
+        /// The sizes of the input.
+        sizes: [usize; 3],
+    },
+    /// The network takes inputs of one size only.
+    #[error(
+        "input: expected the sizes {expected:?} (depth, height, width), to which the network's \
+         table of positions belongs, got {sizes:?}; pass patches of this size, or configure the \
+         network for another"
+    )]
+    InputSizeFixed {
+        /// The only accepted sizes.
+        expected: [usize; 3],
         /// The sizes of the input.
         sizes: [usize; 3],
     },

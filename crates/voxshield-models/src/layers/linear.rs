@@ -29,6 +29,11 @@ impl LinearSpec {
         }
     }
 
+    /// `[in, out]`.
+    pub fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
+
     /// Floating-point operations for `rows` vectors, 2 for each multiply-add; the bias is not
     /// counted.
     pub fn flops(&self, rows: u64) -> u64 {

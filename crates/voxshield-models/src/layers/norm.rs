@@ -1,9 +1,8 @@
 use burn::module::Module;
-use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::instance_norm;
+use super::{BatchNorm, instance_norm};
 
 /// The normalisation after a convolution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,18 +13,17 @@ pub enum Norm {
     /// [`instance_norm`](fn@instance_norm).
     #[default]
     Instance,
-    /// Each channel over the whole batch, with a learned weight and bias. Training uses the
-    /// statistics of the batch and updates the running ones, inference uses the running ones.
+    /// Each channel over the whole batch, with a learned weight and bias; see [`BatchNorm`].
     Batch,
 }
 
 impl Norm {
-    /// Creates the layer; epsilon is 1e-5 and the momentum of running statistics 0.1, as in PyTorch.
+    /// Creates the layer.
     pub fn init(self, channels: usize, device: &Device) -> NormLayer {
         NormLayer {
             batch: match self {
                 Self::Instance => None,
-                Self::Batch => Some(BatchNormConfig::new(channels).init(device)),
+                Self::Batch => Some(BatchNorm::new(channels, device)),
             },
         }
     }

@@ -1,5 +1,3 @@
-use std::f64::consts::TAU;
-
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
@@ -33,25 +31,30 @@ impl WeightRng {
         Param::from_data(TensorData::new(values, shape), device)
     }
 
-    /// A parameter with elements drawn from the normal distribution of mean 0 and this standard
-    /// deviation, in C order (Box and Muller's method, one pair of 32-bit words for each element).
+    /// A parameter with elements drawn from the normal distribution `N(0, deviation^2)`, in C order
+    /// (Box and Muller's transform of 32 bits each, so that no element is beyond 6.7 deviations).
     pub fn normal<const D: usize>(
         &mut self,
         shape: [usize; D],
         deviation: f64,
         device: &Device,
     ) -> Param<Tensor<D>> {
-        const STEP: f64 = 1.0 / (1u64 << 32) as f64;
         let count = shape.iter().product();
-        let values: Vec<f32> = (0..count)
-            .map(|_| {
-                // In (0, 1]: the logarithm is finite.
-                let radius = (f64::from(self.0.next_u32()) + 1.0) * STEP;
-                let angle = TAU * f64::from(self.0.next_u32()) * STEP;
-                (deviation * (-2.0 * radius.ln()).sqrt() * angle.cos()) as f32
-            })
-            .collect();
+        let mut values = Vec::with_capacity(count);
+        while values.len() < count {
+            let radius = deviation * (-2.0 * self.unit().ln()).sqrt();
+            let angle = std::f64::consts::TAU * self.unit();
+            values.push((radius * angle.cos()) as f32);
+            if values.len() < count {
+                values.push((radius * angle.sin()) as f32);
+            }
+        }
         Param::from_data(TensorData::new(values, shape), device)
+    }
+
+    /// In (0, 1]: its logarithm is finite.
+    fn unit(&mut self) -> f64 {
+        (f64::from(self.0.next_u32()) + 1.0) / 4_294_967_296.0
     }
 }
 

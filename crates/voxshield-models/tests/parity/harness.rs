@@ -224,6 +224,17 @@ impl Case {
     }
 }
 
+/// Parameters and floating-point operations of a published network, from `n_sizes.json`.
+pub(crate) fn agrees_in_size(key: &str, network: &dyn Network) {
+    let expected = &Golden::json("n_sizes")[key];
+    let number = |field: &str| expected[field].as_u64().expect("a number");
+    let parameters = network.parameter_count() as u64;
+    assert_eq!(parameters, number("parameters"), "{key}: parameters");
+    let [batch, _, sizes @ ..] = sizes::<5>(&expected["input_shape"]);
+    let flops = network.flops(sizes) * batch as u64;
+    assert_eq!(flops, number("flops"), "{key}: FLOPs");
+}
+
 /// The tensors of a fixture whose keys start with `prefix`, without it.
 pub(crate) fn stored_weights(golden: &Golden, prefix: &str) -> TensorMap {
     let keys = golden.keys();

@@ -5,3 +5,5 @@
 mod harness;
 mod hashed;
 mod residual_unet;
+mod swin_unetr;
+mod unetr;

@@ -2,12 +2,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::ResidualUnet;
+use crate::networks::limits::{affordable, levels, not_zero, total_stride};
 use crate::{Activation, ModelError, WeightRng};
-
-/// 4 GiB of float32 weights; beyond it a configuration is taken for a mistake.
-const MAX_PARAMETERS: u64 = 1 << 30;
-/// No volume has an axis this long.
-const MAX_TOTAL_STRIDE: usize = 1 << 16;
 
 /// The structure of a [`ResidualUnet`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,38 +76,13 @@ impl ResidualUnetConfig {
     /// [`ModelError::StridesTooLarge`], [`ModelError::OutOfRange`] (a leaky ReLU's slope) or
     /// [`ModelError::TooLarge`] (more than 2^30 parameters).
     pub fn validate(&self) -> Result<(), ModelError> {
-        let zero = |what, values: &[usize]| match values.contains(&0) {
-            true => Err(ModelError::Zero { what }),
-            false => Ok(()),
-        };
-        zero("in_channels", &[self.in_channels])?;
-        zero("out_channels", &[self.out_channels])?;
-        zero("channels", &self.channels)?;
-        zero("strides", &self.strides)?;
-        if self.channels.len() < 2 {
-            return Err(ModelError::TooFewLevels {
-                found: self.channels.len(),
-            });
-        }
-        if self.strides.len() != self.channels.len() - 1 {
-            return Err(ModelError::StrideCount {
-                expected: self.channels.len() - 1,
-                found: self.strides.len(),
-            });
-        }
+        not_zero("in_channels", &[self.in_channels])?;
+        not_zero("out_channels", &[self.out_channels])?;
+        not_zero("channels", &self.channels)?;
+        not_zero("strides", &self.strides)?;
+        levels(&self.channels, &self.strides)?;
         self.activation.validate()?;
-        if self.total_stride() > MAX_TOTAL_STRIDE {
-            return Err(ModelError::StridesTooLarge {
-                limit: MAX_TOTAL_STRIDE,
-            });
-        }
-        match self.parameter_count() {
-            parameters if parameters > MAX_PARAMETERS => Err(ModelError::TooLarge {
-                parameters,
-                limit: MAX_PARAMETERS,
-            }),
-            _ => Ok(()),
-        }
+        affordable(self.parameter_count())
     }
 
     /// Creates the network on `device` with PyTorch's default initial weights drawn from `seed`.
@@ -130,6 +101,6 @@ impl ResidualUnetConfig {
 
     /// The product of the strides: what every size of an input has to be a multiple of.
     pub fn total_stride(&self) -> usize {
-        self.strides.iter().copied().fold(1, usize::saturating_mul)
+        total_stride(&self.strides)
     }
 }
