@@ -5,6 +5,8 @@ affine instance norm, LeakyReLU with slope 0.01, one head per decoder stage, lar
 The loss is that of the full-size head alone, so the other heads' weights have no gradient.
 """
 
+from functools import partial
+
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from torch import nn
 
@@ -48,5 +50,5 @@ if __name__ == "__main__":
         ("n_plain_conv_unet", PlainConvUNet, PLAIN),
         ("n_residual_encoder_unet", ResidualEncoderUNet, RESIDUAL),
     ):
-        make = lambda: build(kind, config, 2, 3)  # noqa: E731, B023
+        make = partial(build, kind, config, 2, 3)
         fixture.network(name, make, (1, 2, 12, 24, 40), 3, config, aliases=aliases(make()))
