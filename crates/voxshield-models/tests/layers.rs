@@ -1,10 +1,30 @@
 //! Layers against plain formulas on the host.
 
 use burn::tensor::{Tensor, TensorData};
-use voxshield_models::{Activation, ConvSpec, ConvTransposeSpec, WeightRng, instance_norm};
+use voxshield_models::{
+    Activation, ConvSpec, ConvTransposeSpec, LinearSpec, WeightRng, gelu, instance_norm,
+};
 use voxshield_testkit::{assert_close, central_difference, device};
 
 const SHAPE: [usize; 5] = [2, 3, 3, 4, 5];
+const GELU: [f32; 7] = [
+    -0.0040496941,
+    -0.15865525,
+    -0.15426877,
+    0.0,
+    0.34573123,
+    0.84134475,
+    1.9544997,
+];
+const GELU_GRADIENT: [f32; 7] = [
+    -0.011945647,
+    -0.083315471,
+    0.13250488,
+    0.5,
+    0.86749512,
+    1.0833155,
+    1.0852318,
+];
 
 fn numbers(seed: u64, shape: [usize; 5]) -> Vec<f32> {
     let parameter = WeightRng::new(seed).uniform(shape, 2.0, &device());
@@ -112,4 +132,52 @@ fn the_transposed_convolution_multiplies_every_size() {
         let y = conv.forward(tensor(&numbers(7, SHAPE), SHAPE));
         assert_eq!(y.dims(), [2, 2, 3 * stride, 4 * stride, 5 * stride]);
     }
+}
+
+#[test]
+fn a_tiling_convolution_sees_each_voxel_once() {
+    let conv = ConvSpec::tiling([1, 1], [2, 4, 3]).init(&mut WeightRng::new(0), &device());
+    let weight = values(conv.weight.val());
+    let bias = values(conv.bias.as_ref().expect("a bias").val())[0];
+    let shape = [1, 1, 4, 4, 6];
+    let x = numbers(8, shape);
+    let y = conv.forward(tensor(&x, shape));
+    assert_eq!(y.dims(), [1, 1, 2, 1, 2]);
+    let at = |z: usize, h: usize, w: usize| x[(z * 4 + h) * 6 + w];
+    let mut expected = Vec::new();
+    for (i, k) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let taps = (0..24).map(|t| weight[t] * at(2 * i + t / 12, t / 3 % 4, 3 * k + t % 3));
+        expected.push(bias + taps.sum::<f32>());
+    }
+    assert_close("tiling", &values(y), &expected, 1e-5);
+}
+
+#[test]
+fn a_linear_layer_multiplies_with_its_weight_as_pytorch_stores_it() {
+    let linear = LinearSpec::new([5, 2]).init(&mut WeightRng::new(1), &device());
+    assert_eq!(linear.weight.val().dims(), [2, 5]);
+    let (weight, bias) = (values(linear.weight.val()), linear.bias.as_ref());
+    let bias = values(bias.expect("a bias").val());
+    let x = numbers(9, SHAPE);
+    let y = linear.forward(tensor(&x, SHAPE));
+    assert_eq!(y.dims(), [2, 3, 3, 4, 2]);
+    let row = |x: &[f32], out: usize| -> f32 {
+        let products = x.iter().zip(&weight[5 * out..]).map(|(a, b)| a * b);
+        products.sum::<f32>() + bias[out]
+    };
+    let expected: Vec<f32> = x.chunks(5).flat_map(|x| [row(x, 0), row(x, 1)]).collect();
+    assert_close("linear", &values(y), &expected, 1e-5);
+}
+
+/// Values and derivatives of `x (1 + erf(x / sqrt(2))) / 2` from PyTorch in float64. The tanh
+/// approximation is off by up to 5e-4.
+#[test]
+fn gelu_is_exact_and_so_is_its_gradient() {
+    let x = [-3.0f32, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0];
+    let leaf = Tensor::<1>::from_floats(x, &device().autodiff()).require_grad();
+    let y = gelu(leaf.clone());
+    let value = values(y.clone().inner());
+    let gradient = values(leaf.grad(&y.sum().backward()).expect("a gradient"));
+    assert_close("gelu", &value, &GELU, 1e-6);
+    assert_close("gradient", &gradient, &GELU_GRADIENT, 1e-6);
 }

@@ -17,17 +17,21 @@ fn config() -> SwinUnetrConfig {
 fn four_stages() {
     let network = config().init(0, &device().autodiff()).expect("valid");
     assert_eq!(network.parameter_count() as u64, config().parameter_count());
-    Case::new("n_swin_unetr", Box::new(network)).agrees(&Tolerance {
+    let case = Case::new("n_swin_unetr", Box::new(network)).with_kinks();
+    case.agrees(&Tolerance {
         output: 8e-5,
-        grad_input: 1e-4,
-        gradients: 1.5e-3,
+        grad_input: 5e-3,
+        gradients: 5e-3,
     });
 }
 
 #[test]
 fn tables_of_relative_positions_in_checkpoints_are_not_needed() {
-    let network: Box<dyn Network> =
-        Box::new(SwinUnetrConfig::narrow(1, 2).init(0, &device()).expect("valid"));
+    let network: Box<dyn Network> = Box::new(
+        SwinUnetrConfig::narrow(1, 2)
+            .init(0, &device())
+            .expect("valid"),
+    );
     let mut weights = network.weights().expect("readable");
     let table = TensorData::new(vec![0.0f32; 4], [2, 2]);
     let name = "swinViT.layers1.0.blocks.0.attn.relative_position_index";

@@ -88,7 +88,7 @@ impl WindowAttention {
     pub(super) fn parameter_count(config: &SwinUnetrConfig, stage: usize) -> u64 {
         let relative = config
             .window_size
-            .map(|size| (size as u64).saturating_mul(2) - 1);
+            .map(|size| (size as u64).saturating_mul(2).saturating_sub(1));
         let heads = config.num_heads[stage] as u64;
         let table = relative.into_iter().fold(heads, u64::saturating_mul);
         let [qkv, proj] = specs(config.channels(stage)).map(|spec| spec.parameter_count());
