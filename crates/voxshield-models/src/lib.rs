@@ -6,6 +6,7 @@
 //!
 //! * [`ResidualUnet`]: the U-Net with residual units of MONAI; the surrogate that a protection is
 //!   optimised against, the usual victim, and the body of the noise generator.
+//! * [`Unetr`], [`SwinUnetr`]: U-Nets with a transformer as their encoder (MONAI).
 //! * [`NoiseGenerator`]: `epsilon * tanh(unet(x))`, the perturbation.
 //! * [`save_weights`], [`load_weights`]: safetensors files under MONAI's parameter names, so that
 //!   weights go to and come from PyTorch.
@@ -15,8 +16,8 @@
 //!
 //! **Training and inference.** A network created on `device.autodiff()` records gradients;
 //! [`Module::valid`](burn::module::Module::valid) gives a copy without them, and
-//! [`Module::train`](burn::module::Module::train) goes back. No network here behaves differently
-//! in the two modes.
+//! [`Module::train`](burn::module::Module::train) goes back. Only networks with [`BatchNorm`] behave
+//! differently in the two modes.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

@@ -1,8 +1,8 @@
 //! Every refusal names what is accepted.
 
 use voxshield_models::{
-    Activation, ModelError, NoiseGeneratorConfig, ResidualUnetConfig, Segmenter, SwinUnetrConfig,
-    UnetrConfig,
+    Activation, ModelError, NoiseGeneratorConfig, Norm, ResidualUnetConfig, Segmenter,
+    SwinUnetrConfig, UnetrConfig,
 };
 use voxshield_testkit::device;
 
@@ -301,6 +301,19 @@ fn configurations_are_read_and_written_and_typing_errors_noticed() {
         let read: ResidualUnetConfig = serde_json::from_str(&text).expect("readable");
         assert_eq!(read, config);
     }
+    let unetr = UnetrConfig {
+        norm: Norm::Batch,
+        ..UnetrConfig::standard(4, 3, [96, 64, 128])
+    };
+    let text = serde_json::to_string(&unetr).expect("serialisable");
+    assert_eq!(serde_json::from_str::<UnetrConfig>(&text).ok(), Some(unetr));
+    let misspelt = text.replace("feature_size", "features");
+    assert!(serde_json::from_str::<UnetrConfig>(&misspelt).is_err());
+    let swin = SwinUnetrConfig::standard(4, 3);
+    let text = serde_json::to_string(&swin).expect("serialisable");
+    assert_eq!(serde_json::from_str(&text).ok(), Some(swin));
+    let misspelt = text.replacen('{', r#"{"patch_size":2,"#, 1);
+    assert!(serde_json::from_str::<SwinUnetrConfig>(&misspelt).is_err());
     let misspelt = r#"{"unet":{},"epsilon":0.1,"epsylon":0.1}"#;
     assert!(serde_json::from_str::<NoiseGeneratorConfig>(misspelt).is_err());
 }

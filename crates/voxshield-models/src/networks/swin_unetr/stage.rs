@@ -60,8 +60,9 @@ impl SwinStage {
 /// normalisation, a linear layer without bias.
 ///
 /// The order is that of MONAI's `PatchMerging`, `SwinUNETR`'s default; `PatchMergingV2` has another.
-/// In early versions of MONAI some of the eight tokens were taken twice and others not at all;
-/// 1.6.1, and so this layer, takes each once.
+/// Older versions of MONAI took two of the eight tokens twice and left two out; 1.6.1, and so this
+/// layer, takes each once. Weights that were trained with such a version have the same names and
+/// shapes, so they load, but they belong to that other layer.
 #[derive(Module, Debug)]
 pub struct PatchMerging {
     /// Of the joined channels.
