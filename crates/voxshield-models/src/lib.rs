@@ -11,6 +11,7 @@
 //!   kinds, each agreeing with MONAI's network in outputs, gradients and parameter names.
 //! * [`NnUnet`]: nnU-Net's networks, plain or with a residual encoder, planned by [`topology`](fn@topology).
 //! * [`ConResNet`]: a network that looks at the differences between slices.
+//! * [`Unetr`], [`SwinUnetr`]: U-Nets with a transformer as their encoder (MONAI).
 //! * [`ARCHITECTURES`]: all of them by name, for what a user asks for.
 //! * [`NoiseGenerator`]: `epsilon * tanh(unet(x))`, the perturbation.
 //! * [`save_weights`], [`load_weights`]: safetensors files and PyTorch checkpoints under the
@@ -55,9 +56,10 @@ pub use architecture::{Architecture, NetworkSpec, Width};
 pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
     Activation, ActivationLayer, BATCH_NORM_EPSILON, BatchNorm, ChannelDropout, Conv3d, ConvNorm,
-    ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit, INSTANCE_NORM_EPSILON, ResidualUnit,
-    RunningStatistic, UpConvUnit, WeightRng, affine_instance_norm, constant, elu, instance_norm,
-    max_pool_halving, upsample_aligned, upsample_trilinear,
+    ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit, INSTANCE_NORM_EPSILON, Linear,
+    LinearSpec, Mlp, Norm, NormLayer, ResidualUnit, RunningStatistic, UpConvUnit, WeightRng,
+    affine_instance_norm, constant, elu, gelu, instance_norm, max_pool_halving,
+    multi_head_attention, upsample_aligned, upsample_trilinear,
 };
 pub use network::Network;
 pub use networks::ARCHITECTURES;
@@ -72,7 +74,14 @@ pub use networks::nnunet::{
 };
 pub use networks::residual_unet::{ResidualUnet, ResidualUnetConfig, UpBlock};
 pub use networks::seg_res_net::{SegResNet, SegResNetConfig};
+pub use networks::swin_unetr::{
+    PatchMerging, SwinBlock, SwinStage, SwinUnetr, SwinUnetrConfig, WindowAttention,
+};
 pub use networks::unet_plus_plus::{UnetPlusPlus, UnetPlusPlusConfig};
+pub use networks::unetr::{
+    NormedConv, ProjectionBlock, SelfAttention, TransformerBlock, Unetr, UnetrBlock, UnetrConfig,
+    UnetrUpBlock, VisionTransformer,
+};
 pub use networks::v_net::{VNet, VNetConfig};
 pub use noise_generator::{NoiseGenerator, NoiseGeneratorConfig};
 pub use parameters::{

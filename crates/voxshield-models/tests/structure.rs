@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Distribution, Tensor};
 use voxshield_models::{
     ARCHITECTURES, Activation, AttentionUnetConfig, NamedParameters, NetworkSpec,
-    NoiseGeneratorConfig, ResidualUnetConfig, SegResNetConfig, Segmenter, TensorMap,
-    UnetPlusPlusConfig, VNetConfig, parameter_count, parameters,
+    NoiseGeneratorConfig, ResidualUnetConfig, SegResNetConfig, Segmenter, SwinUnetrConfig,
+    TensorMap, UnetPlusPlusConfig, UnetrConfig, VNetConfig, parameter_count, parameters,
 };
 use voxshield_testkit::{Golden, device};
 
@@ -314,5 +314,31 @@ fn dropping_every_channel_cuts_input_from_output() {
             let (gradient, same) = in_training(network);
             assert_eq!((gradient > 0.0, same), (true, true), "{dropout}, frozen");
         }
+    }
+}
+
+#[test]
+fn tables_of_positions_are_drawn_from_a_narrow_normal_distribution() {
+    let unetr = UnetrConfig::narrow(1, 2, [32, 64, 48]).init(0, &device());
+    let unetr = parameters(&unetr.expect("valid")).expect("readable");
+    let swin = SwinUnetrConfig::narrow(1, 2).init(0, &device());
+    let swin = parameters(&swin.expect("valid")).expect("readable");
+    for data in [
+        &unetr["vit.patch_embedding.position_embeddings"],
+        &swin["swinViT.layers4.0.blocks.1.attn.relative_position_bias_table"],
+    ] {
+        let values: Vec<f32> = data.try_to_vec().expect("float32");
+        let count = values.len() as f64;
+        let moment = |power: i32| -> f64 {
+            let powers = values.iter().map(|&v| (f64::from(v) / 0.02).powi(power));
+            powers.sum::<f64>() / count
+        };
+        // Moments of the standard normal distribution, within five standard errors.
+        let within = |expected: f64, variance: f64| {
+            move |found: f64| (found - expected).abs() < 5.0 * (variance / count).sqrt()
+        };
+        assert!(within(0.0, 1.0)(moment(1)), "mean {}", moment(1));
+        assert!(within(1.0, 2.0)(moment(2)), "variance {}", moment(2));
+        assert!(within(3.0, 96.0)(moment(4)), "kurtosis {}", moment(4));
     }
 }

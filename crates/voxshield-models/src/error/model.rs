@@ -132,6 +132,18 @@ pub enum ModelError {
         /// The sizes of the input.
         sizes: [usize; 3],
     },
+    /// The network takes inputs of one size only.
+    #[error(
+        "input: expected the sizes {expected:?} (depth, height, width), to which the network's \
+         table of positions belongs, got {sizes:?}; pass patches of this size, or configure the \
+         network for another"
+    )]
+    InputSizeFixed {
+        /// The only accepted sizes.
+        expected: [usize; 3],
+        /// The sizes of the input.
+        sizes: [usize; 3],
+    },
     /// The deepest feature map would be one voxel, of which instance normalisation leaves nothing.
     #[error(
         "input: sizes {sizes:?} (depth, height, width) leave a single voxel at the deepest level, \

@@ -11,6 +11,7 @@ pub struct ConvSpec {
     pub(super) kernel: [usize; 3],
     stride: [usize; 3],
     dilation: [usize; 3],
+    padded: bool,
     pub(super) bias: bool,
 }
 
@@ -28,7 +29,17 @@ impl ConvSpec {
             kernel,
             stride: [1; 3],
             dilation: [1; 3],
+            padded: true,
             bias: true,
+        }
+    }
+
+    /// The kernel is the stride, nothing is padded: every voxel of the output sees a tile of the
+    /// input. `channels` is `[in, out]`.
+    pub fn tiling(channels: [usize; 2], kernel: [usize; 3]) -> Self {
+        Self {
+            padded: false,
+            ..Self::anisotropic(channels, kernel).with_stride(kernel)
         }
     }
 
@@ -71,8 +82,8 @@ impl ConvSpec {
 
     /// The sizes `[depth, height, width]` of the output for an input of `sizes`.
     ///
-    /// The padding is `dilation * (kernel - 1) / 2`: with an odd kernel a size `n` becomes
-    /// `ceil(n / stride)`.
+    /// The padding is `dilation * (kernel - 1) / 2`, but for [`ConvSpec::tiling`]: with an odd kernel
+    /// a size `n` becomes `ceil(n / stride)`.
     pub fn output_sizes(&self, sizes: [usize; 3]) -> [usize; 3] {
         let padding = self.padding();
         std::array::from_fn(|axis| {
@@ -116,11 +127,14 @@ impl ConvSpec {
     }
 
     fn padding(&self) -> [usize; 3] {
+        if !self.padded {
+            return [0; 3];
+        }
         std::array::from_fn(|axis| self.dilation[axis] * (self.kernel[axis].saturating_sub(1)) / 2)
     }
 }
 
-/// A 3D convolution with zero padding that keeps the size at stride 1.
+/// A 3D convolution with zero padding that keeps the size at stride 1, or a tiling one.
 #[derive(Module, Debug)]
 pub struct Conv3d {
     /// `[out, in, depth, height, width]`.

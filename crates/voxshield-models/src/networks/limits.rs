@@ -50,3 +50,21 @@ pub(super) fn affordable(parameters: u64) -> Result<(), ModelError> {
         false => Ok(()),
     }
 }
+
+/// Checks that `found` is a multiple of `divisor`, which is not 0.
+pub(super) fn multiple(
+    what: &'static str,
+    found: usize,
+    divisor: usize,
+    why: &'static str,
+) -> Result<(), ModelError> {
+    match found.is_multiple_of(divisor) {
+        true => Ok(()),
+        false => Err(ModelError::NotAMultiple {
+            what,
+            divisor,
+            why,
+            found,
+        }),
+    }
+}

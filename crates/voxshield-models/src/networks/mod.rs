@@ -8,7 +8,9 @@ mod limits;
 pub(crate) mod nnunet;
 pub(crate) mod residual_unet;
 pub(crate) mod seg_res_net;
+pub(crate) mod swin_unetr;
 pub(crate) mod unet_plus_plus;
+pub(crate) mod unetr;
 pub(crate) mod v_net;
 
 use crate::Architecture;
@@ -23,4 +25,6 @@ pub static ARCHITECTURES: &[Architecture] = &[
     nnunet::PLAIN,
     nnunet::RESIDUAL_ENCODER,
     con_res_net::ARCHITECTURE,
+    unetr::ARCHITECTURE,
+    swin_unetr::ARCHITECTURE,
 ];

@@ -3,6 +3,7 @@
 mod batch_norm;
 mod dropout;
 mod resampling;
+mod transformer;
 
 use burn::tensor::{Tensor, TensorData};
 use voxshield_models::{

@@ -9,5 +9,7 @@ mod hashed;
 mod nnunet;
 mod residual_unet;
 mod seg_res_net;
+mod swin_unetr;
 mod unet_plus_plus;
+mod unetr;
 mod v_net;
