@@ -59,34 +59,33 @@ fn hint(error: &PipelineError) -> Option<&'static str> {
     }
 }
 
-/// A table with the first column left-aligned and the others right-aligned.
+/// A table; columns of numbers (or `-`) are right-aligned.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
     let columns = header.len();
     let width = |c: usize| {
         let cells = rows.iter().map(|row| row[c].chars().count());
         cells.chain([header[c].chars().count()]).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let number = |cell: &String| cell == "-" || cell.parse::<f64>().is_ok();
+    let shape: Vec<(usize, bool)> = (0..columns)
+        .map(|c| (width(c), rows.iter().all(|row| number(&row[c]))))
+        .collect();
     let print = |cells: &[String]| {
         let cells: Vec<String> = cells
             .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(c, (cell, &w))| {
-                if c == 0 {
-                    format!("{cell:<w$}")
-                } else {
-                    format!("{cell:>w$}")
-                }
+            .zip(&shape)
+            .map(|(cell, &(w, right))| match right {
+                true => format!("{cell:>w$}"),
+                false => format!("{cell:<w$}"),
             })
             .collect();
         line(cells.join("  ").trim_end());
     };
     print(&header.iter().map(|&h| h.to_owned()).collect::<Vec<_>>());
     line(
-        widths
+        shape
             .iter()
-            .map(|&w| "-".repeat(w))
+            .map(|&(w, _)| "-".repeat(w))
             .collect::<Vec<_>>()
             .join("  "),
     );

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use voxshield_models::{
-    Activation, Network, ResidualUnetConfig, Segmenter, WeightsError, load_weights, read_weights,
-    save_weights,
+    Activation, Network, NnUnetConfig, NnUnetEncoder, ResidualUnetConfig, Segmenter, WeightsError,
+    load_weights, read_weights, save_weights,
 };
 use voxshield_testkit::{Golden, assert_close, device};
 
@@ -36,6 +36,28 @@ fn checkpoints_of_monai_are_loaded_by_name() {
         let output: Vec<f32> = network.forward(input.clone()).into_data().iter().collect();
         assert_close(name, &output, &expected, 2e-5);
     }
+}
+
+/// The file also holds every tensor of the encoder again under the decoder and under
+/// `all_modules`, the optimiser's state, plans, and NumPy scalars.
+#[test]
+fn a_checkpoint_of_nnunet_is_loaded_by_name() {
+    let golden = Golden::open("n_checkpoints");
+    let config = NnUnetConfig {
+        encoder: NnUnetEncoder::Plain,
+        in_channels: 1,
+        classes: 3,
+        features: vec![2, 4],
+        kernels: vec![[1, 3, 3], [3, 3, 3]],
+        strides: vec![[1, 1, 1], [1, 2, 2]],
+        blocks: vec![2, 2],
+        decoder_convs: vec![2],
+    };
+    let network = config.init(0, &device()).expect("valid");
+    let network = load_weights(network, &path("checkpoint_nnunet.pth")).expect("loaded");
+    let input = golden.tensor::<5>("nnunet.input", &device());
+    let output: Vec<f32> = network.forward(input).into_data().iter().collect();
+    assert_close("nnunet", &output, &golden.values("nnunet.output"), 2e-5);
 }
 
 #[test]
