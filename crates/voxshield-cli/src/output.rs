@@ -40,10 +40,20 @@ pub(crate) fn note(text: impl AsRef<str>) {
 
 /// The error with its causes, and a hint where there is one.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", chain(error));
     if let Some(hint) = error.downcast_ref().and_then(hint) {
         eprintln!("hint: {hint}");
     }
+}
+
+/// The message and those of its causes that it does not contain already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut causes = error.chain().map(ToString::to_string);
+    let first = causes.next().unwrap_or_default();
+    causes.fold(first, |text, cause| match text.contains(&cause) {
+        true => text,
+        false => format!("{text}: {cause}"),
+    })
 }
 
 fn hint(error: &PipelineError) -> Option<&'static str> {
@@ -90,4 +100,19 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
             .join("  "),
     );
     rows.iter().for_each(|row| print(row));
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = Err::<(), _>(anyhow!("disk full")).context("write a.nii: disk full");
+        assert_eq!(chain(&error.unwrap_err()), "write a.nii: disk full");
+        let error = Err::<(), _>(anyhow!("disk full")).context("write a.nii");
+        assert_eq!(chain(&error.unwrap_err()), "write a.nii: disk full");
+    }
 }
