@@ -1,6 +1,6 @@
 //! DiceCE and SPD against PyTorch's numbers and the f64 reference.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use voxshield_kernels::{DiceCe, KernelError, reference, semantic_divergence};
 use voxshield_testkit::{Golden, assert_close, device};
 
@@ -128,4 +128,17 @@ fn semantic_divergence_equals_pytorch_and_the_reference() {
         semantic_divergence(noisy, clean.narrow(0, 0, 1)),
         Err(KernelError::Shape { .. })
     ));
+}
+
+/// MONAI's fixtures cannot tell 1e-5 from 1e-4: their sums are thousands. One voxel of background
+/// with a foreground probability of 1e-5 can: `f = 1 - s / (1e-5 + s)`.
+#[test]
+fn the_smoothing_is_monais() {
+    let odds = (1e-5f64 / (1.0 - 1e-5)).ln() as f32;
+    let logits = TensorData::new(vec![0.0, odds], [1, 2, 1, 1, 1]);
+    let logits = Tensor::<5>::from_data(logits, &device());
+    let labels = Tensor::<4, Int>::zeros([1, 1, 1, 1], &device());
+    let loss = DiceCe::default().forward(logits, labels).expect("a loss");
+    let value: f32 = loss.into_scalar();
+    assert!((value - 0.500_01).abs() < 1e-5, "{value}");
 }
