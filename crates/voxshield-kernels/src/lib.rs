@@ -21,5 +21,6 @@ pub mod reference;
 
 pub use error::KernelError;
 pub use functions::{
-    DiceCe, IscScaling, inter_slice_divergence, semantic_divergence, slice_distances,
+    DiceCe, IscScaling, NormActivation, instance_norm_act, inter_slice_divergence,
+    semantic_divergence, slice_distances,
 };

@@ -2,9 +2,11 @@
 
 pub mod composition;
 mod dft;
+pub mod norm;
 
 #[cfg(feature = "flex")]
 pub(crate) use dft::column_weight;
+pub use norm::NormOps;
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
