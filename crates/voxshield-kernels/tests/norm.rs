@@ -197,6 +197,20 @@ mod flex {
     }
 
     #[test]
+    fn memory_that_nobody_else_holds_is_used_again_with_the_same_result() {
+        let shape = [2, 3, 5, 7, 3];
+        let [weight, bias] = [77, 5].map(|seed| primitive(noise(seed, 3), &[3]));
+        let run = |x: FlexTensor| {
+            let (y, _) = Flex::instance_norm_act(x, weight.clone(), bias.clone(), EPSILON, 0.1);
+            y.into_data().try_to_vec::<f32>().unwrap()
+        };
+        let shared = primitive(noise(1, 630), &shape);
+        assert_eq!(run(shared.clone()), run(primitive(noise(1, 630), &shape)));
+        let kept: Vec<f32> = shared.into_data().try_to_vec().unwrap();
+        assert_eq!(kept, noise(1, 630));
+    }
+
+    #[test]
     fn every_number_of_threads_gives_the_same_bits() {
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);

@@ -6,7 +6,7 @@ mod dice_ce;
 mod isc;
 mod norm;
 
-pub use dice_ce::dice_ce;
+pub use dice_ce::{dice_ce, overlap_sums, overlap_sums_gradient};
 pub use isc::slice_distances;
 pub use norm::{instance_norm_act, instance_norm_act_gradient};
 

@@ -18,36 +18,50 @@ impl NormOps for Flex {
         if !all_f32(&[&x, &weight, &bias]) {
             return composition::instance_norm_act::<Self>(x, weight, bias, epsilon, slope);
         }
-        let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
+        let [mut x, weight, bias] = [x, weight, bias].map(contiguous);
         let shape = x.shape();
         let (batch, channels) = (shape[0], shape[1]);
         let voxels = shape[2] * shape[3] * shape[4];
         let (weight, bias): (&[f32], &[f32]) = (weight.storage(), bias.storage());
         let arch = Arch::new();
 
-        let data: &[f32] = x.storage();
-        let mut y = vec![0f32; data.len()];
         let mut statistics = vec![0f32; 2 * batch * channels];
         let (means, deviations) = statistics.split_at_mut(batch * channels);
-        y.par_chunks_mut(voxels)
-            .zip(data.par_chunks(voxels))
-            .zip(means.par_iter_mut().zip(deviations))
-            .enumerate()
-            .for_each(|(map, ((y, x), (mean, r)))| {
-                let (weight, bias) = (weight[map % channels], bias[map % channels]);
-                arch.dispatch(|| {
-                    (*mean, *r) = statistics_of(x, epsilon);
-                    let map = Map {
-                        mean: *mean,
-                        r: *r,
-                        weight,
-                        bias,
-                        slope: slope as f32,
-                    };
-                    map.forward(x, y);
+        let statistics_of = |index: usize, x: &[f32], mean: &mut f32, r: &mut f32| {
+            (*mean, *r) = arch.dispatch(|| mean_and_deviation(x, epsilon));
+            Map {
+                mean: *mean,
+                r: *r,
+                weight: weight[index % channels],
+                bias: bias[index % channels],
+                slope: slope as f32,
+            }
+        };
+        let maps = means.par_iter_mut().zip(deviations).enumerate();
+        // Fresh memory costs more than the arithmetic; where nobody else holds `x`, as in
+        // inference, none is needed.
+        let y = if let Some(data) = x.try_storage_mut::<f32>() {
+            maps.zip(data.par_chunks_mut(voxels))
+                .for_each(|((index, (mean, r)), x)| {
+                    let map = statistics_of(index, x, mean, r);
+                    arch.dispatch(|| x.iter_mut().for_each(|x| *x = map.output(*x)));
                 });
-            });
-        (tensor(y, shape), tensor(statistics, [2, batch, channels]))
+            x
+        } else {
+            let data: &[f32] = x.storage();
+            let mut y = vec![0f32; data.len()];
+            maps.zip(data.par_chunks(voxels).zip(y.par_chunks_mut(voxels)))
+                .for_each(|((index, (mean, r)), (x, y))| {
+                    let map = statistics_of(index, x, mean, r);
+                    arch.dispatch(|| {
+                        for (x, y) in x.iter().zip(y) {
+                            *y = map.output(*x);
+                        }
+                    });
+                });
+            tensor(y, shape)
+        };
+        (y, tensor(statistics, [2, batch, channels]))
     }
 
     fn instance_norm_act_backward(
@@ -106,7 +120,7 @@ impl NormOps for Flex {
 /// about its own mean, then joined to the blocks before it (Chan, Golub and LeVeque 1983). Neither
 /// a mean far from zero nor a long map costs digits.
 #[inline(always)]
-fn statistics_of(x: &[f32], epsilon: f64) -> (f32, f32) {
+fn mean_and_deviation(x: &[f32], epsilon: f64) -> (f32, f32) {
     let (mut count, mut mean, mut squares) = (0f64, 0f64, 0f64);
     for block in x.chunks(BLOCK) {
         let size = block.len() as f64;
@@ -118,7 +132,9 @@ fn statistics_of(x: &[f32], epsilon: f64) -> (f32, f32) {
             [d, d * d]
         });
         let own_mean = f64::from(centre) + distance / size;
+        // Rounding can leave a little less than nothing; written so, a NaN passes.
         let own_squares = own - distance * distance / size;
+        let own_squares = if own_squares < 0.0 { 0.0 } else { own_squares };
 
         let step = own_mean - mean;
         let total = count + size;
@@ -126,7 +142,6 @@ fn statistics_of(x: &[f32], epsilon: f64) -> (f32, f32) {
         squares += own_squares + step * step * (count * size / total);
         count = total;
     }
-    // Not `max`, which would make a number of a NaN.
     let variance = squares / count;
     (mean as f32, (1.0 / (variance + epsilon).sqrt()) as f32)
 }
@@ -159,11 +174,9 @@ impl Map {
     }
 
     #[inline(always)]
-    fn forward(&self, x: &[f32], y: &mut [f32]) {
-        for (x, y) in x.iter().zip(y) {
-            let h = self.normalised(*x);
-            *y = self.activated(h, h * self.weight + self.bias);
-        }
+    fn output(&self, x: f32) -> f32 {
+        let h = self.normalised(x);
+        self.activated(h, h * self.weight + self.bias)
     }
 
     /// Replaces `gradient` by that of `x`; the sums of `g` and of `g h`.
