@@ -6,7 +6,7 @@ use burn::tensor::{DType, Int, IntDType, Tensor, TensorData};
 use voxshield_kernels::{
     DiceCe, KernelError,
     ops::{
-        DivergenceOps, OverlapOps,
+        DivergenceOps, OverlapOps, SpectralOps,
         divergence::composition as divergence,
         overlap::{OVERLAP_SUMS, composition as overlap},
     },
@@ -199,7 +199,10 @@ fn every_number_of_threads_gives_the_same_bits() {
             let [logits, labels, gradient] = case.tensors();
             let shifted = primitive(noise(8, case.logits.len()), &case.shape);
             let one = primitive(vec![1.0], &[1]);
+            let distances = Flex::slice_distances(logits.clone());
             [
+                distances.clone(),
+                Flex::slice_distances_backward(logits.clone(), distances.clone(), distances),
                 Flex::overlap_sums(logits.clone(), labels.clone()),
                 Flex::overlap_sums_backward(logits.clone(), labels, gradient),
                 Flex::mean_distance(logits.clone(), shifted.clone()),
