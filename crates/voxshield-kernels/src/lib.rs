@@ -1,10 +1,10 @@
-//! Differentiable 3D losses of VoxShield, per Burn backend.
+//! Differentiable 3D losses and layers of VoxShield, per Burn backend.
 //!
 //! | folder | answers |
 //! |---|---|
 //! | [`functions`] | what users call: validated, backend-free functions on [`burn::Tensor`] |
-//! | [`ops`] | the backend extension: one trait, a composition of tensor operations as its default body |
-//! | `backends` | who runs it: Flex through realfft, CubeCL through the composition, autodiff by hand |
+//! | [`ops`] | the backend extension: one trait an operation, a composition of tensor operations as its default body |
+//! | `backends` | who runs it: Flex with kernels of its own, CubeCL through the composition, autodiff by hand |
 //! | [`reference`](mod@reference) | what is true: the same formulas as plain `f64` loops, without Burn |
 //!
 //! Arrays are `[batch, channel, depth, height, width]`; depth is the slice axis.
@@ -21,5 +21,6 @@ pub mod reference;
 
 pub use error::KernelError;
 pub use functions::{
-    DiceCe, IscScaling, inter_slice_divergence, semantic_divergence, slice_distances,
+    DiceCe, IscScaling, NormActivation, instance_norm_act, inter_slice_divergence,
+    semantic_divergence, slice_distances,
 };

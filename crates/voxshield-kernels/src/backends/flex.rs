@@ -1,11 +1,8 @@
 use std::sync::Arc;
 
-use burn::backend::{
-    Flex, TensorMetadata,
-    flex::{FlexTensor, Layout},
-    tensor::FloatTensor,
-};
-use burn::tensor::{Bytes, DType, Shape};
+use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
+use burn::tensor::{DType, Shape};
+use pulp::Arch;
 use rayon::prelude::*;
 use realfft::{
     ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex32, num_traits::Zero,
@@ -13,6 +10,7 @@ use realfft::{
 
 use rustfft::{Fft, FftPlanner};
 
+use super::lanes::{sums, tensor};
 use crate::ops::{DISTANCE_EPSILON, SpectralOps, column_weight, composition};
 
 /// Slices that one task transforms; each task repeats one or two of its neighbours' slices.
@@ -80,16 +78,9 @@ impl SpectralOps for Flex {
     }
 }
 
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(
-        Bytes::from_elems(values),
-        Layout::contiguous(shape),
-        DType::F32,
-    )
-}
-
 /// FFTs of one slice size; the half spectrum is stored transposed, `[half width, height]`.
 struct Plan {
+    arch: Arch,
     height: usize,
     width: usize,
     half: usize,
@@ -117,6 +108,7 @@ impl Plan {
         let mut real = RealFftPlanner::<f32>::new();
         let mut complex = FftPlanner::<f32>::new();
         Self {
+            arch: Arch::new(),
             height,
             width,
             half: width / 2 + 1,
@@ -159,7 +151,12 @@ impl Plan {
         transpose(&scratch.rows, &mut values, self.height, self.half);
         self.column_forward
             .process_with_scratch(&mut values, &mut scratch.fft);
-        let amplitudes = values.iter().map(|v| v.norm_sqr().sqrt()).collect();
+        let mut amplitudes = vec![0.0; values.len()];
+        self.arch.dispatch(|| {
+            for (amplitude, v) in amplitudes.iter_mut().zip(&values) {
+                *amplitude = v.norm_sqr().sqrt();
+            }
+        });
         SliceSpectrum { values, amplitudes }
     }
 
@@ -200,13 +197,15 @@ impl Plan {
 
     fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
         let columns = a.chunks_exact(self.height).zip(b.chunks_exact(self.height));
-        let sum: f64 = columns
-            .enumerate()
-            .map(|(column, (a, b))| {
-                let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from(b - a).powi(2)).sum();
-                f64::from(column_weight(self.width, column)) * sum
-            })
-            .sum();
+        let sum: f64 = self.arch.dispatch(|| {
+            columns
+                .enumerate()
+                .map(|(column, (a, b))| {
+                    let [sum] = sums(a, b, |a, b| [(b - a) * (b - a)]);
+                    f64::from(column_weight(self.width, column)) * sum
+                })
+                .sum()
+        });
         (sum + DISTANCE_EPSILON).sqrt() as f32
     }
 
@@ -226,21 +225,15 @@ impl Plan {
                 mut values,
                 amplitudes,
             } = current;
-            for (i, value) in values.iter_mut().enumerate() {
-                let amplitude = amplitudes[i];
-                let mut pull = 0.0;
-                if let Some(previous) = &previous {
-                    pull += scale[z - 1] * (amplitude - previous[i]);
-                }
-                if let Some(next) = &next {
-                    pull -= scale[z] * (next.amplitudes[i] - amplitude);
-                }
-                *value = if amplitude > 0.0 {
-                    *value * (pull / amplitude)
-                } else {
-                    Complex32::zero()
-                };
-            }
+            // A slice without a neighbour stands in for it: no distance, no pull.
+            let below = previous
+                .as_ref()
+                .map_or((0.0, &amplitudes), |p| (scale[z - 1], p));
+            let above = next
+                .as_ref()
+                .map_or((0.0, &amplitudes), |n| (scale[z], &n.amplitudes));
+            self.arch
+                .dispatch(|| pull(&mut values, &amplitudes, below, above));
             self.adjoint(&mut values, out, &mut scratch);
             previous = Some(amplitudes);
             match next {
@@ -248,6 +241,27 @@ impl Plan {
                 None => return,
             }
         }
+    }
+}
+
+/// Replaces a slice's spectrum by the gradient of the distances to its two neighbours, each given
+/// by its distance's scale and its amplitudes.
+#[inline(always)]
+fn pull(
+    values: &mut [Complex32],
+    amplitudes: &[f32],
+    (below_scale, below): (f32, &Vec<f32>),
+    (above_scale, above): (f32, &Vec<f32>),
+) {
+    let neighbours = below.iter().zip(above);
+    for ((value, &amplitude), (below, above)) in values.iter_mut().zip(amplitudes).zip(neighbours) {
+        let pull = below_scale * (amplitude - below) - above_scale * (above - amplitude);
+        let ratio = if amplitude > 0.0 {
+            pull / amplitude
+        } else {
+            0.0
+        };
+        *value *= ratio;
     }
 }
 

@@ -1,5 +1,10 @@
 mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
+mod divergence;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod lanes;
+mod norm;
+mod overlap;

@@ -1,6 +1,7 @@
-use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use burn::backend::Dispatch;
+use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::KernelError;
+use crate::{KernelError, ops::OverlapOps};
 
 /// Dice loss plus cross-entropy with MONAI's meaning of `DiceCELoss(softmax, to_onehot_y,
 /// include_background=False)`.
@@ -40,7 +41,7 @@ impl DiceCe {
     ///
     /// # Errors
     /// [`KernelError::Shape`] if the labels do not fit the logits, [`KernelError::TooShort`] with a
-    /// single class, [`KernelError::Parameter`] if the number of weights is not that of the classes.
+    /// single class or an empty axis, [`KernelError::Parameter`] if the number of weights is not that of the classes.
     /// Label *values* are not checked here (it would cost a read-back): a value outside the classes
     /// has an all-zero one-hot vector.
     pub fn forward(
@@ -52,15 +53,14 @@ impl DiceCe {
         self.check([batch, classes, depth, height, width], labels.dims())?;
         let device = logits.device();
         let voxels = depth * height * width;
-        let one_hot = one_hot(labels, classes).reshape([batch, classes, voxels]);
-        let log_p = log_softmax(logits.reshape([batch, classes, voxels]), 1);
-        let p = log_p.clone().exp();
+        let sums =
+            <Dispatch as OverlapOps>::overlap_sums(logits.into_dispatch(), labels.into_dispatch());
+        let sums = Tensor::<3>::from_dispatch(sums);
+        let column = |index: usize| sums.clone().narrow(2, index, 1);
+        let (intersection, p, t, mut nll) = (column(0), column(1), column(2), column(3));
 
-        let intersection = (p.clone() * one_hot.clone()).sum_dim(2);
-        let sums = p.sum_dim(2) + one_hot.clone().sum_dim(2);
-        let dice = (intersection * 2.0 + self.smooth) / (sums + self.smooth);
+        let dice = (intersection * 2.0 + self.smooth) / (p + t.clone() + self.smooth);
         let mut f = dice.mul_scalar(-1.0).add_scalar(1.0);
-        let mut nll = (log_p * one_hot.clone()).mul_scalar(-1.0);
         let total = match &self.class_weights {
             None => None,
             Some(weights) => {
@@ -70,7 +70,7 @@ impl DiceCe {
                 );
                 f = f * weights.clone();
                 nll = nll * weights.clone();
-                Some((one_hot * weights).sum())
+                Some((t * weights).sum())
             }
         };
         let first = usize::from(!self.include_background);
@@ -93,12 +93,19 @@ impl DiceCe {
                 got: labels.to_vec(),
             });
         }
-        if classes < 2 {
+        let axes = [
+            ("batch", batch, 1),
+            ("class", classes, 2),
+            ("depth", depth, 1),
+            ("height", height, 1),
+            ("width", width, 1),
+        ];
+        if let Some((axis, got, least)) = axes.into_iter().find(|(_, got, least)| got < least) {
             return Err(KernelError::TooShort {
                 op: "DiceCe",
-                axis: "class",
-                least: 2,
-                got: classes,
+                axis,
+                least,
+                got,
             });
         }
         match &self.class_weights {
@@ -115,15 +122,4 @@ impl DiceCe {
             _ => Ok(()),
         }
     }
-}
-
-/// `[batch, depth, height, width]` -> `[batch, class, depth, height, width]`.
-fn one_hot(labels: Tensor<4, Int>, classes: usize) -> Tensor<5> {
-    let [batch, depth, height, width] = labels.dims();
-    let shape = [batch, classes, depth, height, width];
-    let index = Tensor::<1, Int>::arange(0..classes as i64, &labels.device())
-        .reshape([1, classes, 1, 1, 1])
-        .expand(shape);
-    let labels: Tensor<5, Int> = labels.unsqueeze_dim::<5>(1).expand(shape);
-    labels.equal(index).float()
 }

@@ -2,8 +2,10 @@
 
 mod dice_ce;
 mod isc;
+mod norm;
 mod spd;
 
 pub use dice_ce::DiceCe;
 pub use isc::{IscScaling, inter_slice_divergence, slice_distances};
+pub use norm::{NormActivation, instance_norm_act};
 pub use spd::semantic_divergence;

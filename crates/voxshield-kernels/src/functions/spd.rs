@@ -1,6 +1,7 @@
+use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::KernelError;
+use crate::{KernelError, ops::DivergenceOps};
 
 /// Semantic prediction divergence, `mean |noisy - clean|` over all logits.
 ///
@@ -24,5 +25,7 @@ pub fn semantic_divergence(noisy: Tensor<5>, clean: Tensor<5>) -> Result<Tensor<
             got: clean.dims().to_vec(),
         });
     }
-    Ok((noisy - clean).abs().mean())
+    Ok(Tensor::from_dispatch(
+        <Dispatch as DivergenceOps>::mean_distance(noisy.into_dispatch(), clean.into_dispatch()),
+    ))
 }

@@ -2,9 +2,15 @@
 
 pub mod composition;
 mod dft;
+pub mod divergence;
+pub mod norm;
+pub mod overlap;
 
 #[cfg(feature = "flex")]
 pub(crate) use dft::column_weight;
+pub use divergence::DivergenceOps;
+pub use norm::NormOps;
+pub use overlap::OverlapOps;
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 

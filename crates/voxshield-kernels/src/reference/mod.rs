@@ -4,9 +4,11 @@
 
 mod dice_ce;
 mod isc;
+mod norm;
 
-pub use dice_ce::dice_ce;
+pub use dice_ce::{dice_ce, overlap_sums, overlap_sums_gradient};
 pub use isc::slice_distances;
+pub use norm::{instance_norm_act, instance_norm_act_gradient};
 
 /// `mean |noisy - clean|`; 0 for empty slices.
 pub fn semantic_divergence(noisy: &[f64], clean: &[f64]) -> f64 {

@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{BatchNorm, instance_norm};
+use super::{ActivationLayer, BatchNorm, instance_norm, normalise_and_activate};
 
 /// The normalisation after a convolution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,14 @@ impl NormLayer {
         match &self.batch {
             Some(norm) => norm.forward(x),
             None => instance_norm(x),
+        }
+    }
+
+    /// `activation(forward(x))`, in one operation where that is possible.
+    pub fn forward_activated(&self, x: Tensor<5>, activation: &ActivationLayer) -> Tensor<5> {
+        match &self.batch {
+            Some(norm) => activation.forward(norm.forward(x)),
+            None => normalise_and_activate(x, None, Some(activation)),
         }
     }
 }

@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{
     Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, WeightRng,
-    instance_norm,
+    normalise_and_activate,
 };
 
 /// Convolution, instance normalisation, activation (MONAI's `Convolution`, order "NDA").
@@ -31,7 +31,7 @@ impl ConvUnit {
 
     /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of [`ConvSpec::output_sizes`].
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        normalise_and_activate(self.conv.forward(x), self.activation.as_ref())
+        normalised(self.conv.forward(x), self.activation.as_ref())
     }
 }
 
@@ -61,13 +61,13 @@ impl UpConvUnit {
     /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of
     /// [`ConvTransposeSpec::output_sizes`].
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        normalise_and_activate(self.conv.forward(x), self.activation.as_ref())
+        normalised(self.conv.forward(x), self.activation.as_ref())
     }
 }
 
-fn normalise_and_activate(x: Tensor<5>, activation: Option<&ActivationLayer>) -> Tensor<5> {
+fn normalised(x: Tensor<5>, activation: Option<&ActivationLayer>) -> Tensor<5> {
     match activation {
-        Some(activation) => activation.forward(instance_norm(x)),
+        Some(activation) => normalise_and_activate(x, None, Some(activation)),
         None => x,
     }
 }

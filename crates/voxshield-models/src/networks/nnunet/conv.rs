@@ -2,6 +2,7 @@ use burn::module::Module;
 use burn::nn::InstanceNorm;
 use burn::tensor::{Device, Tensor};
 
+use crate::layers::normalise_and_activate;
 use crate::{Activation, ActivationLayer, Conv3d, ConvSpec, WeightRng, affine_instance_norm};
 
 /// The slope of nnU-Net's leaky ReLU, also for the initial weights.
@@ -41,11 +42,8 @@ impl NnUnetConv {
 
     /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of [`ConvSpec::output_sizes`].
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let x = self.norm.forward(self.conv.forward(x));
-        match &self.activation {
-            Some(activation) => activation.forward(x),
-            None => x,
-        }
+        let x = self.conv.forward(x);
+        normalise_and_activate(x, Some(&self.norm), self.activation.as_ref())
     }
 
     /// The sizes of the output and the floating-point operations, for an input of `sizes`.

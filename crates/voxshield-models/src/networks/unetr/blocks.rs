@@ -1,9 +1,13 @@
 //! The convolutional blocks of UNETR and Swin UNETR. No convolution but the last one has a bias.
 
 use burn::module::Module;
+use burn::nn::LeakyRelu;
 use burn::tensor::{Device, Tensor, activation};
 
-use crate::{Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, Norm, NormLayer, WeightRng};
+use crate::{
+    ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, Norm, NormLayer,
+    WeightRng,
+};
 
 /// Slope of the leaky ReLUs.
 const SLOPE: f64 = 0.01;
@@ -37,6 +41,15 @@ impl NormedConv {
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         self.norm.forward(self.conv.forward(x))
     }
+
+    /// [`forward`](Self::forward), then the leaky ReLU.
+    fn forward_activated(&self, x: Tensor<5>) -> Tensor<5> {
+        let activation = ActivationLayer::LeakyRelu(LeakyRelu {
+            negative_slope: SLOPE,
+        });
+        self.norm
+            .forward_activated(self.conv.forward(x), &activation)
+    }
 }
 
 /// Two convolutions with a residual connection (MONAI's `UnetResBlock`):
@@ -64,7 +77,7 @@ impl UnetrBlock {
 
     /// `[batch, in, depth, height, width]` to `[batch, out, depth, height, width]`.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let inner = activation::leaky_relu(self.first.forward(x.clone()), SLOPE);
+        let inner = self.first.forward_activated(x.clone());
         let inner = self.second.forward(inner);
         let residual = match &self.shortcut {
             Some(shortcut) => shortcut.forward(x),

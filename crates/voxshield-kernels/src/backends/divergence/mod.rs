@@ -1,0 +1,7 @@
+//! [`DivergenceOps`](crate::ops::DivergenceOps), backend by backend.
+
+mod autodiff;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(feature = "flex")]
+mod flex;

@@ -1,0 +1,7 @@
+//! [`NormOps`](crate::ops::NormOps), backend by backend.
+
+mod autodiff;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(feature = "flex")]
+mod flex;

@@ -1,0 +1,11 @@
+//! [`OverlapOps`](crate::ops::OverlapOps), backend by backend.
+
+mod autodiff;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(feature = "flex")]
+mod elementary;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "flex")]
+mod softmax;
