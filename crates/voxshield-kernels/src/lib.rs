@@ -21,5 +21,7 @@ pub mod reference;
 
 pub use error::KernelError;
 pub use functions::{
-    DiceCe, IscScaling, inter_slice_divergence, semantic_divergence, slice_distances,
+    DiceCe, IscScaling, conv_transpose3d, conv3d, inter_slice_divergence, semantic_divergence,
+    slice_distances,
 };
+pub use ops::ConvGeometry;

@@ -1,7 +1,11 @@
-//! The backend extension and its default body.
+//! The backend extensions and their default bodies.
 
+pub mod burn_convolution;
 pub mod composition;
+mod convolution;
 mod dft;
+
+pub use convolution::{Bias, ConvGeometry, ConvOps};
 
 #[cfg(feature = "flex")]
 pub(crate) use dft::column_weight;

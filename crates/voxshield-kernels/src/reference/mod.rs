@@ -2,9 +2,11 @@
 //!
 //! Nothing here is fast, nothing here uses Burn, and no product code calls it.
 
+mod convolution;
 mod dice_ce;
 mod isc;
 
+pub use convolution::{ConvSizes, convolve, convolve_adjoint, convolve_weight_gradient};
 pub use dice_ce::dice_ce;
 pub use isc::slice_distances;
 
