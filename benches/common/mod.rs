@@ -34,7 +34,13 @@ pub(crate) fn noise(count: usize) -> Vec<f32> {
 }
 
 /// A batch of cubes with a box for each class but the background.
-pub(crate) fn batch(size: usize, batch: usize, channels: usize, classes: usize, device: &Device) -> Batch {
+pub(crate) fn batch(
+    size: usize,
+    batch: usize,
+    channels: usize,
+    classes: usize,
+    device: &Device,
+) -> Batch {
     let voxels = size * size * size;
     let label = |i: usize| {
         let (z, y, x) = (i / (size * size), i / size % size, i % size);

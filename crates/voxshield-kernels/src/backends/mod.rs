@@ -1,10 +1,12 @@
 mod autodiff;
+mod autodiff_conv;
 #[cfg(feature = "cube")]
 mod cube;
 mod divergence;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
+mod flex_conv;
 mod lanes;
 mod norm;
 mod overlap;

@@ -1,10 +1,14 @@
-//! The backend extension and its default body.
+//! The backend extensions and their default bodies.
 
+pub mod burn_convolution;
 pub mod composition;
+mod convolution;
 mod dft;
 pub mod divergence;
 pub mod norm;
 pub mod overlap;
+
+pub use convolution::{Bias, ConvGeometry, ConvOps};
 
 #[cfg(feature = "flex")]
 pub(crate) use dft::column_weight;

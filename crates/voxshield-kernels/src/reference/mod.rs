@@ -2,10 +2,12 @@
 //!
 //! Nothing here is fast, nothing here uses Burn, and no product code calls it.
 
+mod convolution;
 mod dice_ce;
 mod isc;
 mod norm;
 
+pub use convolution::{ConvSizes, convolve, convolve_adjoint, convolve_weight_gradient};
 pub use dice_ce::{dice_ce, overlap_sums, overlap_sums_gradient};
 pub use isc::slice_distances;
 pub use norm::{instance_norm_act, instance_norm_act_gradient};

@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Tensor};
+use voxshield_kernels::{ConvGeometry, KernelError, conv3d};
 
 use super::WeightRng;
 
@@ -147,21 +147,40 @@ pub struct Conv3d {
 
 impl Conv3d {
     /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of [`ConvSpec::output_sizes`].
+    ///
+    /// # Panics
+    ///
+    /// Like Burn's own layers, if `x` does not have the channels that the layer was made for.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         self.forward_with(x, self.weight.val())
     }
 
     /// As [`Conv3d::forward`], with a weight that was computed from [`Conv3d::weight`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Conv3d::forward`], and if the weight has another shape.
     pub fn forward_with(&self, x: Tensor<5>, weight: Tensor<5>) -> Tensor<5> {
         let spec = &self.spec;
-        let options = ConvOptions::new(spec.stride, spec.padding(), spec.dilation, 1);
-        module::conv3d(x, weight, self.bias.as_ref().map(Param::val), options)
+        let geometry = ConvGeometry {
+            stride: spec.stride,
+            padding: spec.padding(),
+            dilation: spec.dilation,
+        };
+        let bias = self.bias.as_ref().map(Param::val);
+        fitting(conv3d(x, weight, bias, geometry))
     }
 
     /// The structure that the layer was created from.
     pub fn spec(&self) -> &ConvSpec {
         &self.spec
     }
+}
+
+/// The output of a layer. Networks check the volumes that they take, so that an argument that
+/// does not fit a layer is a defect of the network.
+pub(super) fn fitting(output: Result<Tensor<5>, KernelError>) -> Tensor<5> {
+    output.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Voxels of a volume.

@@ -1,9 +1,9 @@
 use burn::module::{Module, Param};
-use burn::tensor::ops::ConvTransposeOptions;
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Tensor};
+use voxshield_kernels::{ConvGeometry, conv_transpose3d};
 
 use super::WeightRng;
-use super::convolution::{init_bound, multiply_adds, voxels};
+use super::convolution::{fitting, init_bound, multiply_adds, voxels};
 
 /// The structure of a [`ConvTranspose3d`], which multiplies every size by its stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,12 +110,20 @@ pub struct ConvTranspose3d {
 impl ConvTranspose3d {
     /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of
     /// [`ConvTransposeSpec::output_sizes`].
+    ///
+    /// # Panics
+    ///
+    /// Like Burn's own layers, if `x` does not have the channels that the layer was made for.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let spec = &self.spec;
-        let options =
-            ConvTransposeOptions::new(spec.stride, spec.padding, spec.output_padding(), [1; 3], 1);
+        let geometry = ConvGeometry {
+            stride: spec.stride,
+            padding: spec.padding,
+            dilation: [1; 3],
+        };
         let bias = self.bias.as_ref().map(Param::val);
-        module::conv_transpose3d(x, self.weight.val(), bias, options)
+        let (weight, padding) = (self.weight.val(), spec.output_padding());
+        fitting(conv_transpose3d(x, weight, bias, padding, geometry))
     }
 
     /// The structure that the layer was created from.
