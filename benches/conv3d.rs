@@ -99,7 +99,12 @@ fn bench(criterion: &mut Criterion) {
         });
         group.bench_function(format!("{convolve}, Burn"), |b| {
             b.iter_with_setup(args, |(x, _, w)| {
-                black_box(burn_convolution::convolve::<Flex>(x, w, Bias::Absent, geometry))
+                black_box(burn_convolution::convolve::<Flex>(
+                    x,
+                    w,
+                    Bias::Absent,
+                    geometry,
+                ))
             })
         });
         group.bench_function(format!("{adjoint}, ours"), |b| {

@@ -17,7 +17,14 @@ fn network(deep_supervision: bool) -> UnetPlusPlus {
 
 #[test]
 fn the_last_head() {
-    Case::new("d_unetpp", Box::new(network(false))).agrees(&Tolerance::default());
+    // The sums of `conv3d` on the CPU round such that activations cross their kink; with Burn's
+    // own input gradient behind the same forward, the gradient differs as much.
+    let case = Case::new("d_unetpp", Box::new(network(false))).with_kinks();
+    case.agrees(&Tolerance {
+        grad_input: 2e-3,
+        gradients: 1e-2,
+        ..Tolerance::default()
+    });
 }
 
 #[test]
