@@ -17,7 +17,25 @@ fn network(deep_supervision: bool) -> UnetPlusPlus {
 
 #[test]
 fn the_last_head() {
-    Case::new("d_unetpp", Box::new(network(false))).agrees(&Tolerance::default());
+    let config = UnetPlusPlusConfig {
+        features: [2, 2, 4, 8, 16, 2],
+        ..network(false).config().clone()
+    };
+    let network = config.init(0, &device().autodiff()).expect("valid");
+    Case::new("n_unet_plus_plus", Box::new(network)).agrees(&Tolerance::default());
+}
+
+/// The older fixture has an activation 3.4e-6 from zero. Where rounding takes it across, PyTorch's
+/// gradients move by 8.2e-4 (input, norm) and 4.4e-2 (one parameter): see
+/// `tests/golden/make/unet_plus_plus.py`.
+#[test]
+fn the_last_head_beside_a_kink() {
+    let case = Case::new("d_unetpp", Box::new(network(false))).with_kinks();
+    case.agrees(&Tolerance {
+        grad_input: 2e-3,
+        gradients: 5e-2,
+        ..Tolerance::default()
+    });
 }
 
 #[test]

@@ -96,7 +96,8 @@ impl Plan {
                             - (k * geometry.dilation[axis]) as isize;
                         (at % stride == 0).then_some((k, 0, at / stride))
                     };
-                    (0..kernel[axis]).filter_map(tap).collect()
+                    // From the last tap on, so that offsets ascend as memory does.
+                    (0..kernel[axis]).rev().filter_map(tap).collect()
                 });
                 stencil(phase, &axes, kernel, &mut source_phases)
             })
