@@ -126,8 +126,14 @@ impl Run {
     }
 
     /// The weights that matter agree; `dead` biases have no gradient but rounding noise, in a
-    /// direction that Adam follows all the same.
-    fn weights(&self, golden: &Golden, prefix: &str, own: &TensorMap, dead: &BTreeSet<String>) {
+    /// direction that Adam follows all the same. The number of weights that went another way.
+    fn weights(
+        &self,
+        golden: &Golden,
+        prefix: &str,
+        own: &TensorMap,
+        dead: &BTreeSet<String>,
+    ) -> usize {
         let expected = stored(golden, prefix);
         assert_eq!(expected.len(), own.len(), "{}: {prefix}", self.name);
         let (mut worst, mut beyond, mut count) = (0.0f64, 0, 0);
@@ -151,6 +157,7 @@ impl Run {
             self.name
         );
         assert!(beyond * 1000 <= count, "{}: {prefix}: {beyond}", self.name);
+        beyond
     }
 }
 
@@ -316,12 +323,6 @@ fn cycles_agree(name: &'static str) {
         run.loss("N", total, &rounds[round]["noise_loss"], 2e-5);
         delta = noise.delta(&batch);
     }
-    run.close(
-        "cyc_delta3",
-        &values(delta),
-        &run.cycle.values("cyc_delta3"),
-        2e-6,
-    );
     let own = surrogate.network().weights().expect("readable");
     run.weights(
         &run.cycle,
@@ -330,7 +331,11 @@ fn cycles_agree(name: &'static str) {
         &run.dead("zero_grad_surrogate"),
     );
     let own = host(noise.generator());
-    run.weights(&run.cycle, "cyc_n3.", &own, &run.dead("zero_grad_noise"));
+    let flipped = run.weights(&run.cycle, "cyc_n3.", &own, &run.dead("zero_grad_noise"));
+    // A weight whose gradient is rounding noise moves by up to two steps of 1e-4, and delta with it.
+    let tolerance = if flipped == 0 { 2e-6 } else { 2e-5 };
+    let expected = run.cycle.values("cyc_delta3");
+    run.close("cyc_delta3", &values(delta), &expected, tolerance);
 }
 
 macro_rules! run {
