@@ -7,6 +7,7 @@ mod divergence;
 mod flex;
 #[cfg(feature = "flex")]
 mod flex_conv;
+#[cfg(feature = "flex")]
 mod lanes;
 mod norm;
 mod overlap;
