@@ -81,6 +81,7 @@ impl SlidingWindow {
         let mut sum = vec![0.0f32; network.classes() * voxels];
         let mut total = vec![0.0f32; voxels];
         let windows = self.windows(padded);
+        let ones = vec![1.0; weights.len()];
         for group in windows.chunks(self.batch) {
             let input: Vec<f32> = group
                 .iter()
@@ -93,7 +94,7 @@ impl SlidingWindow {
             for (&start, logits) in group.iter().zip(logits.chunks(each)) {
                 let rows = Rows::new(shape, margin, start, self.size);
                 rows.add(logits, &weights, &mut sum);
-                rows.add(&vec![1.0; weights.len()], &weights, &mut total);
+                rows.add(&ones, &weights, &mut total);
             }
         }
         for class in sum.chunks_mut(voxels) {

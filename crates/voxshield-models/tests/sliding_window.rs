@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde_json::Value;
 use voxshield_models::{
     Activation, Blend, ModelError, ResidualUnet, ResidualUnetConfig, Segmenter, SlidingWindow,
-    TensorMap, load_parameters,
+    load_parameters,
 };
 use voxshield_testkit::{Golden, assert_close, device};
 
@@ -19,16 +19,8 @@ fn network() -> ResidualUnet {
         res_units: 2,
         activation: Activation::Relu,
     };
-    let keys = golden.keys();
-    let weights: TensorMap = keys
-        .iter()
-        .filter_map(|key| {
-            let data = TensorData::new(golden.values(key), golden.shape(key));
-            Some((key.strip_prefix("w.")?.to_string(), data))
-        })
-        .collect();
     let network = config.init(0, &device()).expect("valid");
-    load_parameters(network, &weights).expect("its weights")
+    load_parameters(network, &golden.tensors("w.")).expect("its weights")
 }
 
 fn sizes<const N: usize>(value: &Value) -> [usize; N] {

@@ -71,7 +71,7 @@ impl Run {
     }
 
     fn surrogate(&self) -> SurrogateLearner {
-        let network = surrogate(self.channels(), &stored(&self.s, "s0."));
+        let network = surrogate(self.channels(), &self.s.tensors("s0."));
         SurrogateLearner::new(network, SURROGATE_RATE, Self::budget())
     }
 
@@ -86,7 +86,7 @@ impl Run {
             epsilon: EPSILON,
         };
         let generator = config.init(0, &device().autodiff()).expect("valid");
-        let generator = load_parameters(generator, &stored(&self.n, "n0.")).expect("its weights");
+        let generator = load_parameters(generator, &self.n.tensors("n0.")).expect("its weights");
         let mut terms: Vec<Box<dyn Term>> = vec![
             Box::new(DiceCeTerm(DiceCe::default())),
             Box::new(IscTerm {
@@ -134,7 +134,7 @@ impl Run {
         own: &TensorMap,
         dead: &BTreeSet<String>,
     ) -> usize {
-        let expected = stored(golden, prefix);
+        let expected = golden.tensors(prefix);
         assert_eq!(expected.len(), own.len(), "{}: {prefix}", self.name);
         let (mut worst, mut beyond, mut count) = (0.0f64, 0, 0);
         for (name, expected) in &expected {
@@ -178,16 +178,6 @@ fn surrogate(channels: usize, weights: &TensorMap) -> Box<dyn Network> {
     network.with_weights(weights).expect("its weights")
 }
 
-fn stored(golden: &Golden, prefix: &str) -> TensorMap {
-    let keys = golden.keys().into_iter();
-    let keys = keys.filter(|key| key.starts_with(prefix));
-    keys.map(|key| {
-        let data = burn::tensor::TensorData::new(golden.values(&key), golden.shape(&key));
-        (key[prefix.len()..].to_string(), data)
-    })
-    .collect()
-}
-
 fn numbers(data: &burn::tensor::TensorData) -> Vec<f32> {
     data.try_to_vec().expect("float32")
 }
@@ -209,7 +199,7 @@ fn s_steps_agree(name: &'static str) {
     let loss = learner.loss(&batch, run.delta0()).expect("a loss");
     let found = learner.network().gradients(&loss.backward());
     let found = found.expect("readable");
-    assert_eq!(found.len(), stored(&run.s, "s_grad1.").len());
+    assert_eq!(found.len(), run.s.tensors("s_grad1.").len());
     for (name, gradient) in &found {
         let expected = run.s.values(&format!("s_grad1.{name}"));
         if !dead.contains(name) {
@@ -233,7 +223,7 @@ fn s_steps_agree(name: &'static str) {
 fn n_steps_agree(name: &'static str) {
     let run = Run::open(name);
     let (batch, mut learner) = (run.batch(), run.noise());
-    let surrogate = surrogate(run.channels(), &stored(&run.s, "s0."));
+    let surrogate = surrogate(run.channels(), &run.s.tensors("s0."));
 
     let raw = learner.generator().valid().forward(batch.image.clone());
     run.close(
@@ -268,7 +258,7 @@ fn n_steps_agree(name: &'static str) {
     let loss = learner.loss(&batch, &*surrogate).expect("a loss");
     let backward = loss.total.expect("terms").backward();
     let found = gradients(learner.generator(), &backward).expect("readable");
-    let expected = stored(&run.n, "n_grad1.");
+    let expected = run.n.tensors("n_grad1.");
     assert_eq!(found.len(), expected.len());
     let all = expected.values().map(|data| max_abs(&numbers(data)));
     let all = all.fold(0.0, f64::max);
@@ -301,7 +291,7 @@ fn n_steps_agree(name: &'static str) {
             run.close(&key, &delta, &run.n.values(&key), 1e-6);
             let prefix = format!("n{}.", step + 1);
             let own = host(learner.generator());
-            for (name, expected) in stored(&run.n, &prefix) {
+            for (name, expected) in run.n.tensors(&prefix) {
                 assert_close(&name, &numbers(&own[&name]), &numbers(&expected), 1e-5);
             }
         }
@@ -378,7 +368,7 @@ fn sign_descent_agrees() {
         step_size: number("step_size"),
         steps: 3,
     };
-    let surrogate = surrogate(1, &stored(&golden, "s0."));
+    let surrogate = surrogate(1, &golden.tensors("s0."));
     let delta0 = golden.tensor("delta0", &device());
     let (delta, loss) = descent.run(&batch, delta0, &*surrogate).expect("steps");
 
@@ -401,7 +391,7 @@ fn sign_descent_agrees() {
 #[test]
 fn twenty_adam_steps_agree() {
     let golden = Golden::open("n_adam20");
-    let weights = stored(&Golden::open("d_unet_surrogate_c1"), "w.");
+    let weights = Golden::open("d_unet_surrogate_c1").tensors("w.");
     let budget = Budget::new(EPSILON).expect("a budget");
     let mut learner = SurrogateLearner::new(surrogate(1, &weights), SURROGATE_RATE, budget);
     let batches = [0, 1].map(|i| {
@@ -429,7 +419,7 @@ fn twenty_adam_steps_agree() {
     let dead: BTreeSet<String> =
         serde_json::from_value(golden.metadata("zero_grad_params")).expect("names");
     let own = learner.network().weights().expect("readable");
-    let finals = stored(&golden, "final.");
+    let finals = golden.tensors("final.");
     assert_eq!(finals.len(), own.len());
     let mut worst = 0.0f64;
     for (name, expected) in finals.iter().filter(|(name, _)| !dead.contains(*name)) {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -48,6 +49,16 @@ impl Golden {
     pub fn int_tensor<const D: usize>(&self, key: &str, device: &Device) -> Tensor<D, Int> {
         let shape: [usize; D] = self.fixed_shape(key);
         Tensor::from_data(TensorData::new(self.ints(key), shape), device)
+    }
+
+    /// All tensors whose keys start with `prefix`, by the rest of the key: the weights of a network.
+    pub fn tensors(&self, prefix: &str) -> BTreeMap<String, TensorData> {
+        let keys = self.keys().into_iter();
+        keys.filter_map(|key| {
+            let name = key.strip_prefix(prefix)?.to_string();
+            Some((name, TensorData::new(self.values(&key), self.shape(&key))))
+        })
+        .collect()
     }
 
     /// The values of an integer tensor (uint8, int8, int32 or int64) in C order.

@@ -103,12 +103,11 @@ impl ConvSpec {
 
     /// Weights and biases; saturating.
     pub fn parameter_count(&self) -> u64 {
-        let biases = if self.bias {
-            self.channels[1] as u64
-        } else {
-            0
-        };
-        multiply_adds(self.channels, self.kernel).saturating_add(biases)
+        with_biases(
+            multiply_adds(self.channels, self.kernel),
+            self.channels,
+            self.bias,
+        )
     }
 
     /// Creates the layer, initialised as PyTorch does by default.
@@ -193,6 +192,11 @@ pub(super) fn multiply_adds([input, output]: [usize; 2], kernel: [usize; 3]) -> 
     (input as u64)
         .saturating_mul(output as u64)
         .saturating_mul(voxels(kernel))
+}
+
+/// The weights and, if there are any, one bias for each output; saturating.
+pub(super) fn with_biases(weights: u64, [_, output]: [usize; 2], bias: bool) -> u64 {
+    weights.saturating_add(if bias { output as u64 } else { 0 })
 }
 
 pub(super) fn init_bound(fan_channels: usize, kernel: [usize; 3]) -> f32 {

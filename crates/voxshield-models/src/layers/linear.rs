@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, module};
 
 use super::WeightRng;
-use super::convolution::init_bound;
+use super::convolution::{init_bound, with_biases};
 
 /// The structure of a [`Linear`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +42,7 @@ impl LinearSpec {
 
     /// Weights and biases; saturating.
     pub fn parameter_count(&self) -> u64 {
-        let biases = if self.bias {
-            self.channels[1] as u64
-        } else {
-            0
-        };
-        self.weights().saturating_add(biases)
+        with_biases(self.weights(), self.channels, self.bias)
     }
 
     /// Creates the layer, initialised as PyTorch does by default: weight `[out, in]` and bias

@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor};
 use voxshield_kernels::{ConvGeometry, conv_transpose3d};
 
 use super::WeightRng;
-use super::convolution::{fitting, init_bound, multiply_adds, voxels};
+use super::convolution::{fitting, init_bound, multiply_adds, voxels, with_biases};
 
 /// The structure of a [`ConvTranspose3d`], which multiplies every size by its stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,12 +64,11 @@ impl ConvTransposeSpec {
 
     /// Weights and biases; saturating.
     pub fn parameter_count(&self) -> u64 {
-        let biases = if self.bias {
-            self.channels[1] as u64
-        } else {
-            0
-        };
-        multiply_adds(self.channels, self.kernel).saturating_add(biases)
+        with_biases(
+            multiply_adds(self.channels, self.kernel),
+            self.channels,
+            self.bias,
+        )
     }
 
     /// Creates the layer, initialised as PyTorch does by default.

@@ -2,7 +2,7 @@ use voxshield_kernels::DiceCe;
 use voxshield_models::{AttentionUnetConfig, Network, TensorMap};
 use voxshield_testkit::{Golden, assert_close, device, max_abs};
 
-use crate::harness::{Case, Tolerance, agrees_in_size, stored_weights};
+use crate::harness::{Case, Tolerance, agrees_in_size};
 
 fn case() -> Case {
     let config = AttentionUnetConfig {
@@ -17,7 +17,7 @@ fn case() -> Case {
 
 /// Compares the running statistics of `network` with those in `golden` under `prefix`.
 fn compare_running(network: &dyn Network, golden: &Golden, prefix: &str) {
-    let mut expected = stored_weights(golden, prefix);
+    let mut expected = golden.tensors(prefix);
     expected.retain(|name, _| name.contains("running_"));
     let mut found: TensorMap = network.weights().expect("readable");
     found.retain(|name, _| name.contains("running_"));

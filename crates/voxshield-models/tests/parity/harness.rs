@@ -4,7 +4,7 @@
     reason = "the largest differences go into reports"
 )]
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 use serde_json::Value;
 use voxshield_kernels::DiceCe;
 use voxshield_models::{Network, TensorMap};
@@ -51,7 +51,7 @@ impl Case {
     pub(crate) fn new(name: &'static str, network: Box<dyn Network>) -> Self {
         let golden = Golden::open(name);
         let device = device().autodiff();
-        let stored = stored_weights(&golden, "w.");
+        let stored = golden.tensors("w.");
         if !stored.is_empty() {
             return Self {
                 name,
@@ -309,17 +309,6 @@ pub(crate) fn agrees_in_size(key: &str, network: &dyn Network) {
     let [batch, _, sizes @ ..] = sizes::<5>(&expected["input_shape"]);
     let flops = network.flops(sizes) * batch as u64;
     assert_eq!(flops, number("flops"), "{key}: FLOPs");
-}
-
-/// The tensors of a fixture whose keys start with `prefix`, without it.
-pub(crate) fn stored_weights(golden: &Golden, prefix: &str) -> TensorMap {
-    let keys = golden.keys();
-    let keys = keys.iter().filter(|key| key.starts_with(prefix));
-    keys.map(|key| {
-        let data = TensorData::new(golden.values(key), golden.shape(key));
-        (key[prefix.len()..].to_string(), data)
-    })
-    .collect()
 }
 
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

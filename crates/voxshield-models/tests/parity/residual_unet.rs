@@ -4,7 +4,7 @@ use voxshield_models::{
 };
 use voxshield_testkit::{Golden, assert_close, device, max_abs};
 
-use crate::harness::{Case, Tolerance, stored_weights, values};
+use crate::harness::{Case, Tolerance, values};
 
 fn config(in_channels: usize, out_channels: usize, res_units: usize) -> ResidualUnetConfig {
     ResidualUnetConfig {
@@ -68,7 +68,7 @@ fn noise_generator_agrees(name: &str, channels: usize) {
         epsilon: 4.0 / 255.0,
     };
     let generator = config.init(0, &device).expect("valid");
-    let weights = stored_weights(&golden, "w.");
+    let weights = golden.tensors("w.");
     let generator = load_parameters(generator, &weights).expect("its weights");
     let input: Tensor<5> = golden.tensor("input", &device).require_grad();
     let delta = generator.forward(input.clone());
