@@ -8,7 +8,9 @@ use crate::sampling::{
 };
 
 /// What a victim does to its training patches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Augmentation {
     /// Nothing: the setting in which the field reports its numbers.

@@ -5,6 +5,7 @@
 //! * [`defences`] are what that user might do to the files first.
 //! * [`metrics`] are computed on the host in `f64`, apart from the kernels, so that a score never
 //!   comes from the code under test.
+//! * [`record`] is the result of an evaluation as plain data.
 //!
 //! The crate knows tensors and networks, no files.
 
@@ -13,6 +14,8 @@ pub mod defences;
 mod error;
 pub mod metrics;
 mod predict;
+mod preprocessing;
+pub mod record;
 mod sampling;
 mod shape;
 mod victim;
@@ -20,4 +23,5 @@ mod victim;
 pub use augment::{Augmentation, augment};
 pub use error::EvalError;
 pub use predict::predict;
+pub use preprocessing::Preprocessing;
 pub use victim::{VictimConfig, train_victim};
