@@ -22,7 +22,7 @@ pub use volume::LabelledVolume;
 use crate::EvalError;
 
 /// A parameter that must be a positive number.
-fn positive(what: &'static str, value: f64) -> Result<f64, EvalError> {
+pub(crate) fn positive(what: &'static str, value: f64) -> Result<f64, EvalError> {
     if value.is_finite() && value > 0.0 {
         Ok(value)
     } else {
