@@ -1,5 +1,5 @@
 use voxshield_kernels::KernelError;
-use voxshield_models::ModelError;
+use voxshield_models::{ModelError, WeightsError};
 use voxshield_perturb::PerturbError;
 
 /// Why an evaluation could not be carried out.
@@ -54,6 +54,9 @@ pub enum EvalError {
     /// A network refused its configuration or input.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Weights of another network.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// A loss refused its arguments.
     #[error(transparent)]
     Kernel(#[from] KernelError),

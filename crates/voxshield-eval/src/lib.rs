@@ -2,9 +2,11 @@
 //!
 //! * [`train_victim`] trains a segmentation network the way an unauthorised user would, with or
 //!   without [`Augmentation`]; [`predict`] segments a whole volume with it.
-//! * [`defences`] are what that user might do to the files first.
+//! * [`defences`] are what that user might do to the files first, [`training`] what she might do
+//!   while training.
 //! * [`metrics`] are computed on the host in `f64`, apart from the kernels, so that a score never
 //!   comes from the code under test.
+//! * [`record`] is the result of an evaluation as plain data.
 //!
 //! The crate knows tensors and networks, no files.
 
@@ -13,11 +15,15 @@ pub mod defences;
 mod error;
 pub mod metrics;
 mod predict;
+mod preprocessing;
+pub mod record;
 mod sampling;
 mod shape;
+pub mod training;
 mod victim;
 
 pub use augment::{Augmentation, augment};
 pub use error::EvalError;
 pub use predict::predict;
-pub use victim::{VictimConfig, train_victim};
+pub use preprocessing::Preprocessing;
+pub use victim::{Optimiser, VictimConfig, VictimTrainer, train_victim};

@@ -42,3 +42,4 @@ pub use skip_slices::SkipSlices;
 pub use slab_mean::SlabMean;
 pub use total_variation::TotalVariation;
 pub use volume::LabelledVolume;
+pub(crate) use parameter::positive;

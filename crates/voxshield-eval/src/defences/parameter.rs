@@ -36,7 +36,7 @@ pub(super) fn made_whole<D: Defence + Default + 'static>(
 }
 
 /// A parameter that must be a positive number.
-pub(super) fn positive(what: &'static str, value: f64) -> Result<f64, EvalError> {
+pub(crate) fn positive(what: &'static str, value: f64) -> Result<f64, EvalError> {
     if value.is_finite() && value > 0.0 {
         Ok(value)
     } else {
