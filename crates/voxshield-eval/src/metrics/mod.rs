@@ -2,7 +2,7 @@
 //!
 //! * Segmentations: [`Overlap`] with [`dice`] and [`iou`], [`SurfaceDistances`], and
 //!   [`RegionEvaluation`] over a dataset.
-//! * Visibility of a perturbation: [`psnr`], [`ssim`] and [`NoiseMetrics`].
+//! * Visibility of a perturbation: [`psnr`], [`ssim`], [`NoiseMetrics`] and [`ZSpectrum`].
 
 mod classes;
 mod distance;
@@ -10,6 +10,7 @@ mod noise;
 mod overlap;
 mod quality;
 mod region;
+mod spectrum;
 mod ssim;
 mod surface;
 mod window;
@@ -19,6 +20,7 @@ pub use noise::NoiseMetrics;
 pub use overlap::{Overlap, dice, iou};
 pub use quality::psnr;
 pub use region::{Region, RegionEvaluation, RegionReport, RegionScore};
+pub use spectrum::ZSpectrum;
 pub use ssim::{ssim, ssim_in_range};
 pub use surface::SurfaceDistances;
 

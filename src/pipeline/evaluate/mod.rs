@@ -1,0 +1,21 @@
+//! Does a protected dataset protect? Victims x training sets x defences x seeds, from written files.
+
+mod cell;
+mod controls;
+mod countermeasure;
+mod detector;
+mod event;
+mod labelled;
+mod options;
+mod plan;
+mod preprocess;
+mod quality;
+mod run;
+mod score;
+mod store;
+mod training;
+mod utility;
+
+pub use event::EvaluateEvent;
+pub use options::{EvaluateOptions, EvaluatePaths, Victim};
+pub use run::evaluate;
