@@ -20,7 +20,9 @@ mod write;
 pub use case::PreparedCase;
 pub use device::{DeviceChoice, DeviceInfo, devices};
 pub use error::PipelineError;
-pub use evaluate::{EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, evaluate};
+pub use evaluate::{
+    EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
+};
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
 use protect::check_apart;

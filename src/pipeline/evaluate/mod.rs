@@ -19,3 +19,8 @@ mod utility;
 pub use event::EvaluateEvent;
 pub use options::{EvaluateOptions, EvaluatePaths, Victim};
 pub use run::evaluate;
+
+/// The names of all defences, `none` first: what data-side and training-side registries have.
+pub fn defence_names() -> Vec<String> {
+    countermeasure::Countermeasure::all()
+}

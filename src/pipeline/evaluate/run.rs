@@ -8,7 +8,7 @@ use super::{
     labelled::LabelledSet,
     plan::{Context, NamedSet, PlannedCell, plan},
     quality::quality,
-    store::Store,
+    store::{Store, write_json},
     utility::utility,
 };
 use crate::{
@@ -59,7 +59,7 @@ pub fn evaluate(
         ));
     }
     let record = record(&context, cells, quality, notes);
-    store.write("../evaluation", &record)?;
+    write_json(&paths.work.join("evaluation.json"), &record)?;
     Ok(record)
 }
 

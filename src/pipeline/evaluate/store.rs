@@ -33,14 +33,9 @@ impl Store {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Keeps a result, atomically.
+    /// Keeps a result.
     pub(super) fn write(&self, name: &str, result: &impl Serialize) -> Result<(), PipelineError> {
-        let path = self.file(name, "json");
-        let bytes = serde_json::to_vec_pretty(result).map_err(|error| DataError::Json {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-        Ok(write_file_atomic(&path, &bytes)?)
+        write_json(&self.file(name, "json"), result)
     }
 
     /// Where the weights of a cell's network are kept.
@@ -51,4 +46,13 @@ impl Store {
     fn file(&self, name: &str, ending: &str) -> PathBuf {
         self.folder.join(format!("{name}.{ending}"))
     }
+}
+
+/// Writes a value as JSON, atomically.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), PipelineError> {
+    let bytes = serde_json::to_vec_pretty(value).map_err(|error| DataError::Json {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })?;
+    Ok(write_file_atomic(path, &bytes)?)
 }
