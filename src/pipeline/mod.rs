@@ -1,11 +1,13 @@
 //! Where files meet tensors.
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
-//! [`inspect`] says what a file or dataset is, [`trial`] trains a victim from written files.
+//! [`inspect`] says what a file or dataset is, [`trial`] trains one victim from written files,
+//! [`evaluate`] many, with controls and defences.
 
 mod case;
 mod device;
 mod error;
+mod evaluate;
 mod inspect;
 mod options;
 mod protect;
@@ -18,8 +20,12 @@ mod write;
 pub use case::PreparedCase;
 pub use device::{DeviceChoice, DeviceInfo, devices};
 pub use error::PipelineError;
+pub use evaluate::{
+    EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
+};
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
+use protect::check_apart;
 pub use protect::{ProtectEvent, protect};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;

@@ -4,6 +4,7 @@
 //!   without [`Augmentation`]; [`predict`] segments a whole volume with it.
 //! * [`defences`] are what that user might do to the files first, [`training`] what she might do
 //!   while training.
+//! * [`detector`] asks whether a perturbation gives the label away.
 //! * [`metrics`] are computed on the host in `f64`, apart from the kernels, so that a score never
 //!   comes from the code under test.
 //! * [`record`] is the result of an evaluation as plain data, [`report`] the same as one HTML file,
@@ -13,6 +14,7 @@
 
 mod augment;
 pub mod defences;
+pub mod detector;
 mod error;
 pub mod metrics;
 pub mod picture;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::NoiseMetrics;
+use crate::{Augmentation, Preprocessing, metrics::NoiseMetrics};
 
 /// How visible a perturbation is and what it costs honest users: a training set against its clean
 /// twin. Intensities are normalised with the ranges of the manifest, means are over the cases.
@@ -64,6 +64,10 @@ pub struct Spectrum {
 pub struct Utility {
     /// The network's name.
     pub network: String,
+    /// How it preprocesses.
+    pub preprocessing: Preprocessing,
+    /// How it augmented in training.
+    pub augmentation: Augmentation,
     /// Mean Dice on the clean volumes.
     pub clean_dice: f64,
     /// Mean Dice on the protected volumes.

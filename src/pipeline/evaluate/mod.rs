@@ -1,0 +1,26 @@
+//! Does a protected dataset protect? Victims x training sets x defences x seeds, from written files.
+
+mod cell;
+mod controls;
+mod countermeasure;
+mod detector;
+mod event;
+mod labelled;
+mod options;
+mod plan;
+mod preprocess;
+mod quality;
+mod run;
+mod score;
+mod store;
+mod training;
+mod utility;
+
+pub use event::EvaluateEvent;
+pub use options::{EvaluateOptions, EvaluatePaths, Victim};
+pub use run::evaluate;
+
+/// The names of all defences, `none` first: what data-side and training-side registries have.
+pub fn defence_names() -> Vec<String> {
+    countermeasure::Countermeasure::all()
+}

@@ -1,0 +1,239 @@
+use std::collections::BTreeMap;
+
+use super::{
+    detector::detect,
+    labelled::LabelledSet,
+    plan::{Context, NamedSet},
+    training::native_labels,
+};
+use crate::{
+    data::{Case, IntensityRange, Modality},
+    eval::{
+        EvalError,
+        metrics::{NoiseMetrics, ZSpectrum, psnr, ssim},
+        record::{DetectorScore, Quality, Shift, Spectrum, Spread},
+    },
+    pipeline::{PipelineError, PreparedCase},
+};
+
+/// Compares a protected set with its clean original, case by case.
+pub(super) fn quality(
+    context: &Context<'_>,
+    named: &NamedSet,
+    clean: &LabelledSet,
+) -> Result<Option<Quality>, PipelineError> {
+    let Some(manifest) = &named.set.manifest else {
+        return Ok(None);
+    };
+    let ranges: BTreeMap<&str, &[IntensityRange]> = manifest
+        .cases
+        .iter()
+        .map(|case| (case.id.as_str(), case.ranges.as_slice()))
+        .collect();
+    let mut sums = Sums::default();
+    for case in &named.set.cases {
+        let twin = clean.cases.iter().find(|twin| twin.id == case.id);
+        let (Some(twin), Some(ranges)) = (twin, ranges.get(case.id.as_str())) else {
+            continue;
+        };
+        sums.add(context, named, case, clean, twin, ranges)?;
+    }
+    Ok(sums.finish(&named.name, &named.set.modalities))
+}
+
+/// What is added up over the cases.
+#[derive(Default)]
+struct Sums {
+    psnr: Vec<f64>,
+    psnr_roi: Vec<f64>,
+    ssim: Vec<f64>,
+    ssim_roi: Vec<f64>,
+    noise: Vec<NoiseMetrics>,
+    changed: f64,
+    /// (sum over changed voxels, changed voxels, largest) of each channel.
+    shift: Vec<(f64, usize, f64)>,
+    spectra: [ZSpectrum; 3],
+    aucs: [Vec<f64>; 3],
+}
+
+impl Sums {
+    fn add(
+        &mut self,
+        context: &Context<'_>,
+        named: &NamedSet,
+        case: &Case,
+        clean: &LabelledSet,
+        twin: &Case,
+        ranges: &[IntensityRange],
+    ) -> Result<(), PipelineError> {
+        let before = PreparedCase::open(&clean.dataset, twin)?;
+        let after = PreparedCase::open(&named.set.dataset, case)?;
+        let shape = before.volume.shape();
+        let (a, b) = (before.normalised(ranges), after.normalised(ranges));
+        let labels = native_labels(&before);
+        let inside: Vec<bool> = labels.iter().map(|&label| label > 0).collect();
+        let finite = |value: f64| value.is_finite().then_some(value);
+        self.psnr.extend(finite(psnr(&a, &b)?));
+        let roi = |image: &[f32]| masked(image, &inside);
+        self.psnr_roi.extend(finite(psnr(&roi(&a), &roi(&b))?));
+        self.ssim.push(ssim(&a, &b, shape)?);
+        let (first, size) = bounds(&inside, shape);
+        let cut = |image: &[f32]| cut(image, shape, first, size);
+        self.ssim_roi.push(ssim(&cut(&a), &cut(&b), size)?);
+        self.noise.push(NoiseMetrics::measure(&a, &b, shape)?);
+        let changed = a.iter().zip(&b).filter(|(a, b)| a != b).count();
+        self.changed += changed as f64 / a.len() as f64;
+        self.add_shift(&before, &after, &named.set.modalities);
+        let delta: Vec<f32> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
+        for (spectrum, values) in self.spectra.iter_mut().zip([&a, &b, &delta]) {
+            spectrum.add(values, shape)?;
+        }
+        if context.options.detector {
+            let found = detect(&a, &b, &inside, shape);
+            for (all, auc) in
+                self.aucs
+                    .iter_mut()
+                    .zip([found.label, found.clean_label, found.support])
+            {
+                all.extend(auc);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_shift(&mut self, before: &PreparedCase, after: &PreparedCase, modalities: &[Modality]) {
+        self.shift.resize(modalities.len(), (0.0, 0, 0.0));
+        let channels = before
+            .volume
+            .array()
+            .outer_iter()
+            .zip(after.volume.array().outer_iter());
+        for (((before, after), modality), sum) in channels.zip(modalities).zip(&mut self.shift) {
+            let unit = match modality {
+                Modality::Ct => 1.0,
+                Modality::Mri => {
+                    let positive = before.iter().filter(|&&v| v > 0.0).map(|&v| f64::from(v));
+                    let spread = Spread::of(positive).map_or(1.0, |spread| spread.sd);
+                    if spread > 0.0 { spread } else { 1.0 }
+                }
+            };
+            for (a, b) in before.iter().zip(&after).filter(|(a, b)| a != b) {
+                let by = (f64::from(*b) - f64::from(*a)).abs() / unit;
+                *sum = (sum.0 + by, sum.1 + 1, sum.2.max(by));
+            }
+        }
+    }
+
+    fn finish(self, name: &str, modalities: &[Modality]) -> Option<Quality> {
+        let cases = self.noise.len();
+        let mean = |values: &[f64]| Spread::of(values.iter().copied()).map(|spread| spread.mean);
+        let average = |part: fn(&NoiseMetrics) -> f64| {
+            self.noise.iter().map(part).sum::<f64>() / cases as f64
+        };
+        let [clean, protected, delta] = &self.spectra;
+        let detector = || {
+            Some(DetectorScore {
+                label_auc: mean(&self.aucs[0])?,
+                clean_label_auc: mean(&self.aucs[1])?,
+                support_auc: mean(&self.aucs[2])?,
+            })
+        };
+        Some(Quality {
+            training_set: name.to_owned(),
+            cases,
+            psnr_db: mean(&self.psnr),
+            psnr_roi_db: mean(&self.psnr_roi),
+            ssim: mean(&self.ssim)?,
+            ssim_roi: mean(&self.ssim_roi)?,
+            noise: NoiseMetrics {
+                l2: average(|n| n.l2),
+                linf: self.noise.iter().map(|n| n.linf).fold(0.0, f64::max),
+                tv: average(|n| n.tv),
+                gradient: average(|n| n.gradient),
+            },
+            changed_share: self.changed / cases as f64,
+            shift: self
+                .shift
+                .iter()
+                .zip(modalities)
+                .enumerate()
+                .map(|(channel, (&(sum, count, largest), modality))| Shift {
+                    channel,
+                    unit: if *modality == Modality::Ct {
+                        "HU"
+                    } else {
+                        "sd"
+                    }
+                    .to_owned(),
+                    mean: sum / count.max(1) as f64,
+                    largest,
+                })
+                .collect(),
+            spectrum: Spectrum {
+                frequencies: clean.frequencies(),
+                clean: clean.power(),
+                protected: protected.power(),
+                delta: delta.power(),
+            },
+            utility: Vec::new(),
+            detector: detector(),
+        })
+    }
+}
+
+/// The voxels of a mask, all channels.
+fn masked(image: &[f32], inside: &[bool]) -> Vec<f32> {
+    let channels = image.chunks_exact(inside.len());
+    channels
+        .flat_map(|c| c.iter().zip(inside).filter(|(_, i)| **i).map(|(v, _)| *v))
+        .collect()
+}
+
+/// First voxel and size of the smallest box around a mask that has voxels.
+fn bounds(inside: &[bool], shape: [usize; 3]) -> ([usize; 3], [usize; 3]) {
+    let [_, height, width] = shape;
+    let (mut first, mut last) = (shape, [0; 3]);
+    for (i, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
+        let place = [i / (height * width), i / width % height, i % width];
+        for axis in 0..3 {
+            first[axis] = first[axis].min(place[axis]);
+            last[axis] = last[axis].max(place[axis]);
+        }
+    }
+    (
+        first,
+        std::array::from_fn(|axis| (last[axis] + 1).saturating_sub(first[axis])),
+    )
+}
+
+/// The part of every channel in a box.
+fn cut(image: &[f32], shape: [usize; 3], first: [usize; 3], size: [usize; 3]) -> Vec<f32> {
+    let [depth, height, width] = shape;
+    let mut out = Vec::new();
+    for channel in image.chunks_exact(depth * height * width) {
+        for z in first[0]..first[0] + size[0] {
+            for y in first[1]..first[1] + size[1] {
+                let start = (z * height + y) * width + first[2];
+                out.extend_from_slice(&channel[start..start + size[2]]);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_box_and_the_mask_select_what_they_say() {
+        let shape = [3, 4, 5];
+        let image: Vec<f32> = (0..120).map(|v| v as f32).collect();
+        let inside: Vec<bool> = (0..60).map(|i| i == 27 || i == 33).collect();
+        let (first, size) = bounds(&inside, shape);
+        assert_eq!((first, size), ([1, 1, 2], [1, 2, 2]));
+        let expected = [27.0, 28.0, 32.0, 33.0, 87.0, 88.0, 92.0, 93.0];
+        assert_eq!(cut(&image, shape, first, size), expected);
+        assert_eq!(masked(&image, &inside), [27.0, 33.0, 87.0, 93.0]);
+    }
+}
