@@ -58,8 +58,11 @@ impl QualityTable {
             &|q| {
                 let utility = q.utility.iter().map(|u| {
                     format!(
-                        "{}: {:.3} → {:.3}",
-                        u.network, u.clean_dice, u.protected_dice
+                        "{} ({} preprocessing): {:.3} → {:.3}",
+                        u.network,
+                        u.preprocessing.name(),
+                        u.clean_dice,
+                        u.protected_dice
                     )
                 });
                 join(utility)
