@@ -341,7 +341,7 @@ fn evaluations_that_would_mislead_are_typed_errors() {
     let PipelineError::Eval(EvalError::UnknownDefence { known, .. }) = &error else {
         panic!("{error}")
     };
-    assert!(known.contains(&"none") && known.contains(&"clean-mix"));
+    assert!(known.contains(&"gamma") && known.contains(&"clean-mix"));
 
     let inside = EvaluatePaths {
         work: paths.protected.join("work"),

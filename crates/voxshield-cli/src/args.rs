@@ -178,13 +178,12 @@ pub(crate) struct EvaluateArgs {
         default_value = "residual-unet"
     )]
     pub(crate) victims: Vec<Victim>,
-    /// What victims' owners do against the protection, beside nothing: names, or all.
     #[arg(
         long,
         value_delimiter = ',',
         help = format!(
-            "What the victims' owners do against the protection, beside nothing: all, or some of {}",
-            defence_names()[1..].join(", ")
+            "What the victims' owners do against the protection, beside nothing; a strength may follow a colon, as in gaussian-blur:0.5: {}",
+            defence_names().join(", ")
         )
     )]
     pub(crate) defences: Vec<String>,

@@ -48,6 +48,12 @@ pub enum EvalError {
         /// The loss.
         value: f32,
     },
+    /// A picture could not be encoded.
+    #[error("picture: {0}")]
+    Picture(#[from] image::ImageError),
+    /// A report could not be rendered.
+    #[error("report: {0}")]
+    Report(#[from] askama::Error),
     /// Patches or tiles.
     #[error(transparent)]
     Patches(#[from] PerturbError),

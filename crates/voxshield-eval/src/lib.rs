@@ -7,7 +7,8 @@
 //! * [`detector`] asks whether a perturbation gives the label away.
 //! * [`metrics`] are computed on the host in `f64`, apart from the kernels, so that a score never
 //!   comes from the code under test.
-//! * [`record`] is the result of an evaluation as plain data.
+//! * [`record`] is the result of an evaluation as plain data, [`report`] the same as one HTML file,
+//!   [`picture`] slices of volumes for it.
 //!
 //! The crate knows tensors and networks, no files.
 
@@ -16,9 +17,11 @@ pub mod defences;
 pub mod detector;
 mod error;
 pub mod metrics;
+pub mod picture;
 mod predict;
 mod preprocessing;
 pub mod record;
+pub mod report;
 mod sampling;
 mod shape;
 pub mod training;

@@ -26,6 +26,8 @@ pub(super) struct NamedSet {
 pub(super) struct Context<'a> {
     pub(super) options: &'a EvaluateOptions,
     pub(super) device: Device,
+    /// Names of the defences, `none` first.
+    pub(super) defences: Vec<String>,
     pub(super) sets: Vec<NamedSet>,
     pub(super) test: LabelledSet,
 }
@@ -76,7 +78,7 @@ pub(super) fn plan(context: &Context<'_>) -> Result<Vec<PlannedCell>, PipelineEr
         for (set, named) in context.sets.iter().enumerate() {
             for victim in &options.victims {
                 for &augmentation in &options.augmentations {
-                    for defence in &options.defences {
+                    for defence in &context.defences {
                         let countermeasure = Countermeasure::find(defence)?;
                         if !applies(context, named, &countermeasure) {
                             continue;

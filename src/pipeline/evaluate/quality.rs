@@ -10,7 +10,7 @@ use crate::{
     data::{Case, IntensityRange, Modality},
     eval::{
         EvalError,
-        metrics::{NoiseMetrics, ZSpectrum, psnr, ssim},
+        metrics::{NoiseMetrics, depth_power, psnr, psnr_inside, ssim},
         record::{DetectorScore, Quality, Shift, Spectrum, Spread},
     },
     pipeline::{PipelineError, PreparedCase},
@@ -52,7 +52,7 @@ struct Sums {
     changed: f64,
     /// (sum over changed voxels, changed voxels, largest) of each channel.
     shift: Vec<(f64, usize, f64)>,
-    spectra: [ZSpectrum; 3],
+    spectra: [Bins; 3],
     aucs: [Vec<f64>; 3],
 }
 
@@ -74,8 +74,8 @@ impl Sums {
         let inside: Vec<bool> = labels.iter().map(|&label| label > 0).collect();
         let finite = |value: f64| value.is_finite().then_some(value);
         self.psnr.extend(finite(psnr(&a, &b)?));
-        let roi = |image: &[f32]| masked(image, &inside);
-        self.psnr_roi.extend(finite(psnr(&roi(&a), &roi(&b))?));
+        self.psnr_roi
+            .extend(psnr_inside(&a, &b, &inside)?.and_then(finite));
         self.ssim.push(ssim(&a, &b, shape)?);
         let (first, size) = bounds(&inside, shape);
         let cut = |image: &[f32]| cut(image, shape, first, size);
@@ -86,7 +86,7 @@ impl Sums {
         self.add_shift(&before, &after, &named.set.modalities);
         let delta: Vec<f32> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
         for (spectrum, values) in self.spectra.iter_mut().zip([&a, &b, &delta]) {
-            spectrum.add(values, shape)?;
+            spectrum.add(&depth_power(values, shape)?, shape[0]);
         }
         if context.options.detector {
             let found = detect(&a, &b, &inside, shape);
@@ -181,12 +181,41 @@ impl Sums {
     }
 }
 
-/// The voxels of a mask, all channels.
-fn masked(image: &[f32], inside: &[bool]) -> Vec<f32> {
-    let channels = image.chunks_exact(inside.len());
-    channels
-        .flat_map(|c| c.iter().zip(inside).filter(|(_, i)| **i).map(|(v, _)| *v))
-        .collect()
+/// Frequencies of the common scale for volumes of any depth: 0 to 0.5 cycles per voxel in 32 steps.
+const BINS: usize = 33;
+
+/// Spectra along z of several volumes, gathered at the nearest frequency of the common scale.
+#[derive(Default)]
+struct Bins {
+    /// (sum, count) of each frequency.
+    bins: Vec<(f64, usize)>,
+}
+
+impl Bins {
+    fn add(&mut self, power: &[f64], depth: usize) {
+        self.bins.resize(BINS, (0.0, 0));
+        for (k, power) in power.iter().enumerate() {
+            let bin = (2 * (BINS - 1) * k + depth / 2) / depth;
+            let (sum, count) = &mut self.bins[bin.min(BINS - 1)];
+            *sum += power;
+            *count += 1;
+        }
+    }
+
+    fn frequencies(&self) -> Vec<f64> {
+        let all = self
+            .bins
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, count))| *count > 0);
+        all.map(|(bin, _)| 0.5 * bin as f64 / (BINS - 1) as f64)
+            .collect()
+    }
+
+    fn power(&self) -> Vec<f64> {
+        let all = self.bins.iter().filter(|(_, count)| *count > 0);
+        all.map(|&(sum, count)| sum / count as f64).collect()
+    }
 }
 
 /// First voxel and size of the smallest box around a mask that has voxels.
@@ -226,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_box_and_the_mask_select_what_they_say() {
+    fn the_box_is_the_smallest_around_the_mask() {
         let shape = [3, 4, 5];
         let image: Vec<f32> = (0..120).map(|v| v as f32).collect();
         let inside: Vec<bool> = (0..60).map(|i| i == 27 || i == 33).collect();
@@ -234,6 +263,19 @@ mod tests {
         assert_eq!((first, size), ([1, 1, 2], [1, 2, 2]));
         let expected = [27.0, 28.0, 32.0, 33.0, 87.0, 88.0, 92.0, 93.0];
         assert_eq!(cut(&image, shape, first, size), expected);
-        assert_eq!(masked(&image, &inside), [27.0, 33.0, 87.0, 93.0]);
+    }
+
+    #[test]
+    fn depths_share_one_scale_of_frequencies() {
+        let mut bins = Bins::default();
+        bins.add(&[1.0, 2.0, 3.0], 4);
+        assert_eq!(bins.frequencies(), [0.0, 0.25, 0.5]);
+        bins.add(&[5.0, 4.0], 2);
+        assert_eq!(bins.frequencies(), [0.0, 0.25, 0.5]);
+        assert_eq!(bins.power(), [3.0, 2.0, 3.5]);
+        // An odd depth ends below one half.
+        bins.add(&[0.0, 7.0], 3);
+        assert_eq!(bins.power()[2], 7.0);
+        assert!((bins.frequencies()[2] - 1.0 / 3.0).abs() < 0.01);
     }
 }

@@ -33,13 +33,14 @@ pub fn evaluate(
     observer: &mut dyn FnMut(EvaluateEvent<'_>),
 ) -> Result<EvaluationRecord, PipelineError> {
     validate(options)?;
+    let defences = Countermeasure::resolve(&options.defences)?;
     let datasets = [&paths.protected, &paths.test]
         .into_iter()
         .chain(&paths.clean);
     for root in datasets.chain(paths.compare.iter().map(|(_, root)| root)) {
         check_apart(root, &paths.work)?;
     }
-    let (context, mut notes) = open(paths, options, observer)?;
+    let (context, mut notes) = open(paths, options, defences, observer)?;
     for note in &notes {
         observer(EvaluateEvent::Note(note));
     }
@@ -71,13 +72,9 @@ fn validate(options: &EvaluateOptions) -> Result<(), PipelineError> {
         ("seeds", options.seeds as usize),
         ("victims", options.victims.len()),
         ("augmentations", options.augmentations.len()),
-        ("defences", options.defences.len()),
     ];
     if let Some((what, _)) = positive.iter().find(|(_, value)| *value == 0) {
         return Err(PipelineError::NothingToDo { what });
-    }
-    for defence in &options.defences {
-        Countermeasure::find(defence)?;
     }
     Ok(())
 }
@@ -86,6 +83,7 @@ fn validate(options: &EvaluateOptions) -> Result<(), PipelineError> {
 fn open<'a>(
     paths: &EvaluatePaths,
     options: &'a EvaluateOptions,
+    defences: Vec<String>,
     observer: &mut dyn FnMut(EvaluateEvent<'_>),
 ) -> Result<(Context<'a>, Vec<String>), PipelineError> {
     observer(EvaluateEvent::Stage("reading"));
@@ -139,6 +137,7 @@ fn open<'a>(
     let context = Context {
         options,
         device,
+        defences,
         sets,
         test,
     };
@@ -244,7 +243,7 @@ fn record(
             width: options.width(),
             preprocessing,
             augmentations: options.augmentations.clone(),
-            defences: options.defences.clone(),
+            defences: context.defences.clone(),
             seeds: (0..options.seeds)
                 .map(|s| options.training.seed.wrapping_add(s))
                 .collect(),
