@@ -51,6 +51,7 @@ fn folders(root: &Path) -> EvaluatePaths {
         protected: folder("protected"),
         clean: Some(folder("clean")),
         test: folder("test"),
+        attacker: None,
         compare: vec![],
         work: folder("work"),
     }
@@ -285,6 +286,33 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
     assert!(
         losses.windows(2).all(|pair| pair[0] < pair[1]),
         "{losses:?}"
+    );
+
+    // Without data of the attacker's own there is no purifier, and the record says so.
+    let purified = EvaluateOptions {
+        defences: vec!["purifier".into()],
+        ..quick()
+    };
+    let (record, trained) = run(&paths, &purified);
+    assert_eq!(trained, 0);
+    assert!(
+        record.notes[0].contains("purifier is left out"),
+        "{:?}",
+        record.notes
+    );
+    let attacker = folder.path().join("attacker");
+    write_phantom_dataset(&attacker, 3, &PhantomConfig::new([18, 17, 16], 99)).unwrap();
+    let with_pairs = EvaluatePaths {
+        attacker: Some(attacker),
+        ..paths.clone()
+    };
+    let (record, trained) = run(&with_pairs, &purified);
+    assert_eq!(trained, 1);
+    assert!(
+        record
+            .cells
+            .iter()
+            .all(|cell| cell.outcome.result().is_some())
     );
 
     let preprocessed = EvaluateOptions {

@@ -166,6 +166,9 @@ pub(crate) struct EvaluateArgs {
     /// Clean labelled cases that are in no training set.
     #[arg(long)]
     pub(crate) test: PathBuf,
+    /// Clean labelled data of the attacker's own, for the defence `purifier`; apart from all others.
+    #[arg(long)]
+    pub(crate) attacker: Option<PathBuf>,
     /// More training sets to compare with, e.g. paper=DIR.
     #[arg(long = "compare", value_name = "NAME=DIR", value_parser = named)]
     pub(crate) compare: Vec<(String, PathBuf)>,

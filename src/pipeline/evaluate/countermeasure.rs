@@ -1,6 +1,6 @@
 use ndarray::{Array3, Array4, Axis};
 
-use super::labelled::LabelledSet;
+use super::{labelled::LabelledSet, purify::PURIFIER};
 use crate::{
     eval::{
         EvalError,
@@ -18,6 +18,8 @@ pub(super) enum Countermeasure {
     None,
     /// A transform of the files before preprocessing.
     Data(Box<dyn Defence>),
+    /// A network that predicts the perturbation is trained on pairs and what it says subtracted.
+    Purifier,
     /// Something about the training.
     Training(Box<dyn TrainingDefence>),
 }
@@ -27,6 +29,9 @@ impl Countermeasure {
     pub(super) fn find(name: &str) -> Result<Self, PipelineError> {
         if name == NO_DEFENCE {
             return Ok(Self::None);
+        }
+        if name == PURIFIER {
+            return Ok(Self::Purifier);
         }
         if let Some(defence) = training::find(name)? {
             return Ok(Self::Training(defence));
@@ -55,6 +60,7 @@ impl Countermeasure {
                     data.iter()
                         .map(|defence| defence.spec())
                         .chain(training.map(|defence| defence.name().to_owned()))
+                        .chain((group == "all").then(|| PURIFIER.to_owned()))
                         .collect()
                 }
                 spec => {
@@ -74,14 +80,14 @@ impl Countermeasure {
     /// The names of all of them and of their groups, for help texts.
     pub(super) fn known() -> Vec<&'static str> {
         let names = defences::GROUPS.into_iter().chain(defences::names());
-        names.chain(training::names()).collect()
+        names.chain(training::names()).chain([PURIFIER]).collect()
     }
 
     /// The training-side part.
     pub(super) fn training(&self) -> Option<&dyn TrainingDefence> {
         match self {
             Self::Training(defence) => Some(&**defence),
-            Self::None | Self::Data(_) => None,
+            Self::None | Self::Data(_) | Self::Purifier => None,
         }
     }
 

@@ -9,6 +9,7 @@ mod labelled;
 mod options;
 mod plan;
 mod preprocess;
+mod purify;
 mod quality;
 mod run;
 mod score;

@@ -16,6 +16,8 @@ pub struct EvaluatePaths {
     pub clean: Option<PathBuf>,
     /// Clean labelled cases that are in no training set.
     pub test: PathBuf,
+    /// Clean data of the attacker's own, for the paired purifier; apart from the training and test cases.
+    pub attacker: Option<PathBuf>,
     /// More training sets by name.
     pub compare: Vec<(String, PathBuf)>,
     /// Where finished cells and the random control are kept.

@@ -7,6 +7,7 @@ use super::{
     countermeasure::Countermeasure,
     labelled::LabelledSet,
     plan::{Context, NamedSet, PlannedCell, plan},
+    purify::{PURIFIER, Pairs},
     quality::quality,
     store::{Store, write_json},
     utility::utility,
@@ -36,7 +37,8 @@ pub fn evaluate(
     let defences = Countermeasure::resolve(&options.defences)?;
     let datasets = [&paths.protected, &paths.test]
         .into_iter()
-        .chain(&paths.clean);
+        .chain(&paths.clean)
+        .chain(&paths.attacker);
     for root in datasets.chain(paths.compare.iter().map(|(_, root)| root)) {
         check_apart(root, &paths.work)?;
     }
@@ -95,6 +97,7 @@ fn open<'a>(
         name: name.to_owned(),
         role,
         set,
+        pairs: None,
     };
     match &paths.clean {
         None => notes.push(
@@ -132,6 +135,23 @@ fn open<'a>(
             return Err(PipelineError::SameName {
                 name: set.name.clone(),
             });
+        }
+    }
+    if defences.iter().any(|name| name == PURIFIER) {
+        match &paths.attacker {
+            None => notes.push(
+                "the paired purifier is left out: it needs clean data of the attacker's own"
+                    .to_owned(),
+            ),
+            Some(root) => {
+                for set in sets
+                    .iter_mut()
+                    .filter(|set| set.set.manifest.is_some() && set.role != Role::Random)
+                {
+                    let pairs = Pairs::make(root, &set.set, options, &paths.work, observer)?;
+                    set.pairs = Some(pairs);
+                }
+            }
         }
     }
     let context = Context {

@@ -19,6 +19,7 @@ pub(super) fn run(args: &EvaluateArgs, format: Format, quiet: bool) -> anyhow::R
         protected: args.protected.clone(),
         clean: args.clean.clone(),
         test: args.test.clone(),
+        attacker: args.attacker.clone(),
         compare: args.compare.clone(),
         work: args
             .work
