@@ -51,6 +51,7 @@ fn folders(root: &Path) -> EvaluatePaths {
         protected: folder("protected"),
         clean: Some(folder("clean")),
         test: folder("test"),
+        attacker: None,
         compare: vec![],
         work: folder("work"),
     }
@@ -287,6 +288,33 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
         "{losses:?}"
     );
 
+    // Without data of the attacker's own there is no purifier, and the record says so.
+    let purified = EvaluateOptions {
+        defences: vec!["purifier".into()],
+        ..quick()
+    };
+    let (record, trained) = run(&paths, &purified);
+    assert_eq!(trained, 0);
+    assert!(
+        record.notes[0].contains("purifier is left out"),
+        "{:?}",
+        record.notes
+    );
+    let attacker = folder.path().join("attacker");
+    write_phantom_dataset(&attacker, 3, &PhantomConfig::new([18, 17, 16], 99)).unwrap();
+    let with_pairs = EvaluatePaths {
+        attacker: Some(attacker),
+        ..paths.clone()
+    };
+    let (record, trained) = run(&with_pairs, &purified);
+    assert_eq!(trained, 1);
+    assert!(
+        record
+            .cells
+            .iter()
+            .all(|cell| cell.outcome.result().is_some())
+    );
+
     let preprocessed = EvaluateOptions {
         victims: vec![
             victim("nnunet-plain", Preprocessing::NnUnet),
@@ -341,7 +369,7 @@ fn evaluations_that_would_mislead_are_typed_errors() {
     let PipelineError::Eval(EvalError::UnknownDefence { known, .. }) = &error else {
         panic!("{error}")
     };
-    assert!(known.contains(&"none") && known.contains(&"clean-mix"));
+    assert!(known.contains(&"gamma") && known.contains(&"clean-mix"));
 
     let inside = EvaluatePaths {
         work: paths.protected.join("work"),

@@ -192,6 +192,9 @@ pub(crate) struct EvaluateArgs {
     /// Clean labelled cases that are in no training set.
     #[arg(long)]
     pub(crate) test: PathBuf,
+    /// Clean labelled data of the attacker's own, for the defence `purifier`; apart from all others.
+    #[arg(long)]
+    pub(crate) attacker: Option<PathBuf>,
     /// More training sets to compare with, e.g. paper=DIR.
     #[arg(long = "compare", value_name = "NAME=DIR", value_parser = named)]
     pub(crate) compare: Vec<(String, PathBuf)>,
@@ -204,13 +207,12 @@ pub(crate) struct EvaluateArgs {
         default_value = "residual-unet"
     )]
     pub(crate) victims: Vec<Victim>,
-    /// What victims' owners do against the protection, beside nothing: names, or all.
     #[arg(
         long,
         value_delimiter = ',',
         help = format!(
-            "What the victims' owners do against the protection, beside nothing: all, or some of {}",
-            defence_names()[1..].join(", ")
+            "What the victims' owners do against the protection, beside nothing; a strength may follow a colon, as in gaussian-blur:0.5: {}",
+            defence_names().join(", ")
         )
     )]
     pub(crate) defences: Vec<String>,

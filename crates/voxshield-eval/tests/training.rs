@@ -3,37 +3,39 @@
 use burn::tensor::{ElementConversion, Tensor};
 use voxshield_eval::{
     EvalError, Optimiser, VictimConfig, VictimTrainer,
-    training::{AdversarialTraining, CleanMix, StepContext, TrainingDefence, UEraser, find, names},
+    training::{
+        AdversarialTraining, CleanMix, Purifier, StepContext, TrainingDefence, UEraser, find, names,
+    },
 };
 use voxshield_kernels::DiceCe;
-use voxshield_models::{Architecture, Network, NetworkSpec};
+use voxshield_models::{Architecture, Network, NetworkSpec, Width};
 use voxshield_perturb::{Batch, InMemory, TrainingVolume};
 use voxshield_testkit::device;
 
 const SHAPE: [usize; 3] = [16, 16, 16];
 
-/// Bright blocks of label 1 on noise.
+/// A bright block of label 1 on noise.
+fn volume(case: usize) -> TrainingVolume {
+    let labels: Vec<i32> = (0..4096)
+        .map(|i| {
+            let inside = |v: usize, first: usize| (first..first + 7).contains(&v);
+            let found = inside(i / 256, 3 + case) && inside(i / 16 % 16, 4) && inside(i % 16, 5);
+            i32::from(found)
+        })
+        .collect();
+    let noise = |i: usize| (i as f32 * 12.9898 + case as f32).sin() * 0.3;
+    TrainingVolume {
+        image: (0..4096)
+            .map(|i| 2.0 * labels[i] as f32 + noise(i))
+            .collect(),
+        labels,
+        support: vec![1.0; 4096],
+        channels: 1,
+        shape: SHAPE,
+    }
+}
+
 fn source(cases: usize) -> InMemory {
-    let volume = |case: usize| {
-        let labels: Vec<i32> = (0..4096)
-            .map(|i| {
-                let inside = |v: usize, first: usize| (first..first + 7).contains(&v);
-                let found =
-                    inside(i / 256, 3 + case) && inside(i / 16 % 16, 4) && inside(i % 16, 5);
-                i32::from(found)
-            })
-            .collect();
-        let noise = |i: usize| (i as f32 * 12.9898 + case as f32).sin() * 0.3;
-        TrainingVolume {
-            image: (0..4096)
-                .map(|i| 2.0 * labels[i] as f32 + noise(i))
-                .collect(),
-            labels,
-            support: vec![1.0; 4096],
-            channels: 1,
-            shape: SHAPE,
-        }
-    };
     InMemory::new((0..cases).map(volume).collect()).unwrap()
 }
 
@@ -206,4 +208,48 @@ fn a_loss_that_leaves_the_numbers_is_an_error() {
         }
     };
     assert!(matches!(error, EvalError::Diverged { .. }), "{error}");
+}
+
+/// A constant perturbation inside bright blocks is easy to see: most of it goes, on a volume that the
+/// purifier was not trained on.
+#[test]
+fn a_purifier_takes_a_learnable_perturbation_away() {
+    let (epsilon, voxels) = (0.1, 4096);
+    let sign = |i: usize| if i / 256 % 2 == 0 { 1.0 } else { -1.0 };
+    let pair = |volume: &TrainingVolume| {
+        let delta: Vec<f32> = (0..voxels)
+            .map(|i| epsilon as f32 * sign(i) * volume.labels[i] as f32)
+            .collect();
+        let protected = volume
+            .image
+            .iter()
+            .zip(&delta)
+            .map(|(x, d)| 0.3 + 0.2 * x + d);
+        TrainingVolume {
+            image: protected.chain(delta.iter().copied()).collect(),
+            channels: 2,
+            ..volume.clone()
+        }
+    };
+    let volumes: Vec<TrainingVolume> = (0..5).map(|case| pair(&volume(case))).collect();
+    let purifier = Purifier {
+        epsilon,
+        width: Width::Narrow,
+        patch: SHAPE,
+        batch: 2,
+        steps: 60,
+        seed: 1,
+    };
+    let mut source = InMemory::new(volumes[..4].to_vec()).unwrap();
+    let network = purifier.train(&mut source, 1, &device()).unwrap();
+    let (image, delta) = volumes[4].image.split_at(voxels);
+    let mut purified = image.to_vec();
+    purifier
+        .apply(&*network, &mut purified, SHAPE, &device())
+        .unwrap();
+    let energy = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>();
+    let clean: Vec<f32> = image.iter().zip(delta).map(|(p, d)| p - d).collect();
+    let before = energy(&mut delta.iter().copied());
+    let after = energy(&mut purified.iter().zip(&clean).map(|(p, c)| p - c));
+    assert!(after < 0.5 * before, "{before} {after}");
 }

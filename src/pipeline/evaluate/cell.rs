@@ -6,6 +6,7 @@ use std::{
 use super::{
     countermeasure::Countermeasure,
     plan::{Context, PlannedCell, clean_cases},
+    purify::Fitted,
     score::Scorer,
     store::Store,
     training::{Reading, phases},
@@ -62,11 +63,22 @@ fn train(
     let countermeasure = Countermeasure::find(&cell.key.defence)?;
     let how = clean_cases(&countermeasure);
     let (before, cases) = phases(own, context.clean(), how, cell.key.seed)?;
+    let purifier = match (&countermeasure, &context.sets[cell.set].pairs) {
+        (Countermeasure::Purifier, Some(pairs)) => Some(Fitted::new(
+            pairs,
+            own,
+            context.options,
+            store,
+            &context.device,
+        )?),
+        _ => None,
+    };
     let reading = Reading {
         preprocessor: &cell.preprocessor,
         countermeasure: &countermeasure,
         classes: &own.classes,
         seed: cell.key.seed,
+        purifier: purifier.as_ref(),
     };
     let sizes = [own.channels, own.classes.len().max(2)];
     let phases = if before.is_empty() { 1 } else { 2 };

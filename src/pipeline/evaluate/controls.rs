@@ -5,14 +5,12 @@ use std::{
 
 use super::{EvaluateEvent, EvaluateOptions, labelled::LabelledSet};
 use crate::{
-    data::{MANIFEST_NAME, sha256_bytes},
+    data::{MANIFEST_NAME, Manifest, sha256_bytes},
     pipeline::{Method, PipelineError, ProtectOptions, protect},
 };
 
 /// Writes the random control: noise with the budget, support and intensity ranges of the protected
 /// dataset, made from its clean original by the same program and read back from files like any other.
-///
-/// The folder is named by what it depends on; one that an earlier run finished is used again.
 pub(super) fn random_control(
     clean: &LabelledSet,
     protected: &LabelledSet,
@@ -20,14 +18,7 @@ pub(super) fn random_control(
     work: &Path,
     observer: &mut dyn FnMut(EvaluateEvent<'_>),
 ) -> Result<PathBuf, PipelineError> {
-    let (root, target) = (&clean.dataset.root, &protected.dataset.root);
-    let manifest = protected
-        .manifest
-        .as_ref()
-        .ok_or_else(|| PipelineError::NoManifest {
-            path: target.clone(),
-        })?;
-    let made_with = ProtectOptions::from_manifest(manifest, &target.join(MANIFEST_NAME))?;
+    let (manifest, made_with) = made_by(protected)?;
     let control = ProtectOptions {
         method: Method::Random {
             noise: options.noise,
@@ -38,21 +29,50 @@ pub(super) fn random_control(
         device: options.device,
         ..made_with
     };
-    let name = format!("{} {}", clean.facts.sha256, control.to_json());
-    let folder = work.join(format!("random-{}", &sha256_bytes(name.as_bytes())[..16]));
+    written(clean, "random", &control, work, observer)
+}
+
+/// The manifest of a protected dataset, and the options that it was made with.
+pub(super) fn made_by(
+    protected: &LabelledSet,
+) -> Result<(&Manifest, ProtectOptions), PipelineError> {
+    let root = &protected.dataset.root;
+    let manifest = protected
+        .manifest
+        .as_ref()
+        .ok_or_else(|| PipelineError::NoManifest { path: root.clone() })?;
+    let options = ProtectOptions::from_manifest(manifest, &root.join(MANIFEST_NAME))?;
+    Ok((manifest, options))
+}
+
+/// Protects a clean set into a folder that is named by what it depends on; one that an earlier run
+/// finished is used again.
+pub(super) fn written(
+    clean: &LabelledSet,
+    name: &str,
+    options: &ProtectOptions,
+    work: &Path,
+    observer: &mut dyn FnMut(EvaluateEvent<'_>),
+) -> Result<PathBuf, PipelineError> {
+    let content = format!("{} {}", clean.facts.sha256, options.to_json());
+    let folder = work.join(format!(
+        "{name}-{}",
+        &sha256_bytes(content.as_bytes())[..16]
+    ));
     if folder.join(MANIFEST_NAME).exists() {
         return Ok(folder);
     }
     if folder.exists() {
         // Without its manifest it is what an interrupted run left.
         fs::remove_dir_all(&folder).map_err(|source| PipelineError::Io {
-            action: "remove the unfinished control",
+            action: "remove the unfinished folder",
             path: folder.clone(),
             source,
         })?;
     }
-    protect(root, &folder, &control, &mut |event| {
-        observer(EvaluateEvent::Control(event))
+    let root = &clean.dataset.root;
+    protect(root, &folder, options, &mut |event| {
+        observer(EvaluateEvent::Protect(event))
     })?;
     Ok(folder)
 }

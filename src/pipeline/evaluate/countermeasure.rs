@@ -1,6 +1,6 @@
 use ndarray::{Array3, Array4, Axis};
 
-use super::labelled::LabelledSet;
+use super::{labelled::LabelledSet, purify::PURIFIER};
 use crate::{
     eval::{
         EvalError,
@@ -18,6 +18,8 @@ pub(super) enum Countermeasure {
     None,
     /// A transform of the files before preprocessing.
     Data(Box<dyn Defence>),
+    /// A network that predicts the perturbation is trained on pairs and what it says subtracted.
+    Purifier,
     /// Something about the training.
     Training(Box<dyn TrainingDefence>),
 }
@@ -28,38 +30,64 @@ impl Countermeasure {
         if name == NO_DEFENCE {
             return Ok(Self::None);
         }
+        if name == PURIFIER {
+            return Ok(Self::Purifier);
+        }
         if let Some(defence) = training::find(name)? {
             return Ok(Self::Training(defence));
         }
         defences::find(name).map(Self::Data).map_err(|error| {
             PipelineError::Eval(match error {
-                EvalError::UnknownDefence { name, known } => EvalError::UnknownDefence {
+                EvalError::UnknownDefence { name, .. } => EvalError::UnknownDefence {
                     name,
-                    known: [NO_DEFENCE]
-                        .into_iter()
-                        .chain(known)
-                        .chain(training::names())
-                        .collect(),
+                    known: Self::known(),
                 },
                 other => other,
             })
         })
     }
 
-    /// The names of all of them, `none` first.
-    pub(super) fn all() -> Vec<String> {
-        let names = [NO_DEFENCE]
-            .into_iter()
-            .chain(defences::names())
-            .chain(training::names());
-        names.map(str::to_owned).collect()
+    /// The names of specifications and groups, each once and `none` first: `cheap` is every defence of which a victim
+    /// costs little more than without, `all` is everything in every strength of the registries.
+    pub(super) fn resolve(specs: &[String]) -> Result<Vec<String>, PipelineError> {
+        let mut all = vec![NO_DEFENCE.to_owned()];
+        for spec in specs {
+            let group = match spec.as_str() {
+                group if defences::GROUPS.contains(&group) => {
+                    let data = defences::resolve(&[group])?;
+                    let training = training::training_defences();
+                    let training = training.iter().filter(|d| group == "all" || d.cheap());
+                    data.iter()
+                        .map(|defence| defence.spec())
+                        .chain(training.map(|defence| defence.name().to_owned()))
+                        .chain((group == "all").then(|| PURIFIER.to_owned()))
+                        .collect()
+                }
+                spec => {
+                    Self::find(spec)?;
+                    vec![spec.to_owned()]
+                }
+            };
+            for name in group {
+                if !all.contains(&name) {
+                    all.push(name);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The names of all of them and of their groups, for help texts.
+    pub(super) fn known() -> Vec<&'static str> {
+        let names = defences::GROUPS.into_iter().chain(defences::names());
+        names.chain(training::names()).chain([PURIFIER]).collect()
     }
 
     /// The training-side part.
     pub(super) fn training(&self) -> Option<&dyn TrainingDefence> {
         match self {
             Self::Training(defence) => Some(&**defence),
-            Self::None | Self::Data(_) => None,
+            Self::None | Self::Data(_) | Self::Purifier => None,
         }
     }
 
@@ -125,19 +153,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_found_and_no_other() {
-        for name in Countermeasure::all() {
-            Countermeasure::find(&name).unwrap();
+    fn groups_names_and_strengths_are_resolved() {
+        let resolve = |specs: &[&str]| {
+            let specs: Vec<String> = specs.iter().map(|s| (*s).to_owned()).collect();
+            Countermeasure::resolve(&specs)
+        };
+        assert_eq!(resolve(&[]).unwrap(), ["none"]);
+        let some = resolve(&["gamma", "none", "clean-mix:0.05", "gamma"]).unwrap();
+        assert_eq!(some, ["none", "gamma", "clean-mix:0.05"]);
+        let (cheap, all) = (resolve(&["cheap"]).unwrap(), resolve(&["all"]).unwrap());
+        assert!(all.len() > cheap.len());
+        for name in &all {
+            Countermeasure::find(name).unwrap();
         }
-        assert!(
-            Countermeasure::find("clean-mix:0.05")
-                .unwrap()
-                .training()
-                .is_some()
-        );
+        assert!(cheap.contains(&"clean-mix".to_owned()));
+        assert!(!cheap.contains(&"ueraser".to_owned()) && all.contains(&"ueraser".to_owned()));
         assert!(Countermeasure::find("clean-mix:1.5").is_err());
-        let error = Countermeasure::find("nothing").unwrap_err().to_string();
-        for name in ["none", "gamma", "ueraser"] {
+        let error = resolve(&["nothing"]).unwrap_err().to_string();
+        for name in ["cheap", "gamma", "ueraser"] {
             assert!(error.contains(name), "{error}");
         }
     }

@@ -9,8 +9,8 @@ use crate::{
 pub enum EvaluateEvent<'a> {
     /// Something begins that takes a while.
     Stage(&'static str),
-    /// The random control is being written.
-    Control(ProtectEvent<'a>),
+    /// A control, or an attacker's own pairs, is being written.
+    Protect(ProtectEvent<'a>),
     /// Cells in all, and those that an earlier run finished.
     Planned {
         /// Cells in all.

@@ -9,6 +9,7 @@ mod labelled;
 mod options;
 mod plan;
 mod preprocess;
+mod purify;
 mod quality;
 mod run;
 mod score;
@@ -20,7 +21,7 @@ pub use event::EvaluateEvent;
 pub use options::{EvaluateOptions, EvaluatePaths, Victim};
 pub use run::evaluate;
 
-/// The names of all defences, `none` first: what data-side and training-side registries have.
-pub fn defence_names() -> Vec<String> {
-    countermeasure::Countermeasure::all()
+/// The names of all defences and of their groups: data-side and training-side registries.
+pub fn defence_names() -> Vec<&'static str> {
+    countermeasure::Countermeasure::known()
 }

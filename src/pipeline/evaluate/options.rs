@@ -1,7 +1,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use crate::{
-    eval::{Augmentation, Optimiser, Preprocessing, VictimConfig, record::NO_DEFENCE},
+    eval::{Augmentation, Optimiser, Preprocessing, VictimConfig},
     models::{Architecture, Width},
     perturb::RandomNoise,
     pipeline::DeviceChoice,
@@ -16,6 +16,8 @@ pub struct EvaluatePaths {
     pub clean: Option<PathBuf>,
     /// Clean labelled cases that are in no training set.
     pub test: PathBuf,
+    /// Clean data of the attacker's own, for the paired purifier; apart from the training and test cases.
+    pub attacker: Option<PathBuf>,
     /// More training sets by name.
     pub compare: Vec<(String, PathBuf)>,
     /// Where finished cells and the random control are kept.
@@ -69,7 +71,7 @@ pub struct EvaluateOptions {
     pub victims: Vec<Victim>,
     /// How each of them augments.
     pub augmentations: Vec<Augmentation>,
-    /// Defences by name; `none` is the victim that does nothing.
+    /// Defences: `name`, `name:strength`, or the groups `cheap` and `all`; the victim that does nothing is always there.
     pub defences: Vec<String>,
     /// Whether the clean and random controls go through the defences too. It shows what a defence costs
     /// by itself.
@@ -105,7 +107,7 @@ impl Default for EvaluateOptions {
                 preprocessing: Preprocessing::Plain,
             }],
             augmentations: vec![Augmentation::None],
-            defences: vec![NO_DEFENCE.into()],
+            defences: Vec::new(),
             defend_controls: false,
             seeds: 1,
             training: VictimConfig::narrow(),

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::{
     EvaluateOptions, Victim, countermeasure::Countermeasure, labelled::LabelledSet,
-    preprocess::Preprocessor,
+    preprocess::Preprocessor, purify::Pairs,
 };
 use crate::{
     data::sha256_bytes,
@@ -20,12 +20,16 @@ pub(super) struct NamedSet {
     pub(super) name: String,
     pub(super) role: Role,
     pub(super) set: LabelledSet,
+    /// Pairs for the purifier, if it was asked for.
+    pub(super) pairs: Option<Pairs>,
 }
 
 /// Everything that cells share.
 pub(super) struct Context<'a> {
     pub(super) options: &'a EvaluateOptions,
     pub(super) device: Device,
+    /// Names of the defences, `none` first.
+    pub(super) defences: Vec<String>,
     pub(super) sets: Vec<NamedSet>,
     pub(super) test: LabelledSet,
 }
@@ -60,6 +64,7 @@ struct Inputs<'a> {
     test_every: usize,
     training_set: &'a str,
     clean: Option<&'a str>,
+    pairs: Option<&'a str>,
     test: &'a str,
     device: String,
 }
@@ -76,7 +81,7 @@ pub(super) fn plan(context: &Context<'_>) -> Result<Vec<PlannedCell>, PipelineEr
         for (set, named) in context.sets.iter().enumerate() {
             for victim in &options.victims {
                 for &augmentation in &options.augmentations {
-                    for defence in &options.defences {
+                    for defence in &context.defences {
                         let countermeasure = Countermeasure::find(defence)?;
                         if !applies(context, named, &countermeasure) {
                             continue;
@@ -102,6 +107,7 @@ fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasur
     let needs_clean = clean_cases(countermeasure) != CleanCases::None;
     match countermeasure {
         Countermeasure::None => true,
+        Countermeasure::Purifier => set.pairs.is_some(),
         _ if needs_clean && (context.clean().is_none() || set.role == Role::Clean) => false,
         _ => match set.role {
             Role::Protected => true,
@@ -157,6 +163,9 @@ fn planned(
             .clean()
             .filter(|_| needs_clean)
             .map(|clean| clean.facts.sha256.as_str()),
+        pairs: matches!(countermeasure, Countermeasure::Purifier)
+            .then(|| context.sets[set].pairs.as_ref().map(Pairs::hash))
+            .flatten(),
         test: &context.test.facts.sha256,
         device: options.device.to_string(),
     };

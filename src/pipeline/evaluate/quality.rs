@@ -10,7 +10,7 @@ use crate::{
     data::{Case, IntensityRange, Modality},
     eval::{
         EvalError,
-        metrics::{NoiseMetrics, ZSpectrum, psnr, psnr_inside, ssim, ssim_inside},
+        metrics::{NoiseMetrics, depth_power, psnr, psnr_inside, ssim, ssim_inside},
         record::{DetectorScore, Quality, Shift, Spectrum, Spread},
     },
     pipeline::{PipelineError, PreparedCase},
@@ -52,7 +52,7 @@ struct Sums {
     changed: f64,
     /// (sum over changed voxels, changed voxels, largest) of each channel.
     shift: Vec<(f64, usize, f64)>,
-    spectra: [ZSpectrum; 3],
+    spectra: [Bins; 3],
     aucs: [Vec<f64>; 3],
 }
 
@@ -74,8 +74,8 @@ impl Sums {
         let inside: Vec<bool> = labels.iter().map(|&label| label > 0).collect();
         let finite = |value: f64| value.is_finite().then_some(value);
         self.psnr.extend(finite(psnr(&a, &b)?));
-        let psnr_roi = psnr_inside(&a, &b, &inside)?.and_then(finite);
-        self.psnr_roi.extend(psnr_roi);
+        self.psnr_roi
+            .extend(psnr_inside(&a, &b, &inside)?.and_then(finite));
         self.ssim.push(ssim(&a, &b, shape)?);
         self.ssim_roi.extend(ssim_inside(&a, &b, shape, &inside)?);
         self.noise.push(NoiseMetrics::measure(&a, &b, shape)?);
@@ -84,7 +84,7 @@ impl Sums {
         self.add_shift(&before, &after, &named.set.modalities);
         let delta: Vec<f32> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
         for (spectrum, values) in self.spectra.iter_mut().zip([&a, &b, &delta]) {
-            spectrum.add(values, shape)?;
+            spectrum.add(&depth_power(values, shape)?, shape[0]);
         }
         if context.options.detector {
             let found = detect(&a, &b, &inside, shape);
@@ -177,5 +177,61 @@ impl Sums {
             utility: Vec::new(),
             detector: detector(),
         })
+    }
+}
+
+/// Frequencies of the common scale for volumes of any depth: 0 to 0.5 cycles per voxel in 32 steps.
+const BINS: usize = 33;
+
+/// Spectra along z of several volumes, gathered at the nearest frequency of the common scale.
+#[derive(Default)]
+struct Bins {
+    /// (sum, count) of each frequency.
+    bins: Vec<(f64, usize)>,
+}
+
+impl Bins {
+    fn add(&mut self, power: &[f64], depth: usize) {
+        self.bins.resize(BINS, (0.0, 0));
+        for (k, power) in power.iter().enumerate() {
+            let bin = (2 * (BINS - 1) * k + depth / 2) / depth;
+            let (sum, count) = &mut self.bins[bin.min(BINS - 1)];
+            *sum += power;
+            *count += 1;
+        }
+    }
+
+    fn frequencies(&self) -> Vec<f64> {
+        let all = self
+            .bins
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, count))| *count > 0);
+        all.map(|(bin, _)| 0.5 * bin as f64 / (BINS - 1) as f64)
+            .collect()
+    }
+
+    fn power(&self) -> Vec<f64> {
+        let all = self.bins.iter().filter(|(_, count)| *count > 0);
+        all.map(|&(sum, count)| sum / count as f64).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depths_share_one_scale_of_frequencies() {
+        let mut bins = Bins::default();
+        bins.add(&[1.0, 2.0, 3.0], 4);
+        assert_eq!(bins.frequencies(), [0.0, 0.25, 0.5]);
+        bins.add(&[5.0, 4.0], 2);
+        assert_eq!(bins.frequencies(), [0.0, 0.25, 0.5]);
+        assert_eq!(bins.power(), [3.0, 2.0, 3.5]);
+        // An odd depth ends below one half.
+        bins.add(&[0.0, 7.0], 3);
+        assert_eq!(bins.power()[2], 7.0);
+        assert!((bins.frequencies()[2] - 1.0 / 3.0).abs() < 0.01);
     }
 }

@@ -7,6 +7,7 @@ use super::{
     countermeasure::Countermeasure,
     labelled::LabelledSet,
     plan::{Context, NamedSet, PlannedCell, plan},
+    purify::{PURIFIER, Pairs},
     quality::quality,
     store::{Store, write_json},
     utility::utility,
@@ -33,13 +34,15 @@ pub fn evaluate(
     observer: &mut dyn FnMut(EvaluateEvent<'_>),
 ) -> Result<EvaluationRecord, PipelineError> {
     validate(options)?;
+    let defences = Countermeasure::resolve(&options.defences)?;
     let datasets = [&paths.protected, &paths.test]
         .into_iter()
-        .chain(&paths.clean);
+        .chain(&paths.clean)
+        .chain(&paths.attacker);
     for root in datasets.chain(paths.compare.iter().map(|(_, root)| root)) {
         check_apart(root, &paths.work)?;
     }
-    let (context, mut notes) = open(paths, options, observer)?;
+    let (context, mut notes) = open(paths, options, defences, observer)?;
     for note in &notes {
         observer(EvaluateEvent::Note(note));
     }
@@ -71,13 +74,9 @@ fn validate(options: &EvaluateOptions) -> Result<(), PipelineError> {
         ("seeds", options.seeds as usize),
         ("victims", options.victims.len()),
         ("augmentations", options.augmentations.len()),
-        ("defences", options.defences.len()),
     ];
     if let Some((what, _)) = positive.iter().find(|(_, value)| *value == 0) {
         return Err(PipelineError::NothingToDo { what });
-    }
-    for defence in &options.defences {
-        Countermeasure::find(defence)?;
     }
     Ok(())
 }
@@ -86,6 +85,7 @@ fn validate(options: &EvaluateOptions) -> Result<(), PipelineError> {
 fn open<'a>(
     paths: &EvaluatePaths,
     options: &'a EvaluateOptions,
+    defences: Vec<String>,
     observer: &mut dyn FnMut(EvaluateEvent<'_>),
 ) -> Result<(Context<'a>, Vec<String>), PipelineError> {
     observer(EvaluateEvent::Stage("reading"));
@@ -97,6 +97,7 @@ fn open<'a>(
         name: name.to_owned(),
         role,
         set,
+        pairs: None,
     };
     match &paths.clean {
         None => notes.push(
@@ -136,9 +137,27 @@ fn open<'a>(
             });
         }
     }
+    if defences.iter().any(|name| name == PURIFIER) {
+        match &paths.attacker {
+            None => notes.push(
+                "the paired purifier is left out: it needs clean data of the attacker's own"
+                    .to_owned(),
+            ),
+            Some(root) => {
+                for set in sets
+                    .iter_mut()
+                    .filter(|set| set.set.manifest.is_some() && set.role != Role::Random)
+                {
+                    let pairs = Pairs::make(root, &set.set, options, &paths.work, observer)?;
+                    set.pairs = Some(pairs);
+                }
+            }
+        }
+    }
     let context = Context {
         options,
         device,
+        defences,
         sets,
         test,
     };
@@ -244,7 +263,7 @@ fn record(
             width: options.width(),
             preprocessing,
             augmentations: options.augmentations.clone(),
-            defences: options.defences.clone(),
+            defences: context.defences.clone(),
             seeds: (0..options.seeds)
                 .map(|s| options.training.seed.wrapping_add(s))
                 .collect(),

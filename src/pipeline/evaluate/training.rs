@@ -2,7 +2,9 @@ use ndarray::Array3;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use super::{countermeasure::Countermeasure, labelled::LabelledSet, preprocess::Preprocessor};
+use super::{
+    countermeasure::Countermeasure, labelled::LabelledSet, preprocess::Preprocessor, purify::Fitted,
+};
 use crate::{
     data::Case,
     eval::training::{CleanCases, VolumeFilter},
@@ -20,6 +22,8 @@ pub(super) struct Reading<'a> {
     /// The labels that are classes, in order.
     pub(super) classes: &'a [u16],
     pub(super) seed: u64,
+    /// The trained purifier, where that is the countermeasure.
+    pub(super) purifier: Option<&'a Fitted<'a>>,
 }
 
 impl Reading<'_> {
@@ -48,6 +52,9 @@ impl Reading<'_> {
         let prepared = PreparedCase::open(&set.dataset, case)?;
         let mut image = prepared.volume.array().clone();
         let mut labels = native_labels(&prepared);
+        if let Some(purifier) = self.purifier {
+            purifier.apply(case, &prepared, &mut image)?;
+        }
         let seed = self.seed.wrapping_add(stream(&case.id));
         self.countermeasure
             .apply(set, &mut image, &mut labels, seed)?;

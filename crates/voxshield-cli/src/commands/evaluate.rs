@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 use voxshield::{
     eval::{
         self, Augmentation, VictimConfig,
-        record::{CellKey, EvaluationRecord, NO_DEFENCE, Role, Spread, SummaryRow, WorstCase},
+        record::{CellKey, EvaluationRecord, Role, Spread, SummaryRow, WorstCase},
     },
-    pipeline::{EvaluateOptions, EvaluatePaths, defence_names, evaluate},
+    pipeline::{EvaluateOptions, EvaluatePaths, evaluate},
 };
 
 use crate::{
@@ -19,6 +19,7 @@ pub(super) fn run(args: &EvaluateArgs, format: Format, quiet: bool) -> anyhow::R
         protected: args.protected.clone(),
         clean: args.clean.clone(),
         test: args.test.clone(),
+        attacker: args.attacker.clone(),
         compare: args.compare.clone(),
         work: args
             .work
@@ -54,18 +55,6 @@ fn work_folder(protected: &Path) -> PathBuf {
 }
 
 fn options(args: &EvaluateArgs) -> EvaluateOptions {
-    let mut defences = vec![NO_DEFENCE.to_owned()];
-    for name in &args.defences {
-        let named = match name.as_str() {
-            "all" => defence_names(),
-            _ => vec![name.clone()],
-        };
-        for name in named {
-            if !defences.contains(&name) {
-                defences.push(name);
-            }
-        }
-    }
     EvaluateOptions {
         victims: args.victims.clone(),
         augmentations: match args.augment {
@@ -73,7 +62,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
             Augment::NnUnet => vec![Augmentation::NnUnet],
             Augment::Both => vec![Augmentation::None, Augmentation::NnUnet],
         },
-        defences,
+        defences: args.defences.clone(),
         defend_controls: args.defend_controls,
         seeds: args.seeds,
         training: VictimConfig {

@@ -2,8 +2,8 @@
 //!
 //! * Segmentations: [`Overlap`] with [`dice`] and [`iou`], [`SurfaceDistances`], and
 //!   [`RegionEvaluation`] over a dataset.
-//! * Visibility of a perturbation: [`psnr`], [`ssim`], both also inside a mask, [`NoiseMetrics`]
-//!   and [`ZSpectrum`].
+//! * Visibility of a perturbation: [`psnr`], [`ssim`], both also inside a mask, [`NoiseMetrics`],
+//!   and [`depth_power`], the spectrum along the slices.
 
 mod classes;
 mod distance;
@@ -21,7 +21,7 @@ pub use noise::NoiseMetrics;
 pub use overlap::{Overlap, dice, iou};
 pub use quality::{psnr, psnr_inside};
 pub use region::{Region, RegionEvaluation, RegionReport, RegionScore};
-pub use spectrum::ZSpectrum;
+pub use spectrum::depth_power;
 pub use ssim::{ssim, ssim_in_range, ssim_inside};
 pub use surface::SurfaceDistances;
 

@@ -47,6 +47,10 @@ impl TrainingDefence for AdversarialTraining {
         "adversarial-training"
     }
 
+    fn cheap(&self) -> bool {
+        false
+    }
+
     fn batch(&self, batch: Batch, context: &StepContext<'_>) -> Result<Batch, EvalError> {
         let frozen = context.network.frozen();
         let labels = batch.labels.clone().autodiff();

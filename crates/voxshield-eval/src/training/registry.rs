@@ -13,6 +13,11 @@ pub trait TrainingDefence: Debug + Send + Sync {
     /// Its name, in kebab case.
     fn name(&self) -> &'static str;
 
+    /// Whether a victim costs little more than without it.
+    fn cheap(&self) -> bool {
+        true
+    }
+
     /// Which clean cases it uses, and how.
     fn clean_cases(&self) -> CleanCases {
         CleanCases::None

@@ -84,6 +84,10 @@ impl TrainingDefence for UEraser {
         "ueraser"
     }
 
+    fn cheap(&self) -> bool {
+        false
+    }
+
     fn batch(&self, batch: Batch, context: &StepContext<'_>) -> Result<Batch, EvalError> {
         if context.step as f64 >= self.until * context.steps as f64 {
             return Ok(batch);
