@@ -37,7 +37,7 @@ pub(super) fn run(args: &EvaluateArgs, format: Format, quiet: bool) -> anyhow::R
     } else {
         print(&record);
         output::line(format!(
-            "finished victims and evaluation.json are in {}",
+            "report.html, evaluation.json and the finished victims are in {}",
             paths.work.display()
         ));
     }
