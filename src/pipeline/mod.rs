@@ -26,7 +26,7 @@ pub use evaluate::{
 };
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
-pub use preview::{Preview, TimeEstimate, preview};
+pub use preview::{Preview, TimeEstimate, TrainingEstimate, preview};
 use protect::check_apart;
 pub use protect::{ProtectEvent, protect};
 pub use scan::{ScanEvent, Scanned};

@@ -55,7 +55,7 @@ impl Montage {
         let pairs = subject.protected.iter().zip(subject.clean);
         let delta: Vec<f32> = pairs.map(|(after, before)| after - before).collect();
         let amplification = 0.5 / epsilon;
-        let plain = |values| -> Result<GreyPicture, EvalError> {
+        let plain = |values: &[f32]| -> Result<GreyPicture, EvalError> {
             Ok(AxialSlice::new(values, shape, spacing, slice)?.picture(|v| v))
         };
         let delta = AxialSlice::new(&delta, shape, spacing, slice)?;

@@ -79,7 +79,7 @@ impl<'a> AxialSlice<'a> {
         // Pixels per mm, at least one for the smaller side of a voxel.
         let scale = (SHOWN / extent[0].max(extent[1])).max(1.0 / finest);
         // A whole number of pixels where voxels are square.
-        let scale = (scale * finest).floor() / finest;
+        let scale = (scale * finest).floor().max(1.0) / finest;
         let [columns, rows] = extent.map(|mm| ((mm * scale).round() as usize).clamp(1, 4096));
         let mut pixels = Vec::with_capacity(columns * rows);
         for row in 0..rows {

@@ -40,16 +40,9 @@ const MEANINGFUL: f64 = 0.1;
 
 /// One headline for each training set that is no control.
 pub(super) fn headlines(record: &EvaluationRecord) -> Vec<Headline> {
-    let worst = |set: &TrainingSet| -> Option<&WorstCase> {
-        let mut found = record.summary.worst.iter();
-        found.find(|worst| worst.training_set == set.name)
-    };
-    let of_role = |role| {
-        let set = record
-            .training_sets
-            .iter()
-            .find(move |set| set.role == role);
-        set.and_then(|set| Some((set, worst(set)?)))
+    let of_role = |role: Role| {
+        let set = record.training_sets.iter().find(|set| set.role == role);
+        set.and_then(|set| Some((set, worst_of(record, set)?)))
     };
     let (clean, random) = (of_role(Role::Clean), of_role(Role::Random));
     let tested = record
@@ -57,7 +50,7 @@ pub(super) fn headlines(record: &EvaluationRecord) -> Vec<Headline> {
         .iter()
         .filter(|set| set.role == Role::Protected);
     tested
-        .filter_map(|set| Some((set, worst(set)?)))
+        .filter_map(|set| Some((set, worst_of(record, set)?)))
         .map(|(set, worst)| Headline {
             set: set.name.clone(),
             dice: spread(&worst.peak),
@@ -81,6 +74,11 @@ pub(super) fn headlines(record: &EvaluationRecord) -> Vec<Headline> {
                 .collect(),
         })
         .collect()
+}
+
+fn worst_of<'a>(record: &'a EvaluationRecord, set: &TrainingSet) -> Option<&'a WorstCase> {
+    let mut found = record.summary.worst.iter();
+    found.find(|worst| worst.training_set == set.name)
 }
 
 fn verdict(worst: f64, clean: Option<f64>, random: Option<f64>) -> Verdict {

@@ -102,8 +102,8 @@ impl HeatCell {
     }
 }
 
-const INK_DARK: [f64; 3] = [17.0, 17.0, 17.0];
-const INK_LIGHT: [f64; 3] = [255.0, 255.0, 255.0];
+const INK_DARK: [f64; 3] = [0.0; 3];
+const INK_LIGHT: [f64; 3] = [255.0; 3];
 
 /// Pale yellow for a Dice of 0 (the victim learns nothing) over orange to dark red for 1: readable
 /// without colour vision, since it darkens all the way.

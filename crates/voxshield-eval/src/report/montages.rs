@@ -38,7 +38,7 @@ impl MontageView {
                 "{}, case {}, slice {}",
                 montage.training_set, montage.case, montage.slice
             ),
-            pictures: pictures.collect::<Result<_, EvalError>>()?,
+            pictures: pictures.collect::<Result<_, _>>()?,
         })
     }
 }
