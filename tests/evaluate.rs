@@ -151,7 +151,7 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
         assert_eq!((quality.cases, quality.utility.len()), (5, 1));
         assert!(quality.noise.linf <= EPSILON && quality.noise.linf > 0.9 * EPSILON);
         assert!(quality.psnr_roi_db.unwrap() < quality.psnr_db.unwrap());
-        assert!(quality.ssim_roi < quality.ssim && quality.ssim < 1.0);
+        assert!(quality.ssim_roi.unwrap() < quality.ssim && quality.ssim < 1.0);
         assert!(quality.detector.as_ref().unwrap().support_auc > 0.5);
     }
     // Independent noise on every voxel of the label: as much power at every frequency along z.

@@ -68,6 +68,19 @@ pub enum PipelineError {
         /// Why not, and what there is.
         reason: String,
     },
+    /// A case that was asked for by its name.
+    #[error(
+        "{dataset} has no case '{id}' that can be used; it has {}",
+        examples(known)
+    )]
+    UnknownCase {
+        /// The name.
+        id: String,
+        /// The dataset.
+        dataset: PathBuf,
+        /// The names of its labelled cases.
+        known: Vec<String>,
+    },
     /// A case that victims are tested on is one that they are trained on.
     #[error(
         "the test case {test} is in a training set, as {training}: a victim tested on what it was trained on looks better than it is; keep the test cases apart"
@@ -127,4 +140,15 @@ pub enum PipelineError {
     /// A victim or a metric.
     #[error(transparent)]
     Eval(#[from] EvalError),
+}
+
+/// The first names, and how many more there are.
+fn examples(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let first = names[..names.len().min(SHOWN)].join(", ");
+    match names.len() {
+        0 => "no labelled case".into(),
+        n if n <= SHOWN => first,
+        n => format!("{first} and {} more", n - SHOWN),
+    }
 }

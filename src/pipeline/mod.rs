@@ -2,7 +2,7 @@
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
 //! [`inspect`] says what a file or dataset is, [`trial`] trains one victim from written files,
-//! [`evaluate`] many, with controls and defences.
+//! [`evaluate`] many, with controls and defences. [`preview`] shows one case before a long run.
 
 mod case;
 mod device;
@@ -10,6 +10,7 @@ mod error;
 mod evaluate;
 mod inspect;
 mod options;
+mod preview;
 mod protect;
 mod scan;
 mod source;
@@ -25,6 +26,7 @@ pub use evaluate::{
 };
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
+pub use preview::{Preview, TimeEstimate, preview};
 use protect::check_apart;
 pub use protect::{ProtectEvent, protect};
 pub use scan::{ScanEvent, Scanned};

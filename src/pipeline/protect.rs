@@ -155,7 +155,7 @@ pub fn protect(
     Ok(manifest)
 }
 
-fn train(
+pub(super) fn train(
     scanned: &Scanned,
     config: &BilevelConfig,
     options: &ProtectOptions,
@@ -189,13 +189,13 @@ fn train(
 }
 
 /// Where the deltas of a run come from.
-enum Origin {
+pub(super) enum Origin {
     Drawn { noise: RandomNoise, seed: u64 },
     Learned(Box<NoiseGenerator>),
 }
 
 impl Origin {
-    fn delta(
+    pub(super) fn delta(
         &self,
         prepared: &PreparedCase,
         image: &[f32],

@@ -39,6 +39,8 @@ pub(crate) enum Command {
         #[arg(long, default_value = "4/255", value_parser = epsilon)]
         epsilon: f64,
     },
+    /// One case, quick: a picture of what protection changes, and the time of the whole run.
+    Preview(PreviewArgs),
     /// Protect a dataset: the main job.
     Protect(ProtectArgs),
     /// Check the written files against the clean dataset.
@@ -77,6 +79,30 @@ pub(crate) struct ProtectArgs {
     pub(crate) dataset: PathBuf,
     /// The folder to create.
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) protection: ProtectionArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct PreviewArgs {
+    /// The clean dataset; it is never written to.
+    pub(crate) dataset: PathBuf,
+    /// The case to show.
+    #[arg(long, value_name = "ID")]
+    pub(crate) case: String,
+    /// The picture to write: clean, protected, and the amplified perturbation of one slice.
+    #[arg(long, value_name = "FILE.png", default_value = "preview.png")]
+    pub(crate) out: PathBuf,
+    /// Seconds that the optimised method may train on this case, about.
+    #[arg(long, value_name = "S", default_value_t = 20)]
+    pub(crate) seconds: u64,
+    #[command(flatten)]
+    pub(crate) protection: ProtectionArgs,
+}
+
+/// How files are protected.
+#[derive(Args)]
+pub(crate) struct ProtectionArgs {
     /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction.
     #[arg(long, default_value = "4/255", value_parser = epsilon)]
     pub(crate) epsilon: f64,

@@ -10,7 +10,7 @@ use crate::{
     data::{Case, IntensityRange, Modality},
     eval::{
         EvalError,
-        metrics::{NoiseMetrics, depth_power, psnr, psnr_inside, ssim},
+        metrics::{NoiseMetrics, depth_power, psnr, psnr_inside, ssim, ssim_inside},
         record::{DetectorScore, Quality, Shift, Spectrum, Spread},
     },
     pipeline::{PipelineError, PreparedCase},
@@ -77,9 +77,7 @@ impl Sums {
         self.psnr_roi
             .extend(psnr_inside(&a, &b, &inside)?.and_then(finite));
         self.ssim.push(ssim(&a, &b, shape)?);
-        let (first, size) = bounds(&inside, shape);
-        let cut = |image: &[f32]| cut(image, shape, first, size);
-        self.ssim_roi.push(ssim(&cut(&a), &cut(&b), size)?);
+        self.ssim_roi.extend(ssim_inside(&a, &b, shape, &inside)?);
         self.noise.push(NoiseMetrics::measure(&a, &b, shape)?);
         let changed = a.iter().zip(&b).filter(|(a, b)| a != b).count();
         self.changed += changed as f64 / a.len() as f64;
@@ -144,8 +142,9 @@ impl Sums {
             psnr_db: mean(&self.psnr),
             psnr_roi_db: mean(&self.psnr_roi),
             ssim: mean(&self.ssim)?,
-            ssim_roi: mean(&self.ssim_roi)?,
+            ssim_roi: mean(&self.ssim_roi),
             noise: NoiseMetrics {
+                l1: average(|n| n.l1),
                 l2: average(|n| n.l2),
                 linf: self.noise.iter().map(|n| n.linf).fold(0.0, f64::max),
                 tv: average(|n| n.tv),
@@ -218,52 +217,9 @@ impl Bins {
     }
 }
 
-/// First voxel and size of the smallest box around a mask that has voxels.
-fn bounds(inside: &[bool], shape: [usize; 3]) -> ([usize; 3], [usize; 3]) {
-    let [_, height, width] = shape;
-    let (mut first, mut last) = (shape, [0; 3]);
-    for (i, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
-        let place = [i / (height * width), i / width % height, i % width];
-        for axis in 0..3 {
-            first[axis] = first[axis].min(place[axis]);
-            last[axis] = last[axis].max(place[axis]);
-        }
-    }
-    (
-        first,
-        std::array::from_fn(|axis| (last[axis] + 1).saturating_sub(first[axis])),
-    )
-}
-
-/// The part of every channel in a box.
-fn cut(image: &[f32], shape: [usize; 3], first: [usize; 3], size: [usize; 3]) -> Vec<f32> {
-    let [depth, height, width] = shape;
-    let mut out = Vec::new();
-    for channel in image.chunks_exact(depth * height * width) {
-        for z in first[0]..first[0] + size[0] {
-            for y in first[1]..first[1] + size[1] {
-                let start = (z * height + y) * width + first[2];
-                out.extend_from_slice(&channel[start..start + size[2]]);
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_box_is_the_smallest_around_the_mask() {
-        let shape = [3, 4, 5];
-        let image: Vec<f32> = (0..120).map(|v| v as f32).collect();
-        let inside: Vec<bool> = (0..60).map(|i| i == 27 || i == 33).collect();
-        let (first, size) = bounds(&inside, shape);
-        assert_eq!((first, size), ([1, 1, 2], [1, 2, 2]));
-        let expected = [27.0, 28.0, 32.0, 33.0, 87.0, 88.0, 92.0, 93.0];
-        assert_eq!(cut(&image, shape, first, size), expected);
-    }
 
     #[test]
     fn depths_share_one_scale_of_frequencies() {

@@ -9,6 +9,7 @@ use super::{
     plan::{Context, NamedSet, PlannedCell, plan},
     purify::{PURIFIER, Pairs},
     quality::quality,
+    report::write_report,
     store::{Store, write_json},
     utility::utility,
 };
@@ -23,7 +24,8 @@ use crate::{
 ///
 /// With `clean`, the table has its controls: the clean originals, and random noise of the same budget and
 /// support, which the program writes into the work folder. Finished cells are kept there and
-/// never computed twice; a cell that fails is reported as failed, and the others go on.
+/// never computed twice; a cell that fails is reported as failed, and the others go on. The record is
+/// written there as `evaluation.json` and `report.html`.
 ///
 /// # Errors
 /// [`PipelineError`] if the evaluation cannot be done at all: a test case that is in a training set, an
@@ -63,6 +65,7 @@ pub fn evaluate(
     }
     let record = record(&context, cells, quality, notes);
     write_json(&paths.work.join("evaluation.json"), &record)?;
+    write_report(&context, &record, &paths.work.join("report.html"))?;
     Ok(record)
 }
 

@@ -37,7 +37,7 @@ pub(super) fn run(args: &EvaluateArgs, format: Format, quiet: bool) -> anyhow::R
     } else {
         print(&record);
         output::line(format!(
-            "finished victims and evaluation.json are in {}",
+            "report.html, evaluation.json and the finished victims are in {}",
             paths.work.display()
         ));
     }
@@ -192,12 +192,12 @@ fn qualities(record: &EvaluationRecord) {
             .map(|s| format!("{:.3} (largest {:.3}) {}", s.mean, s.largest, s.unit))
             .collect();
         output::line(format!(
-            "{}: PSNR {} dB (labelled voxels {}), SSIM {:.5} (box of the label {:.5}), mean change {}",
+            "{}: PSNR {} dB (labelled voxels {}), SSIM {:.5} (labelled voxels {}), mean change {}",
             quality.training_set,
             number(quality.psnr_db, 2),
             number(quality.psnr_roi_db, 2),
             quality.ssim,
-            quality.ssim_roi,
+            number(quality.ssim_roi, 5),
             shift.join(", ")
         ));
         for utility in &quality.utility {

@@ -16,8 +16,9 @@ pub struct Quality {
     pub psnr_roi_db: Option<f64>,
     /// SSIM (3D) over the whole volume.
     pub ssim: f64,
-    /// SSIM over the smallest box around the labelled voxels.
-    pub ssim_roi: f64,
+    /// SSIM over the labelled voxels, see [`ssim_inside`](crate::metrics::ssim_inside); `None` if
+    /// all of them are too close to the border.
+    pub ssim_roi: Option<f64>,
     /// Norms and total variation of the perturbation; `linf` is the largest over the cases.
     pub noise: NoiseMetrics,
     /// Share of the voxels that changed.

@@ -29,7 +29,7 @@ impl QualityTable {
         row("PSNR, whole volume (dB)", &|q| number(q.psnr_db, 2));
         row("PSNR, labelled voxels (dB)", &|q| number(q.psnr_roi_db, 2));
         row("SSIM, whole volume", &|q| format!("{:.5}", q.ssim));
-        row("SSIM, around the label", &|q| format!("{:.5}", q.ssim_roi));
+        row("SSIM, labelled voxels", &|q| number(q.ssim_roi, 5));
         row("largest change", &|q| significant(q.noise.linf));
         row("mean magnitude of the change", &|q| significant(q.noise.l1));
         row("root mean square of the change", &|q| {
@@ -58,8 +58,11 @@ impl QualityTable {
             &|q| {
                 let utility = q.utility.iter().map(|u| {
                     format!(
-                        "{}: {:.3} → {:.3}",
-                        u.network, u.clean_dice, u.protected_dice
+                        "{} ({} preprocessing): {:.3} → {:.3}",
+                        u.network,
+                        u.preprocessing.name(),
+                        u.clean_dice,
+                        u.protected_dice
                     )
                 });
                 join(utility)
