@@ -52,7 +52,7 @@ impl Countermeasure {
     pub(super) fn resolve(specs: &[String]) -> Result<Vec<String>, PipelineError> {
         let mut all = vec![NO_DEFENCE.to_owned()];
         for spec in specs {
-            let group = match spec.as_str() {
+            let group: Vec<String> = match spec.as_str() {
                 group if defences::GROUPS.contains(&group) => {
                     let data = defences::resolve(&[group])?;
                     let training = training::training_defences();
