@@ -68,6 +68,59 @@ pub enum PipelineError {
         /// Why not, and what there is.
         reason: String,
     },
+    /// A case that was asked for by its name.
+    #[error(
+        "{dataset} has no case '{id}' that can be used; it has {}",
+        examples(known)
+    )]
+    UnknownCase {
+        /// The name.
+        id: String,
+        /// The dataset.
+        dataset: PathBuf,
+        /// The names of its labelled cases.
+        known: Vec<String>,
+    },
+    /// A case that victims are tested on is one that they are trained on.
+    #[error(
+        "the test case {test} is in a training set, as {training}: a victim tested on what it was trained on looks better than it is; keep the test cases apart"
+    )]
+    TestCaseInTraining {
+        /// The test image.
+        test: PathBuf,
+        /// The training image that has the same voxels or was made from it.
+        training: PathBuf,
+    },
+    /// A protected dataset without its manifest.
+    #[error(
+        "{path} has no voxshield.json, which says the budget and support of the random control"
+    )]
+    NoManifest {
+        /// The dataset.
+        path: PathBuf,
+    },
+    /// A case that is needed in its clean form is missing there.
+    #[error(
+        "case {id} is needed in its clean form, but the clean dataset {dataset} does not have it"
+    )]
+    NoCleanTwin {
+        /// The case.
+        id: String,
+        /// The clean dataset.
+        dataset: PathBuf,
+    },
+    /// Two training sets of one name.
+    #[error("two training sets are called '{name}'; clean, random and protected are taken")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// An evaluation without content.
+    #[error("nothing to evaluate: the number of {what} is 0")]
+    NothingToDo {
+        /// What there is none of.
+        what: &'static str,
+    },
     /// A file system operation outside a case failed.
     #[error("{action} {path}: {source}")]
     Io {
@@ -87,4 +140,15 @@ pub enum PipelineError {
     /// A victim or a metric.
     #[error(transparent)]
     Eval(#[from] EvalError),
+}
+
+/// The first names, and how many more there are.
+fn examples(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let first = names[..names.len().min(SHOWN)].join(", ");
+    match names.len() {
+        0 => "no labelled case".into(),
+        n if n <= SHOWN => first,
+        n => format!("{first} and {} more", n - SHOWN),
+    }
 }

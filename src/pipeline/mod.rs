@@ -1,13 +1,16 @@
 //! Where files meet tensors.
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
-//! [`inspect`] says what a file or dataset is, [`trial`] trains a victim from written files.
+//! [`inspect`] says what a file or dataset is, [`trial`] trains one victim from written files,
+//! [`evaluate`] many, with controls and defences. [`preview`] shows one case before a long run.
 
 mod case;
 mod device;
 mod error;
+mod evaluate;
 mod inspect;
 mod options;
+mod preview;
 mod protect;
 mod scan;
 mod source;
@@ -18,8 +21,13 @@ mod write;
 pub use case::PreparedCase;
 pub use device::{DeviceChoice, DeviceInfo, devices};
 pub use error::PipelineError;
+pub use evaluate::{
+    EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
+};
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
+pub use preview::{Preview, TimeEstimate, TrainingEstimate, preview};
+use protect::check_apart;
 pub use protect::{ProtectEvent, protect};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;

@@ -155,7 +155,7 @@ pub fn protect(
     Ok(manifest)
 }
 
-fn train(
+pub(super) fn train(
     scanned: &Scanned,
     config: &BilevelConfig,
     options: &ProtectOptions,
@@ -189,13 +189,13 @@ fn train(
 }
 
 /// Where the deltas of a run come from.
-enum Origin {
+pub(super) enum Origin {
     Drawn { noise: RandomNoise, seed: u64 },
     Learned(Box<NoiseGenerator>),
 }
 
 impl Origin {
-    fn delta(
+    pub(super) fn delta(
         &self,
         prepared: &PreparedCase,
         image: &[f32],
@@ -242,15 +242,8 @@ fn is_fatal(error: &PipelineError) -> bool {
     }
 }
 
-fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
-    let io = |action, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| PipelineError::Io {
-            action,
-            path,
-            source,
-        }
-    };
+/// An error if `output` is the dataset `root`, inside it, or around it. The output may not exist yet.
+pub(super) fn check_apart(root: &Path, output: &Path) -> Result<(), PipelineError> {
     if !root.exists() {
         // The layout search words this better than canonicalize does.
         crate::data::discover(root)?;
@@ -263,6 +256,19 @@ fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
             dataset: root.to_path_buf(),
         });
     }
+    Ok(())
+}
+
+fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PipelineError + 'a {
+    move |source| PipelineError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
+    check_apart(root, output)?;
     match fs::read_dir(output) {
         Ok(entries) => match entries.count() {
             0 => Ok(()),

@@ -29,7 +29,7 @@ pub struct Scanned {
 }
 
 /// A usable case and its intensity ranges.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ScannedCase {
     /// Where its files are.
     pub case: Case,
@@ -67,7 +67,17 @@ pub(super) fn scan(
     epsilon: f64,
     observer: &mut dyn FnMut(ScanEvent),
 ) -> Result<Scanned, PipelineError> {
-    let dataset = discover(root)?;
+    scan_dataset(discover(root)?, choice, support, epsilon, observer)
+}
+
+/// As [`scan`], for a dataset whose files are known.
+pub(super) fn scan_dataset(
+    dataset: Dataset,
+    choice: NormalisationChoice,
+    support: Support,
+    epsilon: f64,
+    observer: &mut dyn FnMut(ScanEvent),
+) -> Result<Scanned, PipelineError> {
     let mut failed: Vec<FailedCase> = dataset
         .problems
         .iter()

@@ -8,6 +8,7 @@ pub struct CachedSource<'a> {
     load: Box<dyn FnMut(usize) -> Result<TrainingVolume, SourceError> + 'a>,
     cache: VecDeque<(usize, TrainingVolume)>,
     limit: usize,
+    foreground: u32,
 }
 
 impl<'a> CachedSource<'a> {
@@ -25,6 +26,7 @@ impl<'a> CachedSource<'a> {
             load: Box::new(load),
             cache: VecDeque::new(),
             limit: Self::CACHE_BYTES,
+            foreground: 2,
         }
     }
 
@@ -32,6 +34,13 @@ impl<'a> CachedSource<'a> {
     #[must_use]
     pub fn with_cache_bytes(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Changes how many patches out of three lie on foreground; 2 by default, 1 is nnU-Net's.
+    #[must_use]
+    pub fn with_foreground(mut self, thirds: u32) -> Self {
+        self.foreground = thirds;
         self
     }
 }
@@ -51,7 +60,7 @@ impl PatchSource for CachedSource<'_> {
             Some(entry) => entry,
             None => (case, (self.load)(case)?),
         };
-        let patch = entry.1.crop(shape, seed);
+        let patch = entry.1.crop_with(shape, seed, self.foreground);
         self.cache.push_back(entry);
         let mut held: usize = self.cache.iter().map(|(_, v)| bytes(v)).sum();
         while held > self.limit && self.cache.len() > 1 {

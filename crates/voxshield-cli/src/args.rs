@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
     models::{Architecture, Width},
     perturb::{IscMode, RandomNoise, SoftRoi, Support},
-    pipeline::{DeviceChoice, NormalisationChoice},
+    pipeline::{DeviceChoice, NormalisationChoice, Victim, defence_names},
 };
 
 /// Protect labelled 3D medical volumes before publication.
@@ -39,6 +39,8 @@ pub(crate) enum Command {
         #[arg(long, default_value = "4/255", value_parser = epsilon)]
         epsilon: f64,
     },
+    /// One case, quick: a picture of what protection changes, and the time of the whole run.
+    Preview(PreviewArgs),
     /// Protect a dataset: the main job.
     Protect(ProtectArgs),
     /// Check the written files against the clean dataset.
@@ -77,6 +79,30 @@ pub(crate) struct ProtectArgs {
     pub(crate) dataset: PathBuf,
     /// The folder to create.
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) protection: ProtectionArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct PreviewArgs {
+    /// The clean dataset; it is never written to.
+    pub(crate) dataset: PathBuf,
+    /// The case to show.
+    #[arg(long, value_name = "ID")]
+    pub(crate) case: String,
+    /// The picture to write: clean, protected, and the amplified perturbation of one slice.
+    #[arg(long, value_name = "FILE.png", default_value = "preview.png")]
+    pub(crate) out: PathBuf,
+    /// Seconds that the optimised method may train on this case, about.
+    #[arg(long, value_name = "S", default_value_t = 20)]
+    pub(crate) seconds: u64,
+    #[command(flatten)]
+    pub(crate) protection: ProtectionArgs,
+}
+
+/// How files are protected.
+#[derive(Args)]
+pub(crate) struct ProtectionArgs {
     /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction.
     #[arg(long, default_value = "4/255", value_parser = epsilon)]
     pub(crate) epsilon: f64,
@@ -158,35 +184,99 @@ pub(crate) enum Preset {
 
 #[derive(Args)]
 pub(crate) struct EvaluateArgs {
-    /// The protected dataset: a victim trains on it.
+    /// The protected dataset: victims train on its files.
     pub(crate) protected: PathBuf,
+    /// Its clean original: gives the controls, clean and random noise of the same budget and support.
+    #[arg(long)]
+    pub(crate) clean: Option<PathBuf>,
     /// Clean labelled cases that are in no training set.
     #[arg(long)]
     pub(crate) test: PathBuf,
-    /// More training sets to compare with, e.g. clean=DIR or random=DIR.
+    /// Clean labelled data of the attacker's own, for the defence `purifier`; apart from all others.
+    #[arg(long)]
+    pub(crate) attacker: Option<PathBuf>,
+    /// More training sets to compare with, e.g. paper=DIR.
     #[arg(long = "compare", value_name = "NAME=DIR", value_parser = named)]
     pub(crate) compare: Vec<(String, PathBuf)>,
-    /// Victims per training set, each with its own seed.
+    /// Victims: networks of `voxshield models`, each with @plain, @paper or @nnunet for its
+    /// preprocessing; unet, conresnet and nnunet are short names.
+    #[arg(
+        long,
+        alias = "network",
+        value_delimiter = ',',
+        default_value = "residual-unet"
+    )]
+    pub(crate) victims: Vec<Victim>,
+    #[arg(
+        long,
+        value_delimiter = ',',
+        help = format!(
+            "What the victims' owners do against the protection, beside nothing; a strength may follow a colon, as in gaussian-blur:0.5: {}",
+            defence_names().join(", ")
+        )
+    )]
+    pub(crate) defences: Vec<String>,
+    /// The controls go through the defences as well.
+    #[arg(long)]
+    pub(crate) defend_controls: bool,
+    /// Victims of each kind, each with its own seed.
     #[arg(long, default_value_t = 1)]
     pub(crate) seeds: u64,
+    /// The first of these seeds.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
     /// Whether victims augment.
     #[arg(long, value_enum, default_value_t = Augment::None)]
     pub(crate) augment: Augment,
     /// Optimiser steps of a victim.
     #[arg(long, default_value_t = 240)]
     pub(crate) steps: usize,
-    /// Network of the victims; `voxshield models` lists them.
-    #[arg(long, default_value = "residual-unet", value_parser = network)]
-    pub(crate) network: String,
-    /// How wide it is.
+    /// Steps between two tests on the clean cases; a sixth of the steps by default.
+    #[arg(long)]
+    pub(crate) test_every: Option<usize>,
+    /// How wide the networks are.
     #[arg(long, value_enum, default_value_t = NetworkWidth::Narrow)]
     pub(crate) width: NetworkWidth,
-    /// Patch size of a victim.
+    /// Patch size D,H,W (or one number for a cube) of a victim.
     #[arg(long, default_value = "32", value_parser = patch)]
     pub(crate) patch: [usize; 3],
+    /// Patches a step.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) batch: usize,
+    /// The step rule; both fall as (1 - step / steps)^0.9.
+    #[arg(long, value_enum, default_value_t = Optimiser::Adam)]
+    pub(crate) optimiser: Optimiser,
+    /// The first step size.
+    #[arg(long, default_value_t = 1e-2)]
+    pub(crate) learning_rate: f64,
+    /// The grid D,H,W of the preprocessing `paper`, which is also its patch.
+    #[arg(long, default_value = "160", value_parser = patch)]
+    pub(crate) grid: [usize; 3],
+    /// The spacing D,H,W in mm of the preprocessing `nnunet`; the training set's median by default.
+    #[arg(long, value_parser = spacing)]
+    pub(crate) target_spacing: Option<[f64; 3]>,
+    /// Distribution of the random control; by default noise that is -epsilon or epsilon
+    /// everywhere, the strongest there is.
+    #[arg(long, default_value = "rademacher", value_parser = noise)]
+    pub(crate) noise: RandomNoise,
+    /// Where finished victims are kept, so that none is trained twice; PROTECTED-evaluation in the current
+    /// folder by default.
+    #[arg(long)]
+    pub(crate) work: Option<PathBuf>,
+    /// Trains the victims again that failed in an earlier run.
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
     /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceChoice,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Optimiser {
+    /// Adam.
+    Adam,
+    /// Stochastic gradient descent with Nesterov momentum 0.99, as nnU-Net trains.
+    Sgd,
 }
 
 #[derive(Args)]

@@ -1,7 +1,8 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use voxshield::{
+    eval::record::Outcome,
     perturb::Event,
-    pipeline::{ProtectEvent, ScanEvent},
+    pipeline::{EvaluateEvent, ProtectEvent, ScanEvent},
 };
 
 /// Progress on stderr; indicatif hides it where stderr is not a terminal.
@@ -111,6 +112,51 @@ impl Progress {
             }
             ProtectEvent::CaseFailed(failure) => {
                 self.warn(&format!("failed: {}: {}", failure.id, failure.reason));
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn evaluate(&self, event: &EvaluateEvent<'_>) {
+        match event {
+            EvaluateEvent::Stage(name) => self.phase(*name, 0),
+            EvaluateEvent::Protect(event) => self.protect(event),
+            EvaluateEvent::Note(text) => self.warn(&format!("note: {text}")),
+            EvaluateEvent::Planned { cells, finished } => self.note(&format!(
+                "{cells} victims to train, {finished} of them finished by an earlier run"
+            )),
+            EvaluateEvent::CellStarted { key, done, total } => {
+                self.phase("victim", 0);
+                self.message(format!(
+                    "{} of {total}: {}, {}@{}, defence {}, seed {}",
+                    done + 1,
+                    key.training_set,
+                    key.network,
+                    key.preprocessing.name(),
+                    key.defence,
+                    key.seed
+                ));
+            }
+            EvaluateEvent::CellStep { done, total } => self.at(*done, *total),
+            EvaluateEvent::CellFinished { cell, seconds_left } => {
+                let key = &cell.key;
+                let result = match &cell.outcome {
+                    Outcome::Done(result) => format!(
+                        "peak Dice {:.3}, final {:.3}, {:.0} s",
+                        result.peak.mean_dice, result.last.mean_dice, result.seconds
+                    ),
+                    Outcome::Failed { reason } => format!("failed: {reason}"),
+                };
+                self.note(&format!(
+                    "{}, {}@{}, {:?}, {}, seed {}: {result}; {:.0} min left",
+                    key.training_set,
+                    key.network,
+                    key.preprocessing.name(),
+                    key.augmentation,
+                    key.defence,
+                    key.seed,
+                    seconds_left / 60.0
+                ));
             }
             _ => {}
         }

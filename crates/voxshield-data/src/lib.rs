@@ -78,5 +78,5 @@ pub use perturb::Perturbed;
 pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
 pub use quantise::Int8Code;
 pub use remap::{Remapped, remap_labels};
-pub use resample::{Boundary, resample_image, resample_labels, shape_at_spacing};
+pub use resample::{Boundary, resample_image, resample_labels, resample_linear, shape_at_spacing};
 pub use volume::Volume;

@@ -8,7 +8,9 @@ use crate::sampling::{
 };
 
 /// What a victim does to its training patches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Augmentation {
     /// Nothing: the setting in which the field reports its numbers.
@@ -16,7 +18,7 @@ pub enum Augmentation {
     None,
     /// The kinds and probabilities of nnU-Net's default: rotation and scaling (0.2 each),
     /// Gaussian noise (0.1), blur (0.2), brightness (0.15), contrast (0.15), low resolution
-    /// (0.25), gamma (0.3) and mirroring of every axis (0.5).
+    /// (0.25), gamma of the negative (0.1), gamma (0.3) and mirroring of every axis (0.5).
     NnUnet,
 }
 
@@ -83,14 +85,28 @@ fn intensities(values: &mut [f32], shape: [usize; 3], rng: &mut ChaCha8Rng) {
         let small = resample(values, shape, low, down, Interpolation::Nearest);
         values.copy_from_slice(&resample(&small, low, shape, up, Interpolation::Linear));
     }
-    if chance(rng, 0.3) {
-        let gamma = uniform(rng, 0.7, 1.5);
-        let (lo, hi) = extent(values);
-        let range = (hi - lo).max(1e-7);
-        values
-            .iter_mut()
-            .for_each(|v| *v = ((*v - lo) / range).max(0.0).powf(gamma) * range + lo);
+    for (probability, inverted) in [(0.1, true), (0.3, false)] {
+        if chance(rng, probability) {
+            gamma(values, uniform(rng, 0.7, 1.5), inverted);
+        }
     }
+}
+
+/// `x^gamma` on the range of the values, or on their negatives; mean and deviation stay.
+fn gamma(values: &mut [f32], gamma: f32, inverted: bool) {
+    let sign = if inverted { -1.0 } else { 1.0 };
+    let before = (mean(values), deviation(values));
+    values.iter_mut().for_each(|v| *v *= sign);
+    let (lo, hi) = extent(values);
+    let range = (hi - lo).max(1e-7);
+    for v in values.iter_mut() {
+        *v = sign * (((*v - lo) / range).max(0.0).powf(gamma) * range + lo);
+    }
+    let after = (mean(values), deviation(values));
+    let scale = before.1 / after.1.max(1e-8);
+    values
+        .iter_mut()
+        .for_each(|v| *v = (*v - after.0) * scale + before.0);
 }
 
 fn chance(rng: &mut ChaCha8Rng, p: f32) -> bool {
@@ -103,6 +119,15 @@ fn uniform(rng: &mut ChaCha8Rng, lo: f32, hi: f32) -> f32 {
 
 fn mean(values: &[f32]) -> f32 {
     (values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64) as f32
+}
+
+fn deviation(values: &[f32]) -> f32 {
+    let centre = f64::from(mean(values));
+    let squares: f64 = values
+        .iter()
+        .map(|&v| (f64::from(v) - centre).powi(2))
+        .sum();
+    (squares / values.len().max(1) as f64).sqrt() as f32
 }
 
 fn extent(values: &[f32]) -> (f32, f32) {
@@ -229,6 +254,24 @@ mod tests {
             changed += usize::from(a.image != original.image);
         }
         assert!(changed > 15);
+    }
+
+    #[test]
+    fn gamma_keeps_mean_and_deviation_and_bends_the_other_way_when_inverted() {
+        let original: Vec<f32> = (0..100).map(|i| (i as f32 * 0.37).sin()).collect();
+        let skew = |values: &[f32]| {
+            let (m, sd) = (mean(values), deviation(values));
+            values.iter().map(|v| ((v - m) / sd).powi(3)).sum::<f32>() / values.len() as f32
+        };
+        let mut skews = Vec::new();
+        for inverted in [false, true] {
+            let mut values = original.clone();
+            gamma(&mut values, 1.5, inverted);
+            assert!((mean(&values) - mean(&original)).abs() < 1e-5);
+            assert!((deviation(&values) - deviation(&original)).abs() < 1e-5);
+            skews.push(skew(&values) - skew(&original));
+        }
+        assert!(skews[0] > 0.1 && skews[1] < -0.1, "{skews:?}");
     }
 
     #[test]

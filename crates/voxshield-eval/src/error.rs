@@ -1,5 +1,5 @@
 use voxshield_kernels::KernelError;
-use voxshield_models::ModelError;
+use voxshield_models::{ModelError, WeightsError};
 use voxshield_perturb::PerturbError;
 
 /// Why an evaluation could not be carried out.
@@ -48,12 +48,21 @@ pub enum EvalError {
         /// The loss.
         value: f32,
     },
+    /// A picture could not be encoded.
+    #[error("picture: {0}")]
+    Picture(#[from] image::ImageError),
+    /// A report could not be rendered.
+    #[error("report: {0}")]
+    Report(#[from] askama::Error),
     /// Patches or tiles.
     #[error(transparent)]
     Patches(#[from] PerturbError),
     /// A network refused its configuration or input.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Weights of another network.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// A loss refused its arguments.
     #[error(transparent)]
     Kernel(#[from] KernelError),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use voxshield_eval::{
     EvalError,
-    metrics::{NoiseMetrics, psnr, ssim, ssim_in_range},
+    metrics::{NoiseMetrics, psnr, psnr_inside, ssim, ssim_in_range, ssim_inside},
 };
 use voxshield_testkit::Golden;
 
@@ -95,10 +95,87 @@ fn noise_metrics_of_a_step_follow_from_their_formulas() {
     // the height, 1 0 and 1 2 along the width.
     let clean = [0.0; 6];
     let noise = NoiseMetrics::measure(&clean, &[0., 1., 1., 0., 1., 3.], [2, 1, 3]).unwrap();
-    assert_eq!((noise.l2, noise.linf, noise.tv), (2f64.sqrt(), 3.0, 1.0));
+    assert_eq!((noise.l1, noise.l2), (1.0, 2f64.sqrt()));
+    assert_eq!((noise.linf, noise.tv), (3.0, 1.0));
     assert!((noise.gradient - (10f64 / 7.0).sqrt()).abs() < 1e-15);
     let single = NoiseMetrics::measure(&[0.25], &[-0.25], [1; 3]).unwrap();
     assert_eq!((single.linf, single.tv, single.gradient), (0.5, 0.0, 0.0));
+}
+
+#[test]
+fn inside_a_mask_only_its_voxels_count() {
+    // Two channels of three voxels; the mask leaves differences of 0.1, 0.2 and 0.3, 0.4.
+    let protected = [0.1, 9.0, 0.2, 0.3, 9.0, 0.4];
+    let found = psnr_inside(&[0.0; 6], &protected, &[true, false, true]).unwrap();
+    let expected = -10.0 * ((0.01f64 + 0.04 + 0.09 + 0.16) / 4.0).log10();
+    assert!((found.unwrap() - expected).abs() < 1e-6, "{found:?}");
+    assert_eq!(
+        psnr_inside(&[0.0; 6], &protected, &[false; 3]).unwrap(),
+        None
+    );
+    assert!(psnr_inside(&[0.0; 6], &protected, &[true; 4]).is_err());
+    assert!(psnr_inside(&[0.0; 6], &protected[1..], &[true; 3]).is_err());
+}
+
+/// The similarity of the window around one voxel, by its formula.
+fn ssim_at(a: &[f32], b: &[f32], [z, y, x]: [usize; 3]) -> f64 {
+    let (mut sums, mut weights) = ([0.0; 5], 0.0);
+    for dz in 0..11 {
+        for dy in 0..11 {
+            for dx in 0..11 {
+                let squared = [dz, dy, dx]
+                    .map(|d| (d as f64 - 5.0).powi(2))
+                    .iter()
+                    .sum::<f64>();
+                let weight = (-squared / 4.5).exp();
+                let i = ((z + dz - 5) * SHAPE[1] + y + dy - 5) * SHAPE[2] + x + dx - 5;
+                let (a, b) = (f64::from(a[i]), f64::from(b[i]));
+                let terms = [a, b, a * a, b * b, a * b];
+                sums.iter_mut()
+                    .zip(terms)
+                    .for_each(|(sum, term)| *sum += weight * term);
+                weights += weight;
+            }
+        }
+    }
+    let [ma, mb, aa, bb, ab] = sums.map(|sum| sum / weights);
+    let (va, vb, covariance) = (aa - ma * ma, bb - mb * mb, ab - ma * mb);
+    (2.0 * ma * mb + 1e-4) * (2.0 * covariance + 9e-4)
+        / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4))
+}
+
+#[test]
+fn the_similarity_inside_a_mask_is_that_of_the_windows_around_its_voxels() {
+    let golden = Golden::open("h_iqa");
+    let (a, b) = (golden.values("a"), golden.values("b"));
+    let (a, b) = (samples(&a)[0], samples(&b)[0]);
+    let voxels: usize = SHAPE.iter().product();
+    let whole = ssim_inside(a, b, SHAPE, &vec![true; voxels])
+        .unwrap()
+        .unwrap();
+    assert!((whole - ssim(a, b, SHAPE).unwrap()).abs() < 1e-12);
+
+    let mut mask = vec![false; voxels];
+    // Two voxels with whole windows, and one at the corner that has none.
+    let inside = [[5, 5, 5], [10, 8, 7]];
+    for [z, y, x] in inside.into_iter().chain([[0, 0, 0]]) {
+        mask[(z * SHAPE[1] + y) * SHAPE[2] + x] = true;
+    }
+    let expected: f64 = inside
+        .into_iter()
+        .flat_map(|voxel| [0, voxels].map(|c| ssim_at(&a[c..], &b[c..], voxel)))
+        .sum();
+    let found = ssim_inside(a, b, SHAPE, &mask).unwrap().unwrap();
+    assert!(
+        (found - expected / 4.0).abs() < 1e-9,
+        "{found} and {}",
+        expected / 4.0
+    );
+
+    mask = vec![false; voxels];
+    mask[0] = true;
+    assert_eq!(ssim_inside(a, b, SHAPE, &mask).unwrap(), None);
+    assert!(ssim_inside(a, b, SHAPE, &mask[1..]).is_err());
 }
 
 #[test]

@@ -104,8 +104,14 @@ impl TrainingVolume {
     /// so that small structures are seen as often as large ones), else anywhere. An axis on which
     /// the volume is shorter than the patch is centred and padded with zeros.
     pub fn crop(&self, shape: [usize; 3], seed: u64) -> Patch {
+        self.crop_with(shape, seed, 2)
+    }
+
+    /// As [`TrainingVolume::crop`], around a foreground voxel `foreground` times out of three; nnU-Net
+    /// takes 1.
+    pub fn crop_with(&self, shape: [usize; 3], seed: u64, foreground: u32) -> Patch {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let centre = if rng.random_range(0..3) < 2 {
+        let centre = if rng.random_range(0..3) < foreground {
             self.foreground_voxel(&mut rng)
         } else {
             None

@@ -1,17 +1,19 @@
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::Context;
 use serde::Serialize;
 use voxshield::{
     data::{Manifest, PhantomConfig, write_phantom_dataset},
-    eval::VictimConfig,
+    eval::{Augmentation, VictimConfig},
     perturb::{BilevelConfig, RandomNoise, Support},
-    pipeline::{Method, ProtectOptions, protect, verify},
+    pipeline::{DeviceChoice, Method, ProtectOptions, TrialResult, protect, trial, verify},
 };
 
 use crate::{
     args::{DemoArgs, Format},
-    commands::evaluate::{Row, table, victims},
     output::{self, Outcome},
     progress::Progress,
 };
@@ -19,6 +21,14 @@ use crate::{
 const SHAPE: [usize; 3] = [32, 32, 32];
 const TRAIN_CASES: u64 = 16;
 const TEST_CASES: u64 = 8;
+
+/// The victims of one training set under one augmentation.
+#[derive(Serialize)]
+struct Row {
+    training_set: String,
+    augmentation: Augmentation,
+    results: Vec<TrialResult>,
+}
 
 #[derive(Serialize)]
 struct Report {
@@ -145,6 +155,84 @@ fn print(report: &Report) {
         report.folder.display()
     ));
     output::line("One seed on phantoms shows the mechanism, not the protection of your data.");
+}
+
+/// Trains `seeds` victims on one training set.
+fn victims(
+    name: &str,
+    path: &Path,
+    test: &Path,
+    config: &VictimConfig,
+    seeds: u64,
+    device: DeviceChoice,
+    progress: &Progress,
+) -> anyhow::Result<Row> {
+    let mut results = Vec::new();
+    for seed in 0..seeds {
+        let config = VictimConfig {
+            seed: config.seed + seed,
+            ..config.clone()
+        };
+        progress.phase("victim", config.steps);
+        progress.message(format!("{name}, seed {seed}"));
+        results.push(trial(
+            path,
+            test,
+            &config,
+            device,
+            &mut |done, total, _| progress.at(done, total),
+        )?);
+    }
+    Ok(Row {
+        training_set: name.to_owned(),
+        augmentation: config.augmentation,
+        results,
+    })
+}
+
+/// Prints the rows; `extra` is a header and one cell a row.
+fn table(rows: &[Row], extra: &[(&str, Vec<String>)]) {
+    let labels: Vec<u16> = rows
+        .first()
+        .and_then(|row| row.results.first())
+        .map_or_else(Vec::new, |r| r.labels.iter().map(|l| l.label).collect());
+    let names: Vec<String> = labels.iter().map(|label| format!("Dice {label}")).collect();
+    let mut header = vec!["training set", "augmentation", "Dice", "(seeds)"];
+    header.extend(names.iter().map(String::as_str));
+    header.extend(extra.iter().map(|(name, _)| *name));
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .enumerate()
+        .map(|(index, row)| {
+            let scores: Vec<f64> = row.results.iter().map(|r| r.mean_dice).collect();
+            let augmentation = match row.augmentation {
+                Augmentation::None => "none",
+                Augmentation::NnUnet => "nnU-Net",
+            };
+            let each: Vec<String> = scores.iter().map(|s| format!("{s:.3}")).collect();
+            let mut cells = vec![
+                row.training_set.clone(),
+                augmentation.to_owned(),
+                format!("{:.3}", mean(scores.iter().copied())),
+                each.join(" "),
+            ];
+            for label in &labels {
+                let of_label: Vec<f64> = row
+                    .results
+                    .iter()
+                    .filter_map(|r| r.labels.iter().find(|l| l.label == *label)?.dice)
+                    .collect();
+                cells.push(if of_label.is_empty() {
+                    "-".into()
+                } else {
+                    format!("{:.3}", mean(of_label.iter().copied()))
+                });
+            }
+            cells.extend(extra.iter().map(|(_, column)| column[index].clone()));
+            cells
+        })
+        .collect();
+    output::table(&header, &cells);
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

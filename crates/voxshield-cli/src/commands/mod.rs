@@ -3,6 +3,7 @@ mod devices;
 mod evaluate;
 mod inspect;
 mod models;
+mod preview;
 mod protect;
 mod verify;
 
@@ -16,6 +17,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Demo(args) => demo::run(&args, format, quiet),
         Command::Inspect { path, epsilon } => inspect::run(&path, epsilon, format),
+        Command::Preview(args) => preview::run(&args, format, quiet),
         Command::Protect(args) => protect::run(&args, format, quiet),
         Command::Verify { dataset, output } => verify::run(&dataset, &output, format, quiet),
         Command::Evaluate(args) => evaluate::run(&args, format, quiet),

@@ -5,13 +5,13 @@ use voxshield::{
 };
 
 use crate::{
-    args::{Format, MethodName, Preset, ProtectArgs},
+    args::{Format, MethodName, Preset, ProtectArgs, ProtectionArgs},
     output::{self, Outcome},
     progress::Progress,
 };
 
 pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Result<Outcome> {
-    let options = options(args)?;
+    let options = options(&args.protection)?;
     let progress = Progress::new(quiet);
     let manifest = protect(&args.dataset, &args.output, &options, &mut |event| {
         progress.protect(&event)
@@ -26,7 +26,7 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     Ok(Outcome::of(manifest.failed.is_empty()))
 }
 
-fn options(args: &ProtectArgs) -> anyhow::Result<ProtectOptions> {
+pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
     let method = match args.method {
         MethodName::Random => Method::Random {
             noise: args.noise,

@@ -3,11 +3,14 @@
 //! Protection itself never resamples; see ARCHITECTURE.md.
 
 mod axis;
+mod linear;
 mod spline;
 
 use ndarray::{Array3, Array4, ArrayView3, ArrayView4, Axis};
 
 use crate::error::DataError;
+pub use linear::resample_linear;
+
 use axis::{AxisMap, nearest};
 
 /// The most voxels of a channel that a grid may have: 2048 x 1024 x 1024. Resampling takes 16 bytes a voxel.

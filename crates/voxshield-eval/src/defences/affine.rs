@@ -1,4 +1,5 @@
-use super::{LabelledVolume, positive};
+use super::LabelledVolume;
+use super::parameter::positive;
 use crate::EvalError;
 use crate::sampling::{linear, nearest};
 

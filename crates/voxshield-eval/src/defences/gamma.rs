@@ -1,5 +1,14 @@
-use super::{Defence, LabelledVolume, positive};
+use super::parameter::{made, positive};
+use super::{Defence, DefenceEntry, LabelledVolume};
 use crate::EvalError;
+
+pub(super) const ENTRY: DefenceEntry = DefenceEntry {
+    name: "gamma",
+    parameter: "exponent",
+    strengths: &[0.7, 1.5],
+    cheap: true,
+    make: |strength| made(strength, Gamma::new),
+};
 
 /// Gamma correction of the image, `max(x, 0)^gamma`; the label stays.
 ///
@@ -28,7 +37,11 @@ impl Default for Gamma {
 
 impl Defence for Gamma {
     fn name(&self) -> &'static str {
-        "gamma"
+        ENTRY.name
+    }
+
+    fn strength(&self) -> Option<f64> {
+        Some(self.gamma)
     }
 
     fn apply(&self, volume: &mut LabelledVolume, _seed: u64) {

@@ -1,6 +1,15 @@
-use super::{Defence, LabelledVolume};
+use super::parameter::{made, within};
+use super::{Defence, DefenceEntry, LabelledVolume};
 use crate::EvalError;
 use crate::sampling::{Border, filter, gaussian};
+
+pub(super) const ENTRY: DefenceEntry = DefenceEntry {
+    name: "gaussian-blur",
+    parameter: "sigma in voxels",
+    strengths: &[0.5, 1.0, 2.0],
+    cheap: true,
+    make: |strength| made(strength, GaussianBlur::new),
+};
 
 /// Gaussian blur of the image, `exp(-i^2 / (2 sigma^2))` along every axis; the label stays.
 ///
@@ -18,15 +27,9 @@ impl GaussianBlur {
     /// [`EvalError::Parameter`] if it is not in 0.01..=100: less changes nothing, more leaves
     /// nothing.
     pub fn new(sigma: f64) -> Result<Self, EvalError> {
-        if (0.01..=100.0).contains(&sigma) {
-            Ok(Self { sigma })
-        } else {
-            Err(EvalError::Parameter {
-                what: "sigma of the Gaussian blur",
-                expected: "0.01 to 100 voxels",
-                found: sigma.to_string(),
-            })
-        }
+        let what = "sigma of the Gaussian blur";
+        let sigma = within(what, "0.01 to 100 voxels", 0.01..=100.0, sigma)?;
+        Ok(Self { sigma })
     }
 }
 
@@ -38,7 +41,11 @@ impl Default for GaussianBlur {
 
 impl Defence for GaussianBlur {
     fn name(&self) -> &'static str {
-        "gaussian-blur"
+        ENTRY.name
+    }
+
+    fn strength(&self) -> Option<f64> {
+        Some(self.sigma)
     }
 
     fn apply(&self, volume: &mut LabelledVolume, _seed: u64) {

@@ -1,6 +1,15 @@
-use super::{Defence, LabelledVolume};
+use super::parameter::{made, refused};
+use super::{Defence, DefenceEntry, LabelledVolume};
 use crate::EvalError;
 use crate::sampling::{Interpolation, ratio, resample};
+
+pub(super) const ENTRY: DefenceEntry = DefenceEntry {
+    name: "low-resolution",
+    parameter: "share of the voxels that is kept along each axis",
+    strengths: &[0.5],
+    cheap: true,
+    make: |strength| made(strength, LowResolution::new),
+};
 
 /// A lower resolution and back, trilinear both ways; the label stays.
 ///
@@ -18,15 +27,8 @@ impl LowResolution {
     /// # Errors
     /// [`EvalError::Parameter`] if it is not above 0 and at most 1.
     pub fn new(factor: f64) -> Result<Self, EvalError> {
-        if factor > 0.0 && factor <= 1.0 {
-            Ok(Self { factor })
-        } else {
-            Err(EvalError::Parameter {
-                what: "factor of the low resolution",
-                expected: "a number above 0 and at most 1",
-                found: factor.to_string(),
-            })
-        }
+        let factor = share("factor of the low resolution", factor)?;
+        Ok(Self { factor })
     }
 }
 
@@ -38,19 +40,38 @@ impl Default for LowResolution {
 
 impl Defence for LowResolution {
     fn name(&self) -> &'static str {
-        "low-resolution"
+        ENTRY.name
+    }
+
+    fn strength(&self) -> Option<f64> {
+        Some(self.factor)
     }
 
     fn apply(&self, volume: &mut LabelledVolume, _seed: u64) {
-        let shape = volume.grid();
-        let low = shape.map(|n| ((n as f64 * self.factor) as usize).max(1));
-        // The given factor, not the ratio of the sizes: that is how the reference's library reads.
-        // Where it leaves less than one voxel, the one that stays is the middle of the axis.
-        let down = shape.map(|n| (1.0 / self.factor).min(n as f64) as f32);
-        let up = ratio(low, shape);
-        for channel in volume.channels_mut() {
-            let small = resample(channel, shape, low, down, Interpolation::Linear);
-            channel.copy_from_slice(&resample(&small, low, shape, up, Interpolation::Linear));
-        }
+        down_and_up(volume, [self.factor; 3]);
+    }
+}
+
+/// A share above 0 and at most 1.
+pub(super) fn share(what: &'static str, factor: f64) -> Result<f64, EvalError> {
+    if factor > 0.0 && factor <= 1.0 {
+        Ok(factor)
+    } else {
+        Err(refused(what, "a number above 0 and at most 1", factor))
+    }
+}
+
+/// Resamples the image to `factors` `[depth, height, width]` of its voxels and back.
+pub(super) fn down_and_up(volume: &mut LabelledVolume, factors: [f64; 3]) {
+    let shape = volume.grid();
+
+    let low: [usize; 3] = std::array::from_fn(|a| ((shape[a] as f64 * factors[a]) as usize).max(1));
+    // The given factor, not the ratio of the sizes: that is how the reference's library reads.
+    // Where it leaves less than one voxel, the one that stays is the middle of the axis.
+    let down = std::array::from_fn(|a| (1.0 / factors[a]).min(shape[a] as f64) as f32);
+    let up = ratio(low, shape);
+    for channel in volume.channels_mut() {
+        let small = resample(channel, shape, low, down, Interpolation::Linear);
+        channel.copy_from_slice(&resample(&small, low, shape, up, Interpolation::Linear));
     }
 }

@@ -1,35 +1,45 @@
 //! What an unauthorised user may do to protected files before training, to destroy the perturbation.
 //!
-//! A defence is one file here and one line in the registry. [`find`] gives one by its name with the
-//! default strength; the types' constructors give other strengths.
+//! A defence is one file here, with its [`DefenceEntry`], and one line in [`DEFENCES`]. [`find`]
+//! makes one from `name` or `name:strength`, [`resolve`] several, [`GROUPS`] included.
+//!
+//! The image is expected in 0..1: what clips or rounds (JPEG, bit depth) does so there, as a
+//! window-levelled copy of the file would.
 
 mod affine;
+mod bit_depth;
 mod gamma;
 mod gaussian_blur;
+mod histogram_match;
+mod in_plane_resolution;
+mod jpeg;
 mod low_resolution;
+mod median;
+mod median_depth;
+mod nl_means;
+mod parameter;
 mod random_affine;
 mod registry;
+mod skip_slices;
+mod slab_mean;
+mod total_variation;
 mod volume;
 
 pub use affine::Affine;
+pub use bit_depth::BitDepth;
 pub use gamma::Gamma;
 pub use gaussian_blur::GaussianBlur;
+pub use histogram_match::HistogramMatch;
+pub use in_plane_resolution::InPlaneResolution;
+pub use jpeg::Jpeg;
 pub use low_resolution::LowResolution;
+pub use median::Median;
+pub use median_depth::MedianDepth;
+pub use nl_means::NonLocalMeans;
+pub(crate) use parameter::positive;
 pub use random_affine::RandomAffine;
-pub use registry::{Defence, defences, find, names};
+pub use registry::{DEFENCES, Defence, DefenceEntry, GROUPS, find, names, resolve};
+pub use skip_slices::SkipSlices;
+pub use slab_mean::SlabMean;
+pub use total_variation::TotalVariation;
 pub use volume::LabelledVolume;
-
-use crate::EvalError;
-
-/// A parameter that must be a positive number.
-fn positive(what: &'static str, value: f64) -> Result<f64, EvalError> {
-    if value.is_finite() && value > 0.0 {
-        Ok(value)
-    } else {
-        Err(EvalError::Parameter {
-            what,
-            expected: "a positive number",
-            found: value.to_string(),
-        })
-    }
-}

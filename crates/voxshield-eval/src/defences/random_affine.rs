@@ -1,8 +1,20 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Affine, Defence, LabelledVolume};
+use super::parameter::{made, refused};
+use super::{Affine, Defence, DefenceEntry, LabelledVolume};
 use crate::EvalError;
+
+pub(super) const ENTRY: DefenceEntry = DefenceEntry {
+    name: "affine",
+    parameter: "largest angle in degrees",
+    strengths: &[15.0],
+    cheap: true,
+    make: |strength| made(strength, |degrees| RandomAffine::new(degrees, SCALE)),
+};
+
+/// How much larger or smaller, unless it is said.
+const SCALE: f64 = 0.1;
 
 /// [`Affine`] with angles and scale drawn from the seed, uniformly.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,26 +30,19 @@ impl RandomAffine {
     /// # Errors
     /// [`EvalError::Parameter`] if `degrees` is not in 0..=180 or `scale` is not in 0..1.
     pub fn new(degrees: f64, scale: f64) -> Result<Self, EvalError> {
-        let refuse = |what, expected, found: f64| {
-            Err(EvalError::Parameter {
-                what,
-                expected,
-                found: found.to_string(),
-            })
-        };
         if !(0.0..=180.0).contains(&degrees) {
-            return refuse(
+            return Err(refused(
                 "largest angle of the random affine transform",
                 "0 to 180 degrees",
                 degrees,
-            );
+            ));
         }
         if !(0.0..1.0).contains(&scale) {
-            return refuse(
+            return Err(refused(
                 "scale range of the random affine transform",
                 "0 or more, below 1",
                 scale,
-            );
+            ));
         }
         Ok(Self { degrees, scale })
     }
@@ -56,14 +61,18 @@ impl Default for RandomAffine {
     fn default() -> Self {
         Self {
             degrees: 15.0,
-            scale: 0.1,
+            scale: SCALE,
         }
     }
 }
 
 impl Defence for RandomAffine {
     fn name(&self) -> &'static str {
-        "affine"
+        ENTRY.name
+    }
+
+    fn strength(&self) -> Option<f64> {
+        Some(self.degrees)
     }
 
     fn apply(&self, volume: &mut LabelledVolume, seed: u64) {

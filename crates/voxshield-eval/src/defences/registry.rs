@@ -1,6 +1,10 @@
 use std::fmt::Debug;
 
-use super::{Gamma, GaussianBlur, LabelledVolume, LowResolution, RandomAffine};
+use super::{
+    LabelledVolume, bit_depth, gamma, gaussian_blur, histogram_match, in_plane_resolution, jpeg,
+    low_resolution, median, median_depth, nl_means, random_affine, skip_slices, slab_mean,
+    total_variation,
+};
 use crate::EvalError;
 
 /// A transform of an image, and of its label where voxels move.
@@ -10,36 +14,121 @@ pub trait Defence: Debug + Send + Sync {
     /// Its name in the registry, in kebab case.
     fn name(&self) -> &'static str;
 
+    /// How strong it is, in the unit of [`DefenceEntry::parameter`]; `None` if there is no choice.
+    fn strength(&self) -> Option<f64>;
+
     /// Transforms the volume in place. Equal seeds give equal results; a defence that draws nothing
     /// ignores the seed.
     fn apply(&self, volume: &mut LabelledVolume, seed: u64);
+
+    /// The text that [`find`] makes this defence from: `name:strength`, or `name` without one.
+    fn spec(&self) -> String {
+        match self.strength() {
+            Some(strength) => format!("{}:{strength}", self.name()),
+            None => self.name().into(),
+        }
+    }
 }
 
-/// All defences, with their default strength.
-pub fn defences() -> Vec<Box<dyn Defence>> {
-    vec![
-        Box::new(GaussianBlur::default()),
-        Box::new(Gamma::default()),
-        Box::new(LowResolution::default()),
-        Box::new(RandomAffine::default()),
-    ]
+/// What the registry knows of a defence.
+#[derive(Debug, Clone, Copy)]
+pub struct DefenceEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// What the number after the colon means, for help texts; empty if there is none.
+    pub parameter: &'static str,
+    /// The strengths that the group `all` runs; empty if there is no choice.
+    pub strengths: &'static [f64],
+    /// Whether a few passes over the volume are enough, so that the group `cheap` has it.
+    pub cheap: bool,
+    pub(super) make: Make,
 }
 
-/// The names of all defences, in the order of [`defences`].
+/// Makes a defence of a strength, or of the default one.
+pub(super) type Make = fn(Option<f64>) -> Result<Box<dyn Defence>, EvalError>;
+
+/// All defences.
+pub const DEFENCES: &[DefenceEntry] = &[
+    gaussian_blur::ENTRY,
+    gamma::ENTRY,
+    low_resolution::ENTRY,
+    in_plane_resolution::ENTRY,
+    random_affine::ENTRY,
+    jpeg::ENTRY,
+    bit_depth::ENTRY,
+    median::ENTRY,
+    median_depth::ENTRY,
+    slab_mean::ENTRY,
+    skip_slices::ENTRY,
+    histogram_match::ENTRY,
+    total_variation::ENTRY,
+    nl_means::ENTRY,
+];
+
+/// Names that [`resolve`] takes for several defences: `cheap`, every defence that is, with its
+/// default strength; `all`, every defence with every strength of its entry.
+pub const GROUPS: [&str; 2] = ["cheap", "all"];
+
+/// The names of all defences, in the order of [`DEFENCES`].
 pub fn names() -> Vec<&'static str> {
-    defences().iter().map(|defence| defence.name()).collect()
+    DEFENCES.iter().map(|entry| entry.name).collect()
 }
 
-/// The defence of that name, with its default strength.
+/// The defence of a specification: `name` (default strength) or `name:strength`, such as
+/// `gaussian-blur:0.5`.
 ///
 /// # Errors
-/// [`EvalError::UnknownDefence`], which lists the known names.
-pub fn find(name: &str) -> Result<Box<dyn Defence>, EvalError> {
-    defences()
-        .into_iter()
-        .find(|defence| defence.name() == name)
-        .ok_or_else(|| EvalError::UnknownDefence {
-            name: name.into(),
-            known: names(),
-        })
+/// [`EvalError::UnknownDefence`], which lists the known names; [`EvalError::Parameter`] for a
+/// strength that is no number or out of range.
+pub fn find(spec: &str) -> Result<Box<dyn Defence>, EvalError> {
+    let (name, strength) = match spec.split_once(':') {
+        Some((name, text)) => (name, Some(number(text)?)),
+        None => (spec, None),
+    };
+    let entry = DEFENCES.iter().find(|entry| entry.name == name);
+    let entry = entry.ok_or_else(|| EvalError::UnknownDefence {
+        name: name.into(),
+        known: names().into_iter().chain(GROUPS).collect(),
+    })?;
+    (entry.make)(strength)
+}
+
+/// The defences of specifications and [`GROUPS`], in the order asked for, each once.
+///
+/// # Errors
+/// As [`find`], for the first specification that is wrong.
+pub fn resolve(specs: &[impl AsRef<str>]) -> Result<Vec<Box<dyn Defence>>, EvalError> {
+    let mut found: Vec<Box<dyn Defence>> = Vec::new();
+    for spec in specs {
+        let group: Vec<Box<dyn Defence>> = match spec.as_ref() {
+            "cheap" => {
+                let cheap = DEFENCES.iter().filter(|entry| entry.cheap);
+                cheap.map(|entry| (entry.make)(None)).collect()
+            }
+            "all" => DEFENCES.iter().flat_map(every_strength).collect(),
+            spec => find(spec).map(|defence| vec![defence]),
+        }?;
+        for defence in group {
+            if found.iter().all(|known| known.spec() != defence.spec()) {
+                found.push(defence);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn every_strength(entry: &DefenceEntry) -> Vec<Result<Box<dyn Defence>, EvalError>> {
+    if entry.strengths.is_empty() {
+        return vec![(entry.make)(None)];
+    }
+    let strengths = entry.strengths.iter();
+    strengths.map(|&s| (entry.make)(Some(s))).collect()
+}
+
+fn number(text: &str) -> Result<f64, EvalError> {
+    text.parse().map_err(|_| EvalError::Parameter {
+        what: "strength of a defence",
+        expected: "a number after the colon, such as gaussian-blur:0.5",
+        found: format!("'{text}'"),
+    })
 }

@@ -2,7 +2,8 @@
 //!
 //! * Segmentations: [`Overlap`] with [`dice`] and [`iou`], [`SurfaceDistances`], and
 //!   [`RegionEvaluation`] over a dataset.
-//! * Visibility of a perturbation: [`psnr`], [`ssim`] and [`NoiseMetrics`].
+//! * Visibility of a perturbation: [`psnr`], [`ssim`], both also inside a mask, [`NoiseMetrics`],
+//!   and [`depth_power`], the spectrum along the slices.
 
 mod classes;
 mod distance;
@@ -10,6 +11,7 @@ mod noise;
 mod overlap;
 mod quality;
 mod region;
+mod spectrum;
 mod ssim;
 mod surface;
 mod window;
@@ -17,9 +19,10 @@ mod window;
 pub use classes::argmax;
 pub use noise::NoiseMetrics;
 pub use overlap::{Overlap, dice, iou};
-pub use quality::psnr;
+pub use quality::{psnr, psnr_inside};
 pub use region::{Region, RegionEvaluation, RegionReport, RegionScore};
-pub use ssim::{ssim, ssim_in_range};
+pub use spectrum::depth_power;
+pub use ssim::{ssim, ssim_in_range, ssim_inside};
 pub use surface::SurfaceDistances;
 
 use crate::shape::{same_length, volumes, voxels};

@@ -5,10 +5,13 @@ use crate::{EvalError, sampling::lines};
 
 /// How large and how rough a perturbation `n = protected - clean` is, in units of the intensities.
 ///
+/// `l1` and `l2` are means per voxel, channels counted, so that they do not depend on the size of the volume.
 /// A voxel of an array `[channel, depth, height, width]` has up to three forward differences
 /// `d = n(p + 1) - n(p)`, one per spatial axis; there is none across the border.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NoiseMetrics {
+    /// Mean magnitude, `mean |n|`.
+    pub l1: f64,
     /// Root mean square, `sqrt(mean n^2)`.
     pub l2: f64,
     /// Largest magnitude, `max |n|`.
@@ -50,6 +53,7 @@ impl NoiseMetrics {
         }
         let count = noise.len() as f64;
         Ok(Self {
+            l1: noise.iter().map(|n| n.abs()).sum::<f64>() / count,
             l2: (noise.iter().map(|n| n * n).sum::<f64>() / count).sqrt(),
             linf: noise.iter().fold(0.0, |most, n| n.abs().max(most)),
             tv: absolute / count,

@@ -1,4 +1,4 @@
-use super::same_length;
+use super::{same_length, volumes};
 use crate::EvalError;
 
 /// Peak signal-to-noise ratio in dB for intensities in 0..1, `-10 log10(mean (a - b)^2)`.
@@ -16,4 +16,27 @@ pub fn psnr(a: &[f32], b: &[f32]) -> Result<f64, EvalError> {
         .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
         .sum();
     Ok(-10.0 * (sum / a.len() as f64).log10())
+}
+
+/// [`psnr`] over the voxels inside a mask; `None` if the mask is empty.
+///
+/// `a` and `b` are `[channel, depth, height, width]`, `inside` is `[depth, height, width]` and holds
+/// for every channel.
+///
+/// # Errors
+/// [`EvalError::Length`] if the arrays differ in length or are not a whole number of masks,
+/// [`EvalError::Empty`] for a mask of length 0.
+pub fn psnr_inside(a: &[f32], b: &[f32], inside: &[bool]) -> Result<Option<f64>, EvalError> {
+    volumes("first array", a.len(), [inside.len(), 1, 1])?;
+    same_length("second array", a.len(), b.len())?;
+    let pick = |values: &[f32]| -> Vec<f32> {
+        let mask = inside.iter().cycle();
+        let picked = values.iter().zip(mask).filter(|(_, inside)| **inside);
+        picked.map(|(value, _)| *value).collect()
+    };
+    let (a, b) = (pick(a), pick(b));
+    if a.is_empty() {
+        return Ok(None);
+    }
+    psnr(&a, &b).map(Some)
 }

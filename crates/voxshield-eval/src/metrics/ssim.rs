@@ -1,4 +1,4 @@
-use super::{same_length, volumes};
+use super::{same_length, volumes, voxels};
 use crate::EvalError;
 
 const TAPS: usize = 11;
@@ -35,43 +35,107 @@ pub fn ssim_in_range(
     shape: [usize; 3],
     range: f64,
 ) -> Result<f64, EvalError> {
-    let voxels = volumes("first array", a.len(), shape)?;
-    if !(range.is_finite() && range > 0.0) {
-        return Err(EvalError::Parameter {
-            what: "intensity range",
-            expected: "a positive number",
-            found: range.to_string(),
-        });
-    }
-    let constants = [K1, K2].map(|k| (k * range).powi(2));
-    same_length("second array", a.len(), b.len())?;
-    let channels = a.len() / voxels;
-    let sum: f64 = a
-        .chunks_exact(voxels)
-        .zip(b.chunks_exact(voxels))
-        .map(|(a, b)| channel(a, b, shape, constants))
-        .sum();
-    Ok(sum / channels as f64)
+    let maps = Maps::new(a, b, shape, range)?;
+    let sum: f64 = maps.channels().flatten().sum();
+    Ok(sum / (maps.channels * maps.shape.iter().product::<usize>()) as f64)
 }
 
-fn channel(a: &[f32], b: &[f32], shape: [usize; 3], [c1, c2]: [f64; 2]) -> f64 {
-    let window = |f: &dyn Fn(f64, f64) -> f64| {
+/// [`ssim`], mean over the voxels inside a mask whose window lies inside the volume (on axes
+/// of at least 11 voxels, 5 voxels from the border); `None` if there is none.
+///
+/// A voxel's window reaches 5 voxels beyond the mask. `inside` is `[depth, height, width]` and holds
+/// for every channel.
+///
+/// # Errors
+/// As [`ssim_in_range`]; [`EvalError::Length`] if the mask does not fit the shape.
+pub fn ssim_inside(
+    a: &[f32],
+    b: &[f32],
+    shape: [usize; 3],
+    inside: &[bool],
+) -> Result<Option<f64>, EvalError> {
+    same_length("mask", voxels(shape)?, inside.len())?;
+    let maps = Maps::new(a, b, shape, 1.0)?;
+    let [depth, height, width] = maps.shape;
+    let margin: [usize; 3] = std::array::from_fn(|axis| (shape[axis] - maps.shape[axis]) / 2);
+    let mut mask = Vec::with_capacity(depth * height * width);
+    for z in 0..depth {
+        for y in 0..height {
+            let row = (z + margin[0]) * shape[1] + y + margin[1];
+            let start = row * shape[2] + margin[2];
+            mask.extend_from_slice(&inside[start..start + width]);
+        }
+    }
+    let count = maps.channels * mask.iter().filter(|inside| **inside).count();
+    let of_channel = |map: Vec<f64>| -> f64 {
+        let pairs = map.into_iter().zip(&mask);
+        pairs
+            .filter(|(_, inside)| **inside)
+            .map(|(value, _)| value)
+            .sum()
+    };
+    let sum: f64 = maps.channels().map(of_channel).sum();
+    Ok((count > 0).then(|| sum / count as f64))
+}
+
+/// The similarity at every voxel whose window lies inside.
+struct Maps<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+    channels: usize,
+    /// Of the volumes.
+    whole: [usize; 3],
+    /// Of a map.
+    shape: [usize; 3],
+    constants: [f64; 2],
+}
+
+impl<'a> Maps<'a> {
+    fn new(a: &'a [f32], b: &'a [f32], whole: [usize; 3], range: f64) -> Result<Self, EvalError> {
+        let voxels = volumes("first array", a.len(), whole)?;
+        if !(range.is_finite() && range > 0.0) {
+            return Err(EvalError::Parameter {
+                what: "intensity range",
+                expected: "a positive number",
+                found: range.to_string(),
+            });
+        }
+        same_length("second array", a.len(), b.len())?;
+        Ok(Self {
+            a,
+            b,
+            channels: a.len() / voxels,
+            whole,
+            shape: whole.map(|n| if n < TAPS { n } else { n - TAPS + 1 }),
+            constants: [K1, K2].map(|k| (k * range).powi(2)),
+        })
+    }
+
+    /// One map a channel.
+    fn channels(&self) -> impl Iterator<Item = Vec<f64>> + '_ {
+        let voxels = self.whole.iter().product();
+        let pairs = self.a.chunks_exact(voxels).zip(self.b.chunks_exact(voxels));
+        pairs.map(|(a, b)| channel(a, b, self.whole, self.constants))
+    }
+}
+
+fn channel(a: &[f32], b: &[f32], shape: [usize; 3], [c1, c2]: [f64; 2]) -> Vec<f64> {
+    let window = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
         let product: Vec<f64> = a
             .iter()
             .zip(b)
             .map(|(&a, &b)| f(f64::from(a), f64::from(b)))
             .collect();
-        (0..3).fold((product, shape), |(values, shape), axis| {
-            smooth(&values, shape, axis)
-        })
+        let start = (product, shape);
+        let smoothed = (0..3).fold(start, |(values, shape), axis| smooth(&values, shape, axis));
+        smoothed.0
     };
-    let (mean_a, inner) = window(&|a, _| a);
-    let (mean_b, _) = window(&|_, b| b);
-    let (square_a, _) = window(&|a, _| a * a);
-    let (square_b, _) = window(&|_, b| b * b);
-    let (product, _) = window(&|a, b| a * b);
-    let count = inner.iter().product::<usize>();
-    let sum: f64 = (0..count)
+    let mean_a = window(&|a, _| a);
+    let mean_b = window(&|_, b| b);
+    let square_a = window(&|a, _| a * a);
+    let square_b = window(&|_, b| b * b);
+    let product = window(&|a, b| a * b);
+    (0..mean_a.len())
         .map(|i| {
             let (ma, mb) = (mean_a[i], mean_b[i]);
             let (va, vb) = (square_a[i] - ma * ma, square_b[i] - mb * mb);
@@ -79,8 +143,7 @@ fn channel(a: &[f32], b: &[f32], shape: [usize; 3], [c1, c2]: [f64; 2]) -> f64 {
             (2.0 * ma * mb + c1) * (2.0 * covariance + c2)
                 / ((ma * ma + mb * mb + c1) * (va + vb + c2))
         })
-        .sum();
-    sum / count as f64
+        .collect()
 }
 
 /// Correlation with the Gaussian window along one axis, valid part only.

@@ -1,0 +1,93 @@
+use askama::Template;
+
+use super::format::duration;
+use crate::{
+    Augmentation,
+    record::{EvaluationRecord, Role, TrainingSet},
+};
+
+/// What was run, on what.
+#[derive(Template)]
+#[template(path = "report/settings.html")]
+pub(super) struct Settings {
+    facts: Vec<(&'static str, String)>,
+    sets: Vec<SetView>,
+    notes: Vec<String>,
+}
+
+struct SetView {
+    name: String,
+    role: &'static str,
+    cases: usize,
+    sha256: String,
+    epsilon: String,
+    support: String,
+    method: Option<String>,
+}
+
+impl Settings {
+    pub(super) fn of(record: &EvaluationRecord) -> Self {
+        let settings = &record.settings;
+        let list = |items: &[String]| items.join(", ");
+        let axes = |[d, h, w]: [usize; 3]| format!("{d} × {h} × {w}");
+        let preprocessing = settings.preprocessing.iter().map(|p| p.name().to_owned());
+        let augmentation = settings.augmentations.iter().map(|a| match a {
+            Augmentation::None => "none".to_owned(),
+            Augmentation::NnUnet => "nnU-Net".to_owned(),
+        });
+        let seeds = settings.seeds.iter().map(u64::to_string);
+        let facts = vec![
+            ("program", format!("voxshield {}", record.version)),
+            ("networks", list(&settings.networks)),
+            ("width", format!("{:?}", settings.width).to_lowercase()),
+            ("preprocessing", list(&preprocessing.collect::<Vec<_>>())),
+            ("augmentation", list(&augmentation.collect::<Vec<_>>())),
+            ("defences", list(&settings.defences)),
+            ("seeds", list(&seeds.collect::<Vec<_>>())),
+            ("steps", settings.steps.to_string()),
+            ("tested every", format!("{} steps", settings.test_every)),
+            (
+                "batch",
+                format!(
+                    "{} patches of {} voxels",
+                    settings.batch,
+                    axes(settings.patch)
+                ),
+            ),
+            ("optimiser", settings.optimiser.clone()),
+            ("device", settings.device.clone()),
+            ("time", duration(record.seconds)),
+            (
+                "test cases",
+                format!("{}, SHA-256 {}", record.test.cases, record.test.sha256),
+            ),
+        ];
+        Self {
+            facts,
+            sets: record.training_sets.iter().map(SetView::of).collect(),
+            notes: record.notes.clone(),
+        }
+    }
+}
+
+impl SetView {
+    fn of(set: &TrainingSet) -> Self {
+        let epsilon = set
+            .epsilon
+            .map(|e| format!("{e:.6} ({:.2}/255)", 255.0 * e));
+        Self {
+            name: set.name.clone(),
+            role: match set.role {
+                Role::Clean => "clean control",
+                Role::Random => "random control",
+                Role::Protected => "under test",
+                Role::Other => "to compare",
+            },
+            cases: set.facts.cases,
+            sha256: set.facts.sha256.clone(),
+            epsilon: epsilon.unwrap_or_else(|| "–".into()),
+            support: set.support.clone().unwrap_or_else(|| "–".into()),
+            method: set.method.clone(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use burn::grad_clipping::GradientClippingConfig;
+use burn::optim::{
+    AdamConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
+};
+use serde::{Deserialize, Serialize};
+use voxshield_models::{NetworkSpec, Width};
+
+use crate::Augmentation;
+
+/// The step rule of a victim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimiser {
+    /// Adam without weight decay.
+    #[default]
+    Adam,
+    /// nnU-Net's: stochastic gradient descent with Nesterov momentum 0.99, weight decay 3e-5, and
+    /// each parameter's gradient cut at the norm 12 (nnU-Net cuts the norm of all together).
+    Sgd,
+}
+
+impl Optimiser {
+    pub(super) fn init(self) -> ModuleOptimizer {
+        match self {
+            Self::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
+            Self::Sgd => {
+                let momentum = MomentumConfig::new()
+                    .with_momentum(0.99)
+                    .with_dampening(0.0)
+                    .with_nesterov(true);
+                SgdConfig::new()
+                    .with_momentum(Some(momentum))
+                    .with_weight_decay(Some(WeightDecayConfig::new(3e-5)))
+                    .with_gradient_clipping(Some(GradientClippingConfig::Norm(12.0)))
+                    .init()
+            }
+        }
+    }
+}
+
+/// How an unauthorised user trains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VictimConfig {
+    /// The network's name in [`ARCHITECTURES`](voxshield_models::ARCHITECTURES).
+    pub network: String,
+    /// How wide it is.
+    pub width: Width,
+    /// Voxel spacing `[depth, height, width]` in millimetres, for networks that adapt to it.
+    pub spacing: [f64; 3],
+    /// Patch size `[depth, height, width]` in voxels.
+    pub patch: [usize; 3],
+    /// Patches a step.
+    pub batch: usize,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// The step rule.
+    #[serde(default)]
+    pub optimiser: Optimiser,
+    /// The first step size; it falls to 0 as `(1 - step / steps)^0.9`.
+    pub learning_rate: f64,
+    /// What happens to a patch before it is used.
+    pub augmentation: Augmentation,
+    /// Seed of weights, order, patch positions and augmentation.
+    pub seed: u64,
+}
+
+impl VictimConfig {
+    /// A narrow residual U-Net on 32^3 patches, Adam at 1e-2: what trains on a CPU in a minute.
+    pub fn narrow() -> Self {
+        Self {
+            network: "residual-unet".into(),
+            width: Width::Narrow,
+            spacing: [1.0; 3],
+            patch: [32; 3],
+            batch: 4,
+            steps: 240,
+            optimiser: Optimiser::Adam,
+            learning_rate: 1e-2,
+            augmentation: Augmentation::None,
+            seed: 0,
+        }
+    }
+
+    /// What the network is built for; `channels` and `classes` come from the data.
+    pub(crate) fn spec(&self, [channels, classes]: [usize; 2]) -> NetworkSpec {
+        NetworkSpec {
+            in_channels: channels,
+            classes,
+            patch: self.patch,
+            spacing: self.spacing,
+            width: self.width,
+        }
+    }
+
+    /// The step size of a step, from 0.
+    pub(crate) fn rate(&self, step: usize) -> f64 {
+        self.learning_rate * (1.0 - step as f64 / self.steps as f64).powf(0.9)
+    }
+}

@@ -1,0 +1,162 @@
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Device, ElementConversion};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use voxshield_kernels::DiceCe;
+use voxshield_models::{Architecture, Network, TensorMap};
+use voxshield_perturb::{Batch, PatchSource, PerturbError};
+
+use super::{VictimConfig, augmented::Augmented};
+use crate::{
+    EvalError,
+    training::{StepContext, TrainingDefence},
+};
+
+/// A victim in training, one step at a time.
+///
+/// The loss is the network's own: DiceCE, with deep supervision or residual heads where its authors
+/// have them.
+pub struct VictimTrainer {
+    config: VictimConfig,
+    sizes: [usize; 2],
+    device: Device,
+    model: Box<dyn Network>,
+    optimiser: ModuleOptimizer,
+    rng: ChaCha8Rng,
+    criterion: DiceCe,
+    order: Vec<usize>,
+    step: usize,
+}
+
+impl VictimTrainer {
+    /// A victim before its first step; `sizes` are its channels and classes (background included).
+    ///
+    /// # Errors
+    /// [`EvalError::Model`] for a network that cannot be built or refuses the patch size.
+    pub fn new(
+        config: &VictimConfig,
+        sizes: [usize; 2],
+        device: &Device,
+    ) -> Result<Self, EvalError> {
+        let tracked = device.clone().autodiff();
+        let architecture = Architecture::find(&config.network)?;
+        let model = architecture.init(&config.spec(sizes), config.seed, &tracked)?;
+        let [depth, height, width] = config.patch;
+        model.check_input(&[config.batch, sizes[0], depth, height, width])?;
+        Ok(Self {
+            model,
+            sizes,
+            device: device.clone(),
+            optimiser: config.optimiser.init(),
+            rng: ChaCha8Rng::seed_from_u64(config.seed.wrapping_add(1)),
+            criterion: DiceCe::default(),
+            order: Vec::new(),
+            step: 0,
+            config: config.clone(),
+        })
+    }
+
+    /// Starts from other weights than the seed's.
+    ///
+    /// # Errors
+    /// [`EvalError::Weights`] if they are those of another network.
+    pub fn with_weights(mut self, weights: &TensorMap) -> Result<Self, EvalError> {
+        self.model = self.model.with_weights(weights)?;
+        Ok(self)
+    }
+
+    /// Steps done.
+    pub fn steps_done(&self) -> usize {
+        self.step
+    }
+
+    /// The network as it is now, for inference on the inner device.
+    pub fn network(&self) -> Box<dyn Network> {
+        self.model.valid()
+    }
+
+    /// One optimiser step on patches of `source`, which delivers what the victim sees; returns the
+    /// loss before it. `defence` may change what the step learns from.
+    ///
+    /// # Errors
+    /// [`EvalError::Patches`] if a case cannot be read, [`EvalError::Diverged`] if the loss is no
+    /// longer finite, and what the defence reports.
+    pub fn step(
+        mut self,
+        source: &mut dyn PatchSource,
+        defence: Option<&dyn TrainingDefence>,
+    ) -> Result<(Self, f32), EvalError> {
+        let [channels, classes] = self.sizes;
+        let mut source = Augmented {
+            inner: source,
+            augmentation: self.config.augmentation,
+        };
+        let places = self.places(source.cases())?;
+        let (patch, device) = (self.config.patch, &self.device);
+        let mut batch = Batch::read(&mut source, &places, patch, channels, classes, device)?;
+        if let Some(defence) = defence {
+            let context = StepContext {
+                network: &*self.model,
+                criterion: &self.criterion,
+                device,
+                step: self.step,
+                steps: self.config.steps,
+                seed: places.first().map_or(0, |&(_, seed)| seed),
+            };
+            batch = defence.batch(batch, &context)?;
+        }
+        let (image, labels) = (batch.image.autodiff(), batch.labels.autodiff());
+        let loss = self.model.training_loss(image, labels, &self.criterion)?;
+        let gradients = loss.backward();
+        let rate = self.config.rate(self.step);
+        self.model = self.model.stepped(&mut self.optimiser, rate, gradients);
+        let value: f32 = loss.into_scalar::<f32>().elem();
+        if !value.is_finite() {
+            let step = self.step;
+            return Err(EvalError::Diverged { step, value });
+        }
+        self.step += 1;
+        Ok((self, value))
+    }
+
+    /// The cases of the next batch, each with a seed for its patch; every case once a round.
+    fn places(&mut self, cases: usize) -> Result<Vec<(usize, u64)>, EvalError> {
+        if cases == 0 {
+            return Err(PerturbError::NoCases.into());
+        }
+        let mut places = Vec::with_capacity(self.config.batch);
+        while places.len() < self.config.batch {
+            if self.order.is_empty() {
+                self.order = (0..cases).collect();
+                self.order.shuffle(&mut self.rng);
+            }
+            let case = self.order.pop();
+            places.extend(case.map(|case| (case, self.rng.random::<u64>())));
+        }
+        Ok(places)
+    }
+}
+
+/// Trains a victim on all cases of `source` and returns it on the inner device.
+///
+/// `channels` and `classes` (background included) are those of `source`, which delivers what the
+/// victim sees: its own preprocessing of the files under test. `observer` is called with (steps
+/// done, steps in all, loss).
+///
+/// # Errors
+/// As [`VictimTrainer::new`] and [`VictimTrainer::step`].
+pub fn train_victim(
+    config: &VictimConfig,
+    source: &mut dyn PatchSource,
+    sizes: [usize; 2],
+    device: &Device,
+    observer: &mut dyn FnMut(usize, usize, f32),
+) -> Result<Box<dyn Network>, EvalError> {
+    let mut trainer = VictimTrainer::new(config, sizes, device)?;
+    while trainer.steps_done() < config.steps {
+        let loss;
+        (trainer, loss) = trainer.step(source, None)?;
+        observer(trainer.steps_done(), config.steps, loss);
+    }
+    Ok(trainer.network())
+}

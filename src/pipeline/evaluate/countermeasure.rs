@@ -1,0 +1,177 @@
+use ndarray::{Array3, Array4, Axis};
+
+use super::{labelled::LabelledSet, purify::PURIFIER};
+use crate::{
+    eval::{
+        EvalError,
+        defences::{self, Defence, LabelledVolume},
+        record::NO_DEFENCE,
+        training::{self, TrainingDefence},
+    },
+    pipeline::PipelineError,
+};
+
+/// What a victim's owner does against the protection.
+#[derive(Debug)]
+pub(super) enum Countermeasure {
+    /// Nothing.
+    None,
+    /// A transform of the files before preprocessing.
+    Data(Box<dyn Defence>),
+    /// A network that predicts the perturbation is trained on pairs and what it says subtracted.
+    Purifier,
+    /// Something about the training.
+    Training(Box<dyn TrainingDefence>),
+}
+
+impl Countermeasure {
+    /// By the name of a data-side or training-side defence, or `none`.
+    pub(super) fn find(name: &str) -> Result<Self, PipelineError> {
+        if name == NO_DEFENCE {
+            return Ok(Self::None);
+        }
+        if name == PURIFIER {
+            return Ok(Self::Purifier);
+        }
+        if let Some(defence) = training::find(name)? {
+            return Ok(Self::Training(defence));
+        }
+        defences::find(name).map(Self::Data).map_err(|error| {
+            PipelineError::Eval(match error {
+                EvalError::UnknownDefence { name, .. } => EvalError::UnknownDefence {
+                    name,
+                    known: Self::known(),
+                },
+                other => other,
+            })
+        })
+    }
+
+    /// The names of specifications and groups, each once and `none` first: `cheap` is every defence of which a victim
+    /// costs little more than without, `all` is everything in every strength of the registries.
+    pub(super) fn resolve(specs: &[String]) -> Result<Vec<String>, PipelineError> {
+        let mut all = vec![NO_DEFENCE.to_owned()];
+        for spec in specs {
+            let group: Vec<String> = match spec.as_str() {
+                group if defences::GROUPS.contains(&group) => {
+                    let data = defences::resolve(&[group])?;
+                    let training = training::training_defences();
+                    let training = training.iter().filter(|d| group == "all" || d.cheap());
+                    data.iter()
+                        .map(|defence| defence.spec())
+                        .chain(training.map(|defence| defence.name().to_owned()))
+                        .chain((group == "all").then(|| PURIFIER.to_owned()))
+                        .collect()
+                }
+                spec => {
+                    Self::find(spec)?;
+                    vec![spec.to_owned()]
+                }
+            };
+            for name in group {
+                if !all.contains(&name) {
+                    all.push(name);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The names of all of them and of their groups, for help texts.
+    pub(super) fn known() -> Vec<&'static str> {
+        let names = defences::GROUPS.into_iter().chain(defences::names());
+        names.chain(training::names()).chain([PURIFIER]).collect()
+    }
+
+    /// The training-side part.
+    pub(super) fn training(&self) -> Option<&dyn TrainingDefence> {
+        match self {
+            Self::Training(defence) => Some(&**defence),
+            Self::None | Self::Data(_) | Self::Purifier => None,
+        }
+    }
+
+    /// Applies a data-side defence to a case in file units.
+    ///
+    /// The defence sees each channel with its smallest value as 0 and its largest as 1; of CT, the 0.5 and 99.5
+    /// percentiles of the foreground, as a user would set the window.
+    pub(super) fn apply(
+        &self,
+        set: &LabelledSet,
+        image: &mut Array4<f32>,
+        labels: &mut Array3<u16>,
+        seed: u64,
+    ) -> Result<(), PipelineError> {
+        let Self::Data(defence) = self else {
+            return Ok(());
+        };
+        let (channels, depth, height, width) = image.dim();
+        let windows: Vec<(f32, f32)> = image
+            .axis_iter(Axis(0))
+            .zip(&set.ct)
+            .map(|(channel, ct)| {
+                let (lo, hi) = match ct {
+                    Some(ct) => (ct.p005 as f32, ct.p995 as f32),
+                    None => channel
+                        .iter()
+                        .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| {
+                            (lo.min(v), hi.max(v))
+                        }),
+                };
+                (lo, (hi - lo).max(f32::MIN_POSITIVE))
+            })
+            .collect();
+        let mut values = Vec::with_capacity(image.len());
+        for (channel, &(lo, range)) in image.axis_iter(Axis(0)).zip(&windows) {
+            values.extend(channel.iter().map(|v| (v - lo) / range));
+        }
+        let shape = [channels, depth, height, width];
+        let mut volume = LabelledVolume::new(values, labels.iter().copied().collect(), shape)?;
+        defence.apply(&mut volume, seed);
+        let (values, moved) = volume.into_parts();
+        let voxels = depth * height * width;
+        for ((mut channel, values), &(lo, range)) in image
+            .axis_iter_mut(Axis(0))
+            .zip(values.chunks(voxels))
+            .zip(&windows)
+        {
+            channel
+                .iter_mut()
+                .zip(values)
+                .for_each(|(out, v)| *out = v * range + lo);
+        }
+        labels
+            .iter_mut()
+            .zip(moved)
+            .for_each(|(out, label)| *out = label);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_names_and_strengths_are_resolved() {
+        let resolve = |specs: &[&str]| {
+            let specs: Vec<String> = specs.iter().map(|s| (*s).to_owned()).collect();
+            Countermeasure::resolve(&specs)
+        };
+        assert_eq!(resolve(&[]).unwrap(), ["none"]);
+        let some = resolve(&["gamma", "none", "clean-mix:0.05", "gamma"]).unwrap();
+        assert_eq!(some, ["none", "gamma", "clean-mix:0.05"]);
+        let (cheap, all) = (resolve(&["cheap"]).unwrap(), resolve(&["all"]).unwrap());
+        assert!(all.len() > cheap.len());
+        for name in &all {
+            Countermeasure::find(name).unwrap();
+        }
+        assert!(cheap.contains(&"clean-mix".to_owned()));
+        assert!(!cheap.contains(&"ueraser".to_owned()) && all.contains(&"ueraser".to_owned()));
+        assert!(Countermeasure::find("clean-mix:1.5").is_err());
+        let error = resolve(&["nothing"]).unwrap_err().to_string();
+        for name in ["cheap", "gamma", "ueraser"] {
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use ndarray::Axis;
+
+use crate::{
+    data::{
+        Case, CtStatistics, CtStatisticsBuilder, Dataset, MANIFEST_NAME, Manifest, Modality,
+        discover, sha256_bytes, sha256_file,
+    },
+    eval::record::DatasetFacts,
+    pipeline::{PipelineError, PreparedCase},
+};
+
+/// The labelled cases of a dataset, and what is known of them after one pass; no voxels.
+pub(super) struct LabelledSet {
+    pub(super) dataset: Dataset,
+    pub(super) cases: Vec<Case>,
+    /// The manifest, if the dataset is a protected one.
+    pub(super) manifest: Option<Manifest>,
+    /// All label values in order, 0 included.
+    pub(super) classes: Vec<u16>,
+    pub(super) channels: usize,
+    pub(super) modalities: Vec<Modality>,
+    /// One entry a channel; `None` for MRI.
+    pub(super) ct: Vec<Option<CtStatistics>>,
+    /// Median over the cases, `[depth, height, width]` in mm.
+    pub(super) spacing: [f64; 3],
+    pub(super) facts: DatasetFacts,
+    /// SHA-256 of each channel's voxels, with the file that has them.
+    voxels: BTreeMap<String, PathBuf>,
+    /// SHA-256 of each image file, with its path.
+    files: BTreeMap<String, PathBuf>,
+}
+
+impl LabelledSet {
+    /// Reads every labelled case once.
+    pub(super) fn open(root: &Path) -> Result<Self, PipelineError> {
+        let dataset = discover(root)?;
+        let labelled = |case: &&Case| case.label.is_some();
+        let cases: Vec<Case> = dataset.cases.iter().filter(labelled).cloned().collect();
+        let no_case = |first: String| PipelineError::NoUsableCase {
+            path: root.to_path_buf(),
+            failed: dataset.problems.len(),
+            first,
+        };
+        let first = cases
+            .first()
+            .ok_or_else(|| no_case("no labelled case".into()))?;
+        let first = PreparedCase::open(&dataset, first)?;
+        let (channels, modalities) = (first.volume.channels(), first.modalities(&dataset));
+        let mut statistics: Vec<CtStatisticsBuilder> = vec![CtStatisticsBuilder::new(); channels];
+        let mut classes = BTreeSet::from([0]);
+        let mut spacings = Vec::new();
+        let (mut voxels, mut files, mut names) = (BTreeMap::new(), BTreeMap::new(), String::new());
+        for case in &cases {
+            let prepared = PreparedCase::open(&dataset, case)?;
+            let volume = &prepared.volume;
+            if volume.channels() != channels {
+                return Err(PipelineError::Channels {
+                    path: volume.path().to_path_buf(),
+                    expected: channels,
+                    found: volume.channels(),
+                });
+            }
+            for (channel, values) in volume.array().axis_iter(Axis(0)).enumerate() {
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                voxels.insert(sha256_bytes(&bytes), volume.path().to_path_buf());
+                if let (Modality::Ct, Some(labels)) = (modalities[channel], &prepared.labels) {
+                    statistics[channel].add(volume, channel, labels)?;
+                }
+            }
+            classes.extend(prepared.labels.iter().flat_map(|l| l.classes()));
+            spacings.push(volume.spacing());
+            for path in case.images.iter().chain(&case.label) {
+                let hash = sha256_file(&dataset.root.join(path))?;
+                names.push_str(&format!(
+                    "{} {hash}\n",
+                    path.to_string_lossy().replace('\\', "/")
+                ));
+                if case.images.contains(path) {
+                    files.insert(hash, dataset.root.join(path));
+                }
+            }
+        }
+        let ct = statistics
+            .into_iter()
+            .map(|s| (s.seen() > 0).then(|| s.finish()).transpose());
+        let manifest = root.join(MANIFEST_NAME);
+        let manifest = manifest
+            .exists()
+            .then(|| Manifest::read(&manifest))
+            .transpose()?;
+        Ok(Self {
+            manifest,
+            classes: classes.into_iter().collect(),
+            channels,
+            modalities,
+            ct: ct.collect::<Result<_, _>>()?,
+            spacing: median(&spacings),
+            facts: DatasetFacts {
+                cases: cases.len(),
+                sha256: sha256_bytes(names.as_bytes()),
+            },
+            voxels,
+            files,
+            cases,
+            dataset,
+        })
+    }
+
+    /// An error if a case of `test` is in this training set: the same voxels, or, of a protected set, the file that
+    /// a case was made from.
+    pub(super) fn check_disjoint(&self, test: &Self) -> Result<(), PipelineError> {
+        let overlap = |training: &Path, test: &Path| PipelineError::TestCaseInTraining {
+            test: test.to_path_buf(),
+            training: training.to_path_buf(),
+        };
+        for (hash, path) in &test.voxels {
+            if let Some(own) = self.voxels.get(hash) {
+                return Err(overlap(own, path));
+            }
+        }
+        let records = self
+            .manifest
+            .iter()
+            .flat_map(|m| &m.cases)
+            .flat_map(|c| &c.files);
+        for record in records {
+            if let Some(path) = test.files.get(&record.sha256_before) {
+                return Err(overlap(&self.dataset.root.join(&record.path), path));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn median(spacings: &[[f64; 3]]) -> [f64; 3] {
+    std::array::from_fn(|axis| {
+        let mut values: Vec<f64> = spacings.iter().map(|s| s[axis]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let (low, high) = ((values.len() - 1) / 2, values.len() / 2);
+        (values[low] + values[high]) / 2.0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_taken_per_axis() {
+        let spacings = [
+            [1.0, 2.0, 9.0],
+            [3.0, 1.0, 7.0],
+            [2.0, 4.0, 8.0],
+            [5.0, 3.0, 6.0],
+        ];
+        assert_eq!(median(&spacings), [2.5, 2.5, 7.5]);
+    }
+}

@@ -1,0 +1,181 @@
+use burn::tensor::Device;
+use serde::Serialize;
+
+use super::{
+    EvaluateOptions, Victim, countermeasure::Countermeasure, labelled::LabelledSet,
+    preprocess::Preprocessor, purify::Pairs,
+};
+use crate::{
+    data::sha256_bytes,
+    eval::{
+        Preprocessing, VictimConfig,
+        record::{CellKey, NO_DEFENCE, Role},
+        training::CleanCases,
+    },
+    pipeline::PipelineError,
+};
+
+/// A training set under its name.
+pub(super) struct NamedSet {
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) set: LabelledSet,
+    /// Pairs for the purifier, if it was asked for.
+    pub(super) pairs: Option<Pairs>,
+}
+
+/// Everything that cells share.
+pub(super) struct Context<'a> {
+    pub(super) options: &'a EvaluateOptions,
+    pub(super) device: Device,
+    /// Names of the defences, `none` first.
+    pub(super) defences: Vec<String>,
+    pub(super) sets: Vec<NamedSet>,
+    pub(super) test: LabelledSet,
+}
+
+impl Context<'_> {
+    /// The clean control, where defences take clean cases from.
+    pub(super) fn clean(&self) -> Option<&LabelledSet> {
+        let clean = self.sets.iter().find(|set| set.role == Role::Clean);
+        clean.map(|set| &set.set)
+    }
+}
+
+/// A victim to train.
+pub(super) struct PlannedCell {
+    pub(super) key: CellKey,
+    /// Its training set's place in [`Context::sets`].
+    pub(super) set: usize,
+    pub(super) config: VictimConfig,
+    pub(super) preprocessor: Preprocessor,
+    pub(super) hash: String,
+}
+
+/// What a cell's result depends on; its hash is the name that the result is stored under. The name of the
+/// training set is not in it, nor where files lie.
+#[derive(Serialize)]
+struct Inputs<'a> {
+    version: &'a str,
+    config: &'a VictimConfig,
+    preprocessing: Preprocessing,
+    preprocessor: String,
+    defence: String,
+    test_every: usize,
+    training_set: &'a str,
+    clean: Option<&'a str>,
+    pairs: Option<&'a str>,
+    test: &'a str,
+    device: String,
+}
+
+/// All cells, one seed after the other, so that an interrupted run has whole tables.
+///
+/// Defences are for perturbed sets; controls go through them only if that was asked for, and the
+/// clean control never through one that needs clean cases.
+pub(super) fn plan(context: &Context<'_>) -> Result<Vec<PlannedCell>, PipelineError> {
+    let options = context.options;
+    let mut cells = Vec::new();
+    for offset in 0..options.seeds {
+        let seed = options.training.seed.wrapping_add(offset);
+        for (set, named) in context.sets.iter().enumerate() {
+            for victim in &options.victims {
+                for &augmentation in &options.augmentations {
+                    for defence in &context.defences {
+                        let countermeasure = Countermeasure::find(defence)?;
+                        if !applies(context, named, &countermeasure) {
+                            continue;
+                        }
+                        let key = CellKey {
+                            training_set: named.name.clone(),
+                            network: victim.network.clone(),
+                            preprocessing: victim.preprocessing,
+                            augmentation,
+                            defence: defence.clone(),
+                            seed,
+                        };
+                        cells.push(planned(context, key, set, victim, &countermeasure));
+                    }
+                }
+            }
+        }
+    }
+    Ok(cells)
+}
+
+fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasure) -> bool {
+    let needs_clean = clean_cases(countermeasure) != CleanCases::None;
+    match countermeasure {
+        Countermeasure::None => true,
+        Countermeasure::Purifier => set.pairs.is_some(),
+        _ if needs_clean && (context.clean().is_none() || set.role == Role::Clean) => false,
+        _ => match set.role {
+            Role::Protected => true,
+            // Another dataset without a manifest is not a protected one.
+            Role::Other => set.set.manifest.is_some() || context.options.defend_controls,
+            Role::Clean | Role::Random => context.options.defend_controls,
+        },
+    }
+}
+
+/// Which clean cases a countermeasure takes.
+pub(super) fn clean_cases(countermeasure: &Countermeasure) -> CleanCases {
+    let training = countermeasure.training();
+    training.map_or(CleanCases::None, |defence| defence.clean_cases())
+}
+
+fn planned(
+    context: &Context<'_>,
+    key: CellKey,
+    set: usize,
+    victim: &Victim,
+    countermeasure: &Countermeasure,
+) -> PlannedCell {
+    let options = context.options;
+    let own = &context.sets[set].set;
+    let preprocessor = Preprocessor::fit(
+        victim.preprocessing,
+        own,
+        options.grid,
+        options.target_spacing,
+    );
+    let config = VictimConfig {
+        network: victim.network.clone(),
+        augmentation: key.augmentation,
+        spacing: preprocessor.spacing(),
+        patch: preprocessor.patch(options.training.patch),
+        seed: key.seed,
+        ..options.training.clone()
+    };
+    let needs_clean = clean_cases(countermeasure) != CleanCases::None;
+    let inputs = Inputs {
+        version: env!("CARGO_PKG_VERSION"),
+        config: &config,
+        preprocessing: key.preprocessing,
+        preprocessor: format!("{preprocessor:?}"),
+        defence: match key.defence == NO_DEFENCE {
+            true => String::new(),
+            false => format!("{} {countermeasure:?}", key.defence),
+        },
+        test_every: options.test_every,
+        training_set: &own.facts.sha256,
+        clean: context
+            .clean()
+            .filter(|_| needs_clean)
+            .map(|clean| clean.facts.sha256.as_str()),
+        pairs: matches!(countermeasure, Countermeasure::Purifier)
+            .then(|| context.sets[set].pairs.as_ref().map(Pairs::hash))
+            .flatten(),
+        test: &context.test.facts.sha256,
+        device: options.device.to_string(),
+    };
+    // Strings and numbers only: serialising cannot fail.
+    let hash = sha256_bytes(&serde_json::to_vec(&inputs).unwrap_or_default());
+    PlannedCell {
+        key,
+        set,
+        config,
+        preprocessor,
+        hash,
+    }
+}

@@ -1,0 +1,164 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+use ndarray::Array4;
+
+use super::{
+    EvaluateEvent, EvaluateOptions,
+    controls::{made_by, written},
+    labelled::LabelledSet,
+    store::Store,
+};
+use crate::{
+    data::{Case, IntensityRange, sha256_bytes},
+    eval::{EvalError, training::Purifier},
+    models::{Network, read_weights, write_weights},
+    perturb::{SourceError, TrainingVolume},
+    pipeline::{CachedSource, Method, PipelineError, PreparedCase},
+};
+
+/// The name of the paired purifier among the defences.
+pub(super) const PURIFIER: &str = "purifier";
+
+/// What an attacker made of her own clean data with this program: pairs of clean and protected files.
+pub(super) struct Pairs {
+    clean: LabelledSet,
+    protected: LabelledSet,
+}
+
+impl Pairs {
+    /// Protects the attacker's data, with another seed, as the set under attack was, into the work folder.
+    pub(super) fn make(
+        root: &Path,
+        target: &LabelledSet,
+        options: &EvaluateOptions,
+        work: &Path,
+        observer: &mut dyn FnMut(EvaluateEvent<'_>),
+    ) -> Result<Self, PipelineError> {
+        let clean = LabelledSet::open(root)?;
+        let (_, mut made_with) = made_by(target)?;
+        match &mut made_with.method {
+            Method::Voxshield(config) => config.seed = config.seed.wrapping_add(1),
+            Method::Random { seed, .. } => *seed = seed.wrapping_add(1),
+        }
+        made_with.device = options.device;
+        made_with.surrogate_weights = None;
+        let protected = written(&clean, "pairs", &made_with, work, observer)?;
+        Ok(Self {
+            protected: LabelledSet::open(&protected)?,
+            clean,
+        })
+    }
+
+    /// What identifies them.
+    pub(super) fn hash(&self) -> &str {
+        &self.protected.facts.sha256
+    }
+
+    /// Protected image and delta of one case, as channels.
+    fn volume(&self, case: &Case) -> Result<TrainingVolume, PipelineError> {
+        let twin = self.clean.cases.iter().find(|twin| twin.id == case.id);
+        let twin = twin.ok_or_else(|| PipelineError::NoCleanTwin {
+            id: case.id.clone(),
+            dataset: self.clean.dataset.root.clone(),
+        })?;
+        let protected = PreparedCase::open(&self.protected.dataset, case)?;
+        let clean = PreparedCase::open(&self.clean.dataset, twin)?;
+        let ranges = ranges(&self.protected, case)?;
+        let (mut image, clean) = (protected.normalised(ranges), clean.normalised(ranges));
+        let delta: Vec<f32> = image.iter().zip(&clean).map(|(p, c)| p - c).collect();
+        image.extend(delta);
+        let support = vec![1.0; protected.volume.shape().iter().product()];
+        let mut volume = protected.training_volume(image, support, &self.protected.classes);
+        volume.channels *= 2;
+        Ok(volume)
+    }
+}
+
+/// The intensity ranges that a manifest publishes for a case.
+fn ranges<'a>(set: &'a LabelledSet, case: &Case) -> Result<&'a [IntensityRange], PipelineError> {
+    let records = set.manifest.iter().flat_map(|manifest| &manifest.cases);
+    let record = records.into_iter().find(|record| record.id == case.id);
+    record
+        .map(|record| record.ranges.as_slice())
+        .ok_or_else(|| PipelineError::NoManifest {
+            path: set.dataset.root.clone(),
+        })
+}
+
+/// A trained purifier for one training set.
+pub(super) struct Fitted<'a> {
+    purifier: Purifier,
+    network: Box<dyn Network>,
+    set: &'a LabelledSet,
+    device: &'a Device,
+}
+
+impl<'a> Fitted<'a> {
+    /// Trains the purifier on the pairs, or takes the weights that an earlier cell trained.
+    pub(super) fn new(
+        pairs: &Pairs,
+        set: &'a LabelledSet,
+        options: &EvaluateOptions,
+        store: &Store,
+        device: &'a Device,
+    ) -> Result<Self, PipelineError> {
+        let training = &options.training;
+        let purifier = Purifier {
+            epsilon: made_by(set)?.0.epsilon,
+            width: training.width,
+            patch: training.patch,
+            batch: training.batch,
+            steps: training.steps,
+            seed: training.seed,
+        };
+        let name = format!("{purifier:?} {}", pairs.hash());
+        let path = store.weights(&format!("purifier-{}", sha256_bytes(name.as_bytes())));
+        let network = match path.exists() {
+            true => {
+                let weights = read_weights(&path).map_err(EvalError::from)?;
+                let network = purifier.init(set.channels, device)?;
+                network.with_weights(&weights).map_err(EvalError::from)?
+            }
+            false => {
+                let cases = &pairs.protected.cases;
+                let mut source = CachedSource::new(cases.len(), |index| {
+                    let volume = pairs.volume(&cases[index]);
+                    volume.map_err(|error| Box::new(error) as SourceError)
+                });
+                let network = purifier.train(&mut source, set.channels, device)?;
+                let weights = network.weights().map_err(EvalError::from)?;
+                write_weights(&weights, &path).map_err(EvalError::from)?;
+                network
+            }
+        };
+        Ok(Self {
+            purifier,
+            network,
+            set,
+            device,
+        })
+    }
+
+    /// Subtracts the predicted perturbation from a case in file units.
+    pub(super) fn apply(
+        &self,
+        case: &Case,
+        prepared: &PreparedCase,
+        image: &mut Array4<f32>,
+    ) -> Result<(), PipelineError> {
+        let ranges = ranges(self.set, case)?;
+        let before = prepared.normalised(ranges);
+        let mut after = before.clone();
+        let shape = prepared.volume.shape();
+        self.purifier
+            .apply(&*self.network, &mut after, shape, self.device)?;
+        let voxels: usize = shape.iter().product();
+        let changes = before.iter().zip(&after).map(|(b, a)| a - b);
+        // Differences only, so that values outside of 0..1 stay what they are.
+        for (index, (value, change)) in image.iter_mut().zip(changes).enumerate() {
+            *value += change * ranges[index / voxels].width() as f32;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+use std::time::Instant;
+
+use super::{
+    EvaluateEvent, EvaluateOptions, EvaluatePaths,
+    cell::run_cell,
+    controls::random_control,
+    countermeasure::Countermeasure,
+    labelled::LabelledSet,
+    plan::{Context, NamedSet, PlannedCell, plan},
+    purify::{PURIFIER, Pairs},
+    quality::quality,
+    report::write_report,
+    store::{Store, write_json},
+    utility::utility,
+};
+use crate::{
+    eval::record::{
+        Cell, EvaluationRecord, EvaluationSettings, Quality, Role, Summary, TrainingSet,
+    },
+    pipeline::{PipelineError, check_apart},
+};
+
+/// Trains every victim on the files of every training set and tests it on clean cases.
+///
+/// With `clean`, the table has its controls: the clean originals, and random noise of the same budget and
+/// support, which the program writes into the work folder. Finished cells are kept there and
+/// never computed twice; a cell that fails is reported as failed, and the others go on. The record is
+/// written there as `evaluation.json` and `report.html`.
+///
+/// # Errors
+/// [`PipelineError`] if the evaluation cannot be done at all: a test case that is in a training set, an
+/// unknown defence, a work folder inside a dataset, a dataset without labelled cases, a full disk.
+pub fn evaluate(
+    paths: &EvaluatePaths,
+    options: &EvaluateOptions,
+    observer: &mut dyn FnMut(EvaluateEvent<'_>),
+) -> Result<EvaluationRecord, PipelineError> {
+    validate(options)?;
+    let defences = Countermeasure::resolve(&options.defences)?;
+    let datasets = [&paths.protected, &paths.test]
+        .into_iter()
+        .chain(&paths.clean)
+        .chain(&paths.attacker);
+    for root in datasets.chain(paths.compare.iter().map(|(_, root)| root)) {
+        check_apart(root, &paths.work)?;
+    }
+    let (context, mut notes) = open(paths, options, defences, observer)?;
+    for note in &notes {
+        observer(EvaluateEvent::Note(note));
+    }
+    let planned = plan(&context)?;
+    let store = Store::new(&paths.work);
+    let cells = run_cells(&context, &planned, &store, observer)?;
+    observer(EvaluateEvent::Stage("comparing"));
+    let quality = qualities(&context, &planned, &store)?;
+    let failed = cells
+        .iter()
+        .filter(|cell| cell.outcome.result().is_none())
+        .count();
+    if failed > 0 {
+        notes.push(format!(
+            "{failed} of {} victims failed; see the cells",
+            cells.len()
+        ));
+    }
+    let record = record(&context, cells, quality, notes);
+    write_json(&paths.work.join("evaluation.json"), &record)?;
+    write_report(&context, &record, &paths.work.join("report.html"))?;
+    Ok(record)
+}
+
+fn validate(options: &EvaluateOptions) -> Result<(), PipelineError> {
+    let positive = [
+        ("steps", options.training.steps),
+        ("steps between two tests", options.test_every),
+        ("batch", options.training.batch),
+        ("seeds", options.seeds as usize),
+        ("victims", options.victims.len()),
+        ("augmentations", options.augmentations.len()),
+    ];
+    if let Some((what, _)) = positive.iter().find(|(_, value)| *value == 0) {
+        return Err(PipelineError::NothingToDo { what });
+    }
+    Ok(())
+}
+
+/// Reads the datasets, writes the random control, and checks that no test case is trained on.
+fn open<'a>(
+    paths: &EvaluatePaths,
+    options: &'a EvaluateOptions,
+    defences: Vec<String>,
+    observer: &mut dyn FnMut(EvaluateEvent<'_>),
+) -> Result<(Context<'a>, Vec<String>), PipelineError> {
+    observer(EvaluateEvent::Stage("reading"));
+    let device = options.device.open()?;
+    let test = LabelledSet::open(&paths.test)?;
+    let protected = LabelledSet::open(&paths.protected)?;
+    let (mut sets, mut notes) = (Vec::new(), Vec::new());
+    let named = |name: &str, role, set| NamedSet {
+        name: name.to_owned(),
+        role,
+        set,
+        pairs: None,
+    };
+    match &paths.clean {
+        None => notes.push(
+            "no clean originals were given, so the clean and random controls are missing: \
+             the numbers of the protected set alone say little"
+                .to_owned(),
+        ),
+        Some(root) => {
+            let clean = LabelledSet::open(root)?;
+            match protected.manifest {
+                Some(_) => {
+                    let folder =
+                        random_control(&clean, &protected, options, &paths.work, observer)?;
+                    sets.push(named("clean", Role::Clean, clean));
+                    sets.push(named("random", Role::Random, LabelledSet::open(&folder)?));
+                }
+                None => {
+                    notes.push(
+                        "the set under test has no manifest, so the random control is missing: \
+                         its budget and support are not known"
+                            .to_owned(),
+                    );
+                    sets.push(named("clean", Role::Clean, clean));
+                }
+            }
+        }
+    }
+    for (name, root) in &paths.compare {
+        sets.push(named(name, Role::Other, LabelledSet::open(root)?));
+    }
+    sets.push(named("protected", Role::Protected, protected));
+    for (index, set) in sets.iter().enumerate() {
+        set.set.check_disjoint(&test)?;
+        if sets[..index].iter().any(|other| other.name == set.name) {
+            return Err(PipelineError::SameName {
+                name: set.name.clone(),
+            });
+        }
+    }
+    if defences.iter().any(|name| name == PURIFIER) {
+        match &paths.attacker {
+            None => notes.push(
+                "the paired purifier is left out: it needs clean data of the attacker's own"
+                    .to_owned(),
+            ),
+            Some(root) => {
+                for set in sets
+                    .iter_mut()
+                    .filter(|set| set.set.manifest.is_some() && set.role != Role::Random)
+                {
+                    let pairs = Pairs::make(root, &set.set, options, &paths.work, observer)?;
+                    set.pairs = Some(pairs);
+                }
+            }
+        }
+    }
+    let context = Context {
+        options,
+        device,
+        defences,
+        sets,
+        test,
+    };
+    Ok((context, notes))
+}
+
+fn run_cells(
+    context: &Context<'_>,
+    planned: &[PlannedCell],
+    store: &Store,
+    observer: &mut dyn FnMut(EvaluateEvent<'_>),
+) -> Result<Vec<Cell>, PipelineError> {
+    let keep_failed = !context.options.retry_failed;
+    let mut cells: Vec<Option<Cell>> = planned
+        .iter()
+        .map(|cell| {
+            let key = cell.key.clone();
+            store
+                .cell(&cell.hash, keep_failed)
+                .map(|found| Cell { key, ..found })
+        })
+        .collect();
+    let total = planned.len();
+    let mut done = cells.iter().flatten().count();
+    observer(EvaluateEvent::Planned {
+        cells: total,
+        finished: done,
+    });
+    let (start, before) = (Instant::now(), done);
+    for (planned, cell) in planned.iter().zip(&mut cells) {
+        if cell.is_some() {
+            continue;
+        }
+        let key = &planned.key;
+        observer(EvaluateEvent::CellStarted { key, done, total });
+        let finished = run_cell(context, planned, store, &mut |done, total| {
+            observer(EvaluateEvent::CellStep { done, total });
+        });
+        store.write(&finished.hash, &finished)?;
+        done += 1;
+        let each = start.elapsed().as_secs_f64() / (done - before) as f64;
+        observer(EvaluateEvent::CellFinished {
+            cell: &finished,
+            seconds_left: each * (total - done) as f64,
+        });
+        *cell = Some(finished);
+    }
+    Ok(cells.into_iter().flatten().collect())
+}
+
+fn qualities(
+    context: &Context<'_>,
+    planned: &[PlannedCell],
+    store: &Store,
+) -> Result<Vec<Quality>, PipelineError> {
+    let Some(clean) = context.clean() else {
+        return Ok(Vec::new());
+    };
+    let mut all = Vec::new();
+    for named in context.sets.iter().filter(|set| set.role != Role::Clean) {
+        if let Some(mut quality) = quality(context, named, clean)? {
+            quality.utility = utility(context, planned, named, clean, store)?;
+            all.push(quality);
+        }
+    }
+    Ok(all)
+}
+
+fn record(
+    context: &Context<'_>,
+    cells: Vec<Cell>,
+    quality: Vec<Quality>,
+    notes: Vec<String>,
+) -> EvaluationRecord {
+    let options = context.options;
+    let mut networks: Vec<String> = Vec::new();
+    let mut preprocessing = Vec::new();
+    for victim in &options.victims {
+        if !networks.contains(&victim.network) {
+            networks.push(victim.network.clone());
+        }
+        if !preprocessing.contains(&victim.preprocessing) {
+            preprocessing.push(victim.preprocessing);
+        }
+    }
+    let training_sets = context.sets.iter().map(|named| {
+        let manifest = named.set.manifest.as_ref();
+        TrainingSet {
+            name: named.name.clone(),
+            role: named.role,
+            facts: named.set.facts.clone(),
+            epsilon: manifest.map(|m| m.epsilon),
+            support: manifest.map(|m| m.support.clone()),
+            method: manifest.map(|m| m.method.to_string()),
+        }
+    });
+    let results = cells.iter().filter_map(|cell| cell.outcome.result());
+    EvaluationRecord {
+        format: EvaluationRecord::FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: EvaluationSettings {
+            networks,
+            width: options.width(),
+            preprocessing,
+            augmentations: options.augmentations.clone(),
+            defences: context.defences.clone(),
+            seeds: (0..options.seeds)
+                .map(|s| options.training.seed.wrapping_add(s))
+                .collect(),
+            steps: options.training.steps,
+            test_every: options.test_every,
+            batch: options.training.batch,
+            patch: options.training.patch,
+            optimiser: options.optimiser(),
+            device: options.device.to_string(),
+        },
+        training_sets: training_sets.collect(),
+        test: context.test.facts.clone(),
+        label_names: context
+            .test
+            .dataset
+            .labels
+            .iter()
+            .map(|(v, n)| (*v, n.clone()))
+            .collect(),
+        summary: Summary::of(&cells),
+        seconds: results.map(|result| result.seconds).sum(),
+        cells,
+        quality,
+        notes,
+    }
+}

@@ -1,0 +1,136 @@
+use ndarray::Array3;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    countermeasure::Countermeasure, labelled::LabelledSet, preprocess::Preprocessor, purify::Fitted,
+};
+use crate::{
+    data::Case,
+    eval::training::{CleanCases, VolumeFilter},
+    perturb::{SourceError, TrainingVolume},
+    pipeline::{CachedSource, PipelineError, PreparedCase},
+};
+
+/// Preprocessed volumes are kept up to this many bytes: defences and splines cost more than reading.
+const CACHE_BYTES: usize = 2 << 30;
+
+/// How a victim reads its training cases.
+pub(super) struct Reading<'a> {
+    pub(super) preprocessor: &'a Preprocessor,
+    pub(super) countermeasure: &'a Countermeasure,
+    /// The labels that are classes, in order.
+    pub(super) classes: &'a [u16],
+    pub(super) seed: u64,
+    /// The trained purifier, where that is the countermeasure.
+    pub(super) purifier: Option<&'a Fitted<'a>>,
+}
+
+impl Reading<'_> {
+    /// Patches of these cases, through the countermeasure, the preprocessing and the filter.
+    pub(super) fn source<'b>(
+        &'b self,
+        cases: &'b [(&'b LabelledSet, &'b Case)],
+        filter: Option<&'b dyn VolumeFilter>,
+    ) -> CachedSource<'b> {
+        let load = move |index: usize| {
+            let (set, case) = cases[index];
+            let volume = self.volume(set, case, filter);
+            volume.map_err(|error| Box::new(error) as SourceError)
+        };
+        CachedSource::new(cases.len(), load)
+            .with_cache_bytes(CACHE_BYTES)
+            .with_foreground(self.preprocessor.foreground_thirds())
+    }
+
+    fn volume(
+        &self,
+        set: &LabelledSet,
+        case: &Case,
+        filter: Option<&dyn VolumeFilter>,
+    ) -> Result<TrainingVolume, PipelineError> {
+        let prepared = PreparedCase::open(&set.dataset, case)?;
+        let mut image = prepared.volume.array().clone();
+        let mut labels = native_labels(&prepared);
+        if let Some(purifier) = self.purifier {
+            purifier.apply(case, &prepared, &mut image)?;
+        }
+        let seed = self.seed.wrapping_add(stream(&case.id));
+        self.countermeasure
+            .apply(set, &mut image, &mut labels, seed)?;
+        let spacing = prepared.volume.spacing();
+        let preprocessed = self.preprocessor.apply(image, labels.view(), spacing)?;
+        let shape = preprocessed.shape();
+        let mut image = preprocessed.image.into_raw_vec_and_offset().0;
+        if let Some(filter) = filter {
+            filter.apply(&mut image, shape);
+        }
+        let class = |label: &u16| self.classes.binary_search(label).map_or(-1, |c| c as i32);
+        Ok(TrainingVolume {
+            image,
+            labels: preprocessed.labels.iter().map(class).collect(),
+            support: vec![1.0; shape.iter().product()],
+            channels: set.channels,
+            shape,
+        })
+    }
+}
+
+/// The labels of a case; background where it has none.
+pub(super) fn native_labels(prepared: &PreparedCase) -> Array3<u16> {
+    match &prepared.labels {
+        Some(labels) => labels.array().clone(),
+        None => Array3::zeros(prepared.volume.shape()),
+    }
+}
+
+/// A training set's cases with the share that is clean: (first phase, second phase). The first is empty unless
+/// the clean cases come before the others.
+pub(super) type Phases<'a> = (
+    Vec<(&'a LabelledSet, &'a Case)>,
+    Vec<(&'a LabelledSet, &'a Case)>,
+);
+
+/// Which files are trained on. Which cases are clean is drawn from `seed`.
+pub(super) fn phases<'a>(
+    own: &'a LabelledSet,
+    clean: Option<&'a LabelledSet>,
+    how: CleanCases,
+    seed: u64,
+) -> Result<Phases<'a>, PipelineError> {
+    let all: Vec<_> = own.cases.iter().map(|case| (own, case)).collect();
+    let Some(clean) = clean.filter(|_| how != CleanCases::None) else {
+        return Ok((Vec::new(), all));
+    };
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let count = ((how.share() * all.len() as f64).round() as usize).clamp(1, all.len());
+    order.truncate(count);
+    let mut held = Vec::with_capacity(count);
+    for &index in &order {
+        let id = &own.cases[index].id;
+        let case = clean.cases.iter().find(|case| case.id == *id);
+        let case = case.ok_or_else(|| PipelineError::NoCleanTwin {
+            id: id.clone(),
+            dataset: clean.dataset.root.clone(),
+        })?;
+        held.push((clean, case));
+    }
+    Ok(match how {
+        CleanCases::None => (Vec::new(), all),
+        CleanCases::Only(_) => (Vec::new(), held),
+        CleanCases::Before(_) => (held, all),
+        CleanCases::Mixed(_) => {
+            let rest = (0..all.len()).filter(|index| !order.contains(index));
+            let rest = rest.map(|index| all[index]);
+            (Vec::new(), held.iter().copied().chain(rest).collect())
+        }
+    })
+}
+
+/// FNV-1a of a case id: a stream of its own for each case, whatever their order.
+fn stream(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

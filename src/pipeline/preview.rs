@@ -1,0 +1,327 @@
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use super::{
+    Method, NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions,
+    check_apart,
+    protect::{Origin, train},
+    scan::{ScannedCase, scan_dataset},
+    write::write_case,
+};
+use crate::{
+    data::{Case, CaseRecord, Dataset, Modality, discover},
+    eval::picture::{Montage, Subject},
+    perturb::{BilevelConfig, Event},
+};
+
+/// One case, protected on trial.
+#[derive(Debug)]
+pub struct Preview {
+    /// Its first channel: clean, protected, and the perturbation.
+    pub montage: Montage,
+    /// What the manifest would say of the case.
+    pub record: CaseRecord,
+    /// Rounds that the method was trained for, on this case alone; `None` for random noise, which is
+    /// what the whole run writes.
+    pub rounds: Option<usize>,
+    /// The time of the whole run.
+    pub estimate: TimeEstimate,
+}
+
+/// How long the whole run will take, from a few steps of this one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TimeEstimate {
+    /// Labelled cases of the dataset.
+    pub cases: usize,
+    /// Seconds to read a case; the run reads each twice before it starts.
+    pub read_case: f64,
+    /// Seconds to make, write and check a case.
+    pub write_case: f64,
+    /// The optimisation; `None` for random noise.
+    pub training: Option<TrainingEstimate>,
+    /// Seconds of everything.
+    pub total: f64,
+}
+
+/// The part of the optimisation in a [`TimeEstimate`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TrainingEstimate {
+    /// Seconds of one step of the surrogate.
+    pub surrogate_step: f64,
+    /// Seconds of one step of the noise generator.
+    pub noise_step: f64,
+    /// Steps of the surrogate in the whole run.
+    pub surrogate_steps: usize,
+    /// Steps of the noise generator in the whole run.
+    pub noise_steps: usize,
+}
+
+impl TrainingEstimate {
+    fn new([surrogate_step, noise_step]: [f64; 2], config: &BilevelConfig, cases: usize) -> Self {
+        Self {
+            surrogate_step,
+            noise_step,
+            surrogate_steps: config.rounds * config.surrogate_steps,
+            noise_steps: config.rounds * cases.div_ceil(config.batch),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.surrogate_step * self.surrogate_steps as f64
+            + self.noise_step * self.noise_steps as f64
+    }
+}
+
+/// Protects one case of the dataset at `root` on trial, and estimates the time of the whole run.
+///
+/// Random noise is exactly that of the whole run. The optimised method is trained on this case alone,
+/// for as many rounds as fit into `time` (one at least, after two short ones to measure): what it
+/// shows is how visible the budget is, not how well the whole run protects. Intensity ranges are
+/// those of the run, for which CT needs a pass over the whole dataset.
+///
+/// The protected file is written to a temporary folder within `scratch` and removed again.
+///
+/// # Errors
+/// [`PipelineError::UnknownCase`] if there is no labelled case of that name,
+/// [`PipelineError::OutputOverlaps`] if `scratch` is in the dataset, else as
+/// [`protect`](super::protect).
+pub fn preview(
+    root: &Path,
+    id: &str,
+    scratch: &Path,
+    options: &ProtectOptions,
+    time: Duration,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<Preview, PipelineError> {
+    options.validate()?;
+    let device = options.device.open()?;
+    check_apart(root, &scratch.join("voxshield-preview"))?;
+    let dataset = discover(root)?;
+    let labelled = |case: &&Case| case.label.is_some();
+    let cases = dataset.cases.iter().filter(labelled).count();
+    let start = Instant::now();
+    let mut scanned = scan_dataset(
+        relevant(&dataset, id, options)?,
+        options.normalisation,
+        options.support,
+        options.method.epsilon(),
+        &mut |event| observer(ProtectEvent::Scan(event)),
+    )?;
+    let read_case = start.elapsed().as_secs_f64() / (2 * scanned.cases.len().max(1)) as f64;
+    scanned.cases.retain(|scanned| scanned.case.id == id);
+    let Some(case) = scanned.cases.first().cloned() else {
+        let failure = scanned.failed.iter().find(|failure| failure.id == id);
+        return Err(PipelineError::NoUsableCase {
+            path: root.to_path_buf(),
+            failed: 1,
+            first: failure.map_or_else(|| "it cannot be read".into(), |f| f.reason.clone()),
+        });
+    };
+
+    let (origin, rounds, training) = match &options.method {
+        Method::Random { noise, seed, .. } => {
+            let (noise, seed) = (*noise, *seed);
+            (Origin::Drawn { noise, seed }, None, None)
+        }
+        Method::Voxshield(config) => {
+            // As many cases as a batch has patches: every step is a full one, as in the whole run.
+            scanned.cases = vec![case.clone(); config.batch];
+            let mut run = |config: &BilevelConfig| {
+                let mut watch = Stopwatch::start();
+                let generator = train(&scanned, config, options, &device, &mut |event| {
+                    watch.see(&event);
+                    observer(event);
+                })?;
+                Ok::<_, PipelineError>((generator, watch))
+            };
+            let start = Instant::now();
+            let (_, watch) = run(&measuring(config))?;
+            let steps = watch.last_two();
+            let left = time.saturating_sub(start.elapsed()).as_secs_f64();
+            let short = fitting(config, steps, left);
+            let (generator, _) = run(&short)?;
+            let estimate = TrainingEstimate::new(steps, config, cases);
+            let origin = Origin::Learned(Box::new(generator));
+            (origin, Some(short.rounds), Some(estimate))
+        }
+    };
+    let (montage, record) = written(&dataset, &case, scratch, options, &mut |prepared, image| {
+        origin.delta(prepared, image, id, options, &device)
+    })?;
+    let each = 2.0 * read_case + record.seconds;
+    let optimising = training.map_or(0.0, |training| training.seconds());
+    Ok(Preview {
+        estimate: TimeEstimate {
+            cases,
+            read_case,
+            write_case: record.seconds,
+            training,
+            total: each * cases as f64 + optimising,
+        },
+        montage,
+        record,
+        rounds,
+    })
+}
+
+/// The part of a dataset that decides the case's intensity ranges: the case alone, or everything
+/// where a channel is normalised by the statistics of the dataset.
+fn relevant(
+    dataset: &Dataset,
+    id: &str,
+    options: &ProtectOptions,
+) -> Result<Dataset, PipelineError> {
+    let labelled = || dataset.cases.iter().filter(|case| case.label.is_some());
+    let Some(case) = labelled().find(|case| case.id == id) else {
+        return Err(PipelineError::UnknownCase {
+            id: id.to_owned(),
+            dataset: dataset.root.clone(),
+            known: labelled().map(|case| case.id.clone()).collect(),
+        });
+    };
+    let whole = match options.normalisation {
+        NormalisationChoice::Ct => true,
+        NormalisationChoice::Mri | NormalisationChoice::Window { .. } => false,
+        NormalisationChoice::Auto => PreparedCase::open(dataset, case)?
+            .modalities(dataset)
+            .contains(&Modality::Ct),
+    };
+    let mut relevant = dataset.clone();
+    if !whole {
+        relevant.cases.retain(|other| other.id == id);
+        relevant.problems.clear();
+    }
+    Ok(relevant)
+}
+
+/// Two rounds of a step each: the first ones warm the device up, the second ones count.
+fn measuring(config: &BilevelConfig) -> BilevelConfig {
+    BilevelConfig {
+        rounds: 2,
+        surrogate_steps: 1,
+        ..config.clone()
+    }
+}
+
+/// As many steps a round, then rounds, as fit into the seconds that are left; one at least.
+fn fitting(config: &BilevelConfig, [surrogate, noise]: [f64; 2], left: f64) -> BilevelConfig {
+    // The casts saturate, and a float that is no number gives 0.
+    let steps = ((left - noise) / surrogate) as usize;
+    let steps = steps.clamp(1, config.surrogate_steps);
+    let rounds = (left / (steps as f64 * surrogate + noise)) as usize;
+    BilevelConfig {
+        rounds: rounds.clamp(1, config.rounds),
+        surrogate_steps: steps,
+        ..config.clone()
+    }
+}
+
+/// Seconds from one step of the loop to the next.
+struct Stopwatch {
+    last: Instant,
+    steps: Vec<f64>,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self {
+            last: Instant::now(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn see(&mut self, event: &ProtectEvent<'_>) {
+        match event {
+            ProtectEvent::Train(Event::RoundStarted { .. }) => self.last = Instant::now(),
+            ProtectEvent::Train(Event::Step { .. }) => {
+                self.steps.push(self.last.elapsed().as_secs_f64());
+                self.last = Instant::now();
+            }
+            _ => {}
+        }
+    }
+
+    /// Of a run whose rounds have two steps: the last round's.
+    fn last_two(&self) -> [f64; 2] {
+        match self.steps[..] {
+            [.., surrogate, noise] => [surrogate, noise],
+            _ => [0.0; 2],
+        }
+    }
+}
+
+/// Writes the case to a temporary folder, reads it back, and draws it.
+fn written(
+    dataset: &Dataset,
+    case: &ScannedCase,
+    scratch: &Path,
+    options: &ProtectOptions,
+    make: &mut super::write::MakeDelta<'_>,
+) -> Result<(Montage, CaseRecord), PipelineError> {
+    let folder = tempfile::Builder::new()
+        .prefix(".voxshield-preview-")
+        .tempdir_in(scratch)
+        .map_err(|source| PipelineError::Io {
+            action: "create a temporary folder in",
+            path: scratch.to_path_buf(),
+            source,
+        })?;
+    let epsilon = options.method.epsilon();
+    let record = write_case(dataset, case, folder.path(), options.support, epsilon, make)?;
+    let clean = PreparedCase::open(dataset, &case.case)?;
+    let copy = Dataset {
+        root: folder.path().to_path_buf(),
+        ..dataset.clone()
+    };
+    let protected = PreparedCase::open(&copy, &case.case)?;
+    let shape = clean.volume.shape();
+    let voxels = shape.iter().product();
+    let labels: Vec<u16> = match &clean.labels {
+        Some(labels) => labels.array().iter().copied().collect(),
+        None => vec![0; voxels],
+    };
+    let before = clean.normalised(&case.ranges);
+    let after = protected.normalised(&case.ranges);
+    let subject = Subject {
+        clean: &before[..voxels],
+        protected: &after[..voxels],
+        labels: &labels,
+        shape,
+        spacing: clean.volume.spacing(),
+    };
+    let montage = Montage::new("preview", &case.case.id, &subject, epsilon)?;
+    Ok((montage, record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_into_the_time_is_run() {
+        let config = BilevelConfig::compact();
+        let fit = |left| {
+            let found = fitting(&config, [0.5, 1.0], left);
+            (found.rounds, found.surrogate_steps)
+        };
+        // A whole round is 10 surrogate steps and a noise step: 6 s.
+        assert_eq!(fit(0.0), (1, 1));
+        assert_eq!(fit(3.0), (1, 4));
+        assert_eq!(fit(6.0), (1, 10));
+        assert_eq!(fit(12.5), (2, 10));
+        assert_eq!(fit(1e9), (20, 10));
+    }
+
+    #[test]
+    fn the_estimate_counts_the_steps_of_the_whole_run() {
+        let config = BilevelConfig::compact();
+        let estimate = TrainingEstimate::new([0.5, 1.0], &config, 9);
+        // 20 rounds of 10 surrogate steps and of 9 cases in batches of 4.
+        assert_eq!((estimate.surrogate_steps, estimate.noise_steps), (200, 60));
+        assert_eq!(estimate.seconds(), 160.0);
+    }
+}
