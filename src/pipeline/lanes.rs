@@ -64,11 +64,7 @@ impl<J: Send, R: Send> Behind<J, R> {
             let (jobs, inbox) = sync_channel::<J>(0);
             // A result waits here until it is asked for, so that no thread holds a job it has done.
             let (outbox, results) = sync_channel(1);
-            scope.spawn(move || {
-                inbox
-                    .into_iter()
-                    .try_for_each(|job| outbox.send(work(job)))
-            });
+            scope.spawn(move || inbox.into_iter().try_for_each(|job| outbox.send(work(job))));
             (jobs, results)
         };
         Self {

@@ -7,6 +7,7 @@ mod case;
 mod device;
 mod error;
 mod inspect;
+mod lanes;
 mod options;
 mod protect;
 mod scan;

@@ -63,7 +63,7 @@ impl PatchSource for CachedSource<'_> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_cache_keeps_recent_volumes_and_its_bound() {

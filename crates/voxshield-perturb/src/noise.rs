@@ -72,11 +72,7 @@ impl NoiseLearner {
     ///
     /// # Errors
     /// What a term refuses.
-    pub fn loss(
-        &self,
-        batch: &Batch,
-        surrogate: &dyn Network,
-    ) -> Result<NoiseLoss, PerturbError> {
+    pub fn loss(&self, batch: &Batch, surrogate: &dyn Network) -> Result<NoiseLoss, PerturbError> {
         let clean = self.terms.iter().any(|term| term.needs_clean_logits());
         let clean_logits = clean.then(|| surrogate.valid().forward(batch.image.clone()).autodiff());
         let image = batch.image.clone().autodiff();

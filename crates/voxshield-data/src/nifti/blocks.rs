@@ -48,9 +48,7 @@ fn compress(block: &[u8]) -> io::Result<(Vec<u8>, Crc)> {
     // Enough for bytes that cannot be compressed, which are stored.
     let mut bytes = Vec::with_capacity(block.len() + block.len() / 64 + 64);
     loop {
-        let rest = block
-            .get(deflate.total_in() as usize..)
-            .unwrap_or_default();
+        let rest = block.get(deflate.total_in() as usize..).unwrap_or_default();
         deflate.compress_vec(rest, &mut bytes, FlushCompress::Sync)?;
         // A full buffer may mean that the flush is not complete.
         if bytes.len() < bytes.capacity() {
@@ -83,7 +81,13 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let smooth = (0..BLOCK * 2 + 17).map(|i| (i / 300 % 251) as u8).collect();
         let random = (0..BLOCK + 1).map(|_| rng.random()).collect();
-        vec![vec![], vec![7], vec![0; BLOCK * (GROUP + 1)], smooth, random]
+        vec![
+            vec![],
+            vec![7],
+            vec![0; BLOCK * (GROUP + 1)],
+            smooth,
+            random,
+        ]
     }
 
     #[test]
