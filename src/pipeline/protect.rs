@@ -188,7 +188,7 @@ fn write_cases(
         .iter()
         .map(|case| ReadCase::open(dataset, case, options.support));
     ahead(read, |ready| {
-        thread::scope(|scope| {
+        thread::scope(|scope| -> Result<(), PipelineError> {
             let mut writers = Behind::spawn(scope, WRITERS, &write);
             for (done, (ScannedCase { case, .. }, read)) in
                 scanned.cases.iter().zip(ready).enumerate()
