@@ -9,6 +9,7 @@ mod device;
 mod error;
 mod evaluate;
 mod inspect;
+mod lanes;
 mod options;
 mod preview;
 mod protect;

@@ -1,14 +1,17 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::Instant,
 };
 
 use burn::tensor::Device;
 
 use super::{
     CachedSource, Method, PipelineError, PreparedCase, ProtectOptions, ScanEvent, Scanned,
-    scan::{case_failure, scan},
-    write::{create_parent, manifest_path, write_case},
+    lanes::Behind,
+    scan::{ScannedCase, case_failure, scan},
+    write::{ReadCase, create_parent, manifest_path, write_case},
 };
 use crate::{
     data::{
@@ -16,7 +19,8 @@ use crate::{
     },
     models::{NoiseGenerator, read_weights},
     perturb::{
-        Bilevel, BilevelConfig, Budget, Event, PerturbError, RandomNoise, SourceError, generate,
+        Bilevel, BilevelConfig, Budget, Event, PerturbError, RandomNoise, SourceError, ahead,
+        generate,
     },
 };
 
@@ -30,16 +34,16 @@ pub enum ProtectEvent<'a> {
     Scanned(&'a Scanned),
     /// The optimiser.
     Train(&'a Event),
-    /// A case is about to be written.
+    /// The perturbation of a case is about to be computed. Those before it may still be on their way to the disk.
     CaseStarted {
         /// Its id.
         id: &'a str,
-        /// Cases finished so far.
+        /// Cases started before it.
         done: usize,
         /// Cases in all.
         total: usize,
     },
-    /// A case is written and checked.
+    /// A case is written and checked; cases finish or fail in their order.
     CaseFinished(&'a CaseRecord),
     /// A case failed; the others go on.
     CaseFailed(&'a FailedCase),
@@ -102,38 +106,9 @@ pub fn protect(
         )?)),
     };
 
+    let (cases, mut failures) = write_cases(&scanned, &origin, output, options, &device, observer)?;
     let mut failed = scanned.failed.clone();
-    let mut cases = Vec::with_capacity(scanned.cases.len());
-    let total = scanned.cases.len();
-    for (done, case) in scanned.cases.iter().enumerate() {
-        observer(ProtectEvent::CaseStarted {
-            id: &case.case.id,
-            done,
-            total,
-        });
-        let mut make = |prepared: &PreparedCase, image: &[f32]| {
-            origin.delta(prepared, image, &case.case.id, options, &device)
-        };
-        match write_case(
-            &scanned.dataset,
-            case,
-            output,
-            options.support,
-            epsilon,
-            &mut make,
-        ) {
-            Ok(record) => {
-                observer(ProtectEvent::CaseFinished(&record));
-                cases.push(record);
-            }
-            Err(error) if is_fatal(&error) => return Err(error),
-            Err(error) => {
-                let failure = case_failure(&case.case, &error);
-                observer(ProtectEvent::CaseFailed(&failure));
-                failed.push(failure);
-            }
-        }
-    }
+    failed.append(&mut failures);
     let mut skipped = scanned.skipped.clone();
     copy_auxiliary(&scanned, output, &mut skipped, observer)?;
     let manifest = Manifest {
@@ -186,6 +161,96 @@ pub(super) fn train(
         observer(ProtectEvent::Train(event))
     })?;
     Ok(trained.generator)
+}
+
+/// The most cases that are being written at the same time.
+const WRITERS: usize = 2;
+
+/// Writes all cases: while the perturbation of one is computed, the next is read, and those before it are compressed, written
+/// and checked. That is one case more at each of the two ends than in a plain loop, and [`WRITERS`] at most.
+fn write_cases(
+    scanned: &Scanned,
+    origin: &Origin,
+    output: &Path,
+    options: &ProtectOptions,
+    device: &Device,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<(Vec<CaseRecord>, Vec<FailedCase>), PipelineError> {
+    let (dataset, epsilon) = (&scanned.dataset, options.method.epsilon());
+    let write = |job: Result<(ReadCase<'_>, Vec<f32>), PipelineError>| {
+        let (case, delta) = job?;
+        write_case(dataset, case, delta, output, epsilon)
+    };
+    let total = scanned.cases.len();
+    let mut outcomes = Outcomes::new(&scanned.cases);
+    let read = scanned
+        .cases
+        .iter()
+        .map(|case| ReadCase::open(dataset, case, options.support));
+    ahead(read, |ready| {
+        thread::scope(|scope| -> Result<(), PipelineError> {
+            let mut writers = Behind::spawn(scope, WRITERS, &write);
+            for (done, (ScannedCase { case, .. }, read)) in
+                scanned.cases.iter().zip(ready).enumerate()
+            {
+                let id = &case.id;
+                observer(ProtectEvent::CaseStarted { id, done, total });
+                let job = read.and_then(|mut read| {
+                    let start = Instant::now();
+                    let delta = origin.delta(&read.prepared, &read.image, id, options, device)?;
+                    read.spent += start.elapsed();
+                    Ok((read, delta))
+                });
+                if let Some(outcome) = writers.send(job) {
+                    outcomes.add(outcome, observer)?;
+                }
+            }
+            while let Some(outcome) = writers.next() {
+                outcomes.add(outcome, observer)?;
+            }
+            Ok(())
+        })
+    })?;
+    Ok((outcomes.cases, outcomes.failed))
+}
+
+/// What became of the cases, in their order.
+struct Outcomes<'a> {
+    pending: std::slice::Iter<'a, ScannedCase>,
+    cases: Vec<CaseRecord>,
+    failed: Vec<FailedCase>,
+}
+
+impl<'a> Outcomes<'a> {
+    fn new(cases: &'a [ScannedCase]) -> Self {
+        Self {
+            pending: cases.iter(),
+            cases: Vec::with_capacity(cases.len()),
+            failed: Vec::new(),
+        }
+    }
+
+    /// The outcome of the next case; an error that all others would meet as well is returned.
+    fn add(
+        &mut self,
+        outcome: Result<CaseRecord, PipelineError>,
+        observer: &mut dyn FnMut(ProtectEvent<'_>),
+    ) -> Result<(), PipelineError> {
+        let case = self.pending.next();
+        match (outcome, case) {
+            (Ok(record), _) => {
+                observer(ProtectEvent::CaseFinished(&record));
+                self.cases.push(record);
+            }
+            (Err(error), Some(case)) if !is_fatal(&error) => {
+                let failure = case_failure(&case.case, &error);
+                observer(ProtectEvent::CaseFailed(&failure));
+                self.failed.push(failure);
+            }
+            (Err(error), _) => return Err(error),
+        }
+        Ok(())
+    }
 }
 
 /// Where the deltas of a run come from.

@@ -1,10 +1,13 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use super::{NormalisationChoice, PipelineError, PreparedCase};
+use super::{NormalisationChoice, PipelineError, PreparedCase, lanes::in_order};
 use crate::{
     data::{
-        Case, CtStatisticsBuilder, Dataset, FailedCase, IntensityRange, Modality, Normalisation,
-        NormalisationRecord, discover,
+        Case, CtStatisticsBuilder, Dataset, FailedCase, Foreground, IntensityRange, Modality,
+        Normalisation, NormalisationRecord, discover,
     },
     perturb::Support,
 };
@@ -59,7 +62,8 @@ struct Candidate {
 }
 
 /// Reads every case once to check it and to gather the dataset's statistics, and once more to fix
-/// its intensity ranges and to check that epsilon is at least one stored step.
+/// its intensity ranges and to check that epsilon is at least one stored step. A few cases are read at
+/// the same time; all results, failures and events come in the order of the cases.
 pub(super) fn scan(
     root: &Path,
     choice: NormalisationChoice,
@@ -101,29 +105,28 @@ pub(super) fn scan_dataset(
     let mut channels = None;
     let mut statistics: Vec<CtStatisticsBuilder> = Vec::new();
     let mut candidates = Vec::new();
-    for (done, case) in usable.into_iter().enumerate() {
-        match first_pass(
-            &dataset,
-            &case,
-            choice,
-            support,
-            &mut channels,
-            &mut statistics,
-        ) {
-            Ok((modalities, found, warning)) => {
-                classes.extend(found);
-                if let Some(warning) = warning {
-                    observer(ScanEvent::Warning(format!("case {}: {warning}", case.id)));
+    in_order(
+        usable.len(),
+        |index| first_look(&dataset, &usable[index], choice, support),
+        |index, look| {
+            let case = &usable[index];
+            match look.and_then(|look| look.merge(&mut channels, &mut statistics)) {
+                Ok(found) => {
+                    classes.extend(found.classes);
+                    if let Some(warning) = found.warning {
+                        observer(ScanEvent::Warning(format!("case {}: {warning}", case.id)));
+                    }
+                    candidates.push(Candidate {
+                        case: case.clone(),
+                        modalities: found.modalities,
+                    });
                 }
-                candidates.push(Candidate { case, modalities });
+                Err(error) => failed.push(case_failure(case, &error)),
             }
-            Err(error) => failed.push(case_failure(&case, &error)),
-        }
-        observer(ScanEvent::Case {
-            done: done + 1,
-            total,
-        });
-    }
+            let done = index + 1;
+            observer(ScanEvent::Case { done, total });
+        },
+    );
     let ct: Vec<_> = statistics
         .into_iter()
         .map(|s| (s.seen() > 0).then(|| s.finish()))
@@ -135,11 +138,9 @@ pub(super) fn scan_dataset(
     let mut records: Vec<NormalisationRecord> = Vec::new();
     let mut cases = Vec::new();
     let read = total / 2;
-    for (index, candidate) in candidates.into_iter().enumerate() {
-        let chosen: Vec<Normalisation> = candidate
-            .modalities
-            .iter()
-            .enumerate()
+    let choose = |candidate: &Candidate| -> Vec<Normalisation> {
+        let modalities = candidate.modalities.iter().enumerate();
+        modalities
             .map(
                 |(channel, modality)| match (choice, modality, normalisers.get(channel)) {
                     (NormalisationChoice::Window { lo, hi }, _, _) => {
@@ -149,32 +150,41 @@ pub(super) fn scan_dataset(
                     _ => Normalisation::Mri,
                 },
             )
-            .collect();
-        match second_pass(&dataset, &candidate.case, &chosen, epsilon) {
-            Ok(ranges) => {
-                for (channel, normalisation) in chosen.into_iter().enumerate() {
-                    let name = dataset.channels.get(channel).map(|c| c.name.clone());
-                    let record = NormalisationRecord {
-                        channel: name.unwrap_or_else(|| channel.to_string()),
-                        modality: Some(candidate.modalities[channel]),
-                        normalisation,
-                    };
-                    if !records.contains(&record) {
-                        records.push(record);
+            .collect()
+    };
+    in_order(
+        candidates.len(),
+        |index| {
+            let candidate = &candidates[index];
+            let chosen = choose(candidate);
+            second_look(&dataset, &candidate.case, &chosen, epsilon).map(|ranges| (chosen, ranges))
+        },
+        |index, look| {
+            let candidate = &candidates[index];
+            match look {
+                Ok((chosen, ranges)) => {
+                    for (channel, normalisation) in chosen.into_iter().enumerate() {
+                        let name = dataset.channels.get(channel).map(|c| c.name.clone());
+                        let record = NormalisationRecord {
+                            channel: name.unwrap_or_else(|| channel.to_string()),
+                            modality: Some(candidate.modalities[channel]),
+                            normalisation,
+                        };
+                        if !records.contains(&record) {
+                            records.push(record);
+                        }
                     }
+                    cases.push(ScannedCase {
+                        case: candidate.case.clone(),
+                        ranges,
+                    });
                 }
-                cases.push(ScannedCase {
-                    case: candidate.case,
-                    ranges,
-                });
+                Err(error) => failed.push(case_failure(&candidate.case, &error)),
             }
-            Err(error) => failed.push(case_failure(&candidate.case, &error)),
-        }
-        observer(ScanEvent::Case {
-            done: read + index + 1,
-            total,
-        });
-    }
+            let done = read + index + 1;
+            observer(ScanEvent::Case { done, total });
+        },
+    );
     Ok(Scanned {
         cases,
         failed,
@@ -186,32 +196,48 @@ pub(super) fn scan_dataset(
     })
 }
 
-type FirstPass = (Vec<Modality>, BTreeSet<u16>, Option<String>);
+/// What the first pass sees of a case: of its voxels only the foreground of CT channels stays.
+struct FirstLook {
+    path: PathBuf,
+    channels: usize,
+    found: Result<Found, PipelineError>,
+}
 
-fn first_pass(
+struct Found {
+    modalities: Vec<Modality>,
+    classes: BTreeSet<u16>,
+    /// One a channel; none for a channel that is not CT.
+    foregrounds: Vec<Option<Foreground>>,
+    warning: Option<String>,
+}
+
+fn first_look(
     dataset: &Dataset,
     case: &Case,
     choice: NormalisationChoice,
     support: Support,
-    channels: &mut Option<usize>,
-    statistics: &mut Vec<CtStatisticsBuilder>,
-) -> Result<FirstPass, PipelineError> {
+) -> Result<FirstLook, PipelineError> {
     let prepared = PreparedCase::open(dataset, case)?;
-    let found = prepared.volume.channels();
-    let expected = *channels.get_or_insert(found);
-    if found != expected {
-        return Err(PipelineError::Channels {
-            path: prepared.volume.path().to_path_buf(),
-            expected,
-            found,
-        });
-    }
+    Ok(FirstLook {
+        path: prepared.volume.path().to_path_buf(),
+        channels: prepared.volume.channels(),
+        found: find(dataset, prepared, choice, support),
+    })
+}
+
+fn find(
+    dataset: &Dataset,
+    prepared: PreparedCase,
+    choice: NormalisationChoice,
+    support: Support,
+) -> Result<Found, PipelineError> {
+    let channels = prepared.volume.channels();
     let modalities = match choice {
-        NormalisationChoice::Mri => vec![Modality::Mri; found],
-        NormalisationChoice::Ct => vec![Modality::Ct; found],
+        NormalisationChoice::Mri => vec![Modality::Mri; channels],
+        NormalisationChoice::Ct => vec![Modality::Ct; channels],
         _ => prepared.modalities(dataset),
     };
-    let mut values = BTreeSet::new();
+    let (mut classes, mut foregrounds) = (BTreeSet::new(), Vec::new());
     if let Some(labels) = &prepared.labels {
         if labels.foreground_count() == 0 {
             return Err(PipelineError::EmptySupport {
@@ -219,18 +245,48 @@ fn first_pass(
                 support: support.name(),
             });
         }
-        values = labels.classes();
-        statistics.resize_with(found, CtStatisticsBuilder::new);
+        classes = labels.classes();
         for (channel, modality) in modalities.iter().enumerate() {
-            if *modality == Modality::Ct {
-                statistics[channel].add(&prepared.volume, channel, labels)?;
-            }
+            let ct = *modality == Modality::Ct;
+            let foreground = ct.then(|| Foreground::of(&prepared.volume, channel, labels));
+            foregrounds.push(foreground.transpose()?);
         }
     }
-    Ok((modalities, values, prepared.warning))
+    Ok(Found {
+        modalities,
+        classes,
+        foregrounds,
+        warning: prepared.warning,
+    })
 }
 
-fn second_pass(
+impl FirstLook {
+    /// Adds the case to what is known of the dataset: the first one decides about the channels.
+    fn merge(
+        self,
+        channels: &mut Option<usize>,
+        statistics: &mut Vec<CtStatisticsBuilder>,
+    ) -> Result<Found, PipelineError> {
+        let expected = *channels.get_or_insert(self.channels);
+        if self.channels != expected {
+            return Err(PipelineError::Channels {
+                path: self.path,
+                expected,
+                found: self.channels,
+            });
+        }
+        let found = self.found?;
+        statistics.resize_with(self.channels, CtStatisticsBuilder::new);
+        for (statistics, foreground) in statistics.iter_mut().zip(&found.foregrounds) {
+            if let Some(foreground) = foreground {
+                statistics.add_foreground(foreground);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn second_look(
     dataset: &Dataset,
     case: &Case,
     chosen: &[Normalisation],

@@ -5,7 +5,7 @@ use crate::perturb::{Patch, PatchSource, SourceError, TrainingVolume};
 /// Volumes that are read when they are needed, with the last ones kept in a bounded memory.
 pub struct CachedSource<'a> {
     count: usize,
-    load: Box<dyn FnMut(usize) -> Result<TrainingVolume, SourceError> + 'a>,
+    load: Box<dyn FnMut(usize) -> Result<TrainingVolume, SourceError> + Send + 'a>,
     cache: VecDeque<(usize, TrainingVolume)>,
     limit: usize,
     foreground: u32,
@@ -19,7 +19,7 @@ impl<'a> CachedSource<'a> {
     /// A source of `count` cases that `load` reads by index.
     pub fn new(
         count: usize,
-        load: impl FnMut(usize) -> Result<TrainingVolume, SourceError> + 'a,
+        load: impl FnMut(usize) -> Result<TrainingVolume, SourceError> + Send + 'a,
     ) -> Self {
         Self {
             count,
@@ -72,13 +72,11 @@ impl PatchSource for CachedSource<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use super::*;
 
     #[test]
     fn the_cache_keeps_recent_volumes_and_its_bound() {
-        let loads = RefCell::new(Vec::new());
+        let mut loads = Vec::new();
         let volume = TrainingVolume {
             image: vec![0.5; 64],
             labels: vec![0; 64],
@@ -88,18 +86,15 @@ mod tests {
         };
         let two = 2 * bytes(&volume);
         let mut source = CachedSource::new(3, |case| {
-            loads.borrow_mut().push(case);
+            loads.push(case);
             Ok(volume.clone())
         })
         .with_cache_bytes(two);
         for case in [0, 1, 0, 2, 0, 1] {
             source.patch(case, [2, 2, 2], 1).unwrap();
         }
-        assert_eq!(
-            *loads.borrow(),
-            [0, 1, 2, 1],
-            "1 was the oldest when 2 came"
-        );
         assert!(source.cache.len() <= 2);
+        drop(source);
+        assert_eq!(loads, [0, 1, 2, 1], "1 was the oldest when 2 came");
     }
 }

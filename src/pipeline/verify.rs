@@ -3,7 +3,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{
-    PipelineError, PreparedCase, ProtectOptions,
+    PipelineError, PreparedCase, ProtectOptions, Scanned,
+    lanes::in_order,
     scan::{ScannedCase, scan},
 };
 use crate::{
@@ -73,36 +74,22 @@ pub fn verify(
         &mut |_| {},
     )?;
     let mut cases = Vec::with_capacity(manifest.cases.len());
-    for record in &manifest.cases {
-        let clean = scanned.cases.iter().find(|case| case.case.id == record.id);
-        let mut verdict = CaseVerdict {
-            id: record.id.clone(),
-            achieved: 0.0,
-            changed: 0,
-            problems: Vec::new(),
-        };
-        match clean {
-            None => verdict
-                .problems
-                .push("the clean dataset has no such usable case".to_owned()),
-            Some(clean) => {
-                let checked = check_case(
-                    &scanned.dataset,
-                    clean,
-                    record,
-                    output,
-                    options.support,
-                    epsilon,
-                    &mut verdict,
-                );
-                if let Err(error) = checked {
-                    verdict.problems.push(error.to_string());
-                }
-            }
-        }
-        observer(&verdict);
-        cases.push(verdict);
-    }
+    in_order(
+        manifest.cases.len(),
+        |index| {
+            judge(
+                &scanned,
+                &manifest.cases[index],
+                output,
+                options.support,
+                epsilon,
+            )
+        },
+        |_, verdict| {
+            observer(&verdict);
+            cases.push(verdict);
+        },
+    );
     for case in &scanned.cases {
         let known = |id: &str| id == case.case.id;
         let listed = manifest.cases.iter().any(|r| known(&r.id))
@@ -116,6 +103,40 @@ pub fn verify(
     }
     problems.extend(unlisted(&manifest, output)?);
     Ok(VerifyReport { cases, problems })
+}
+
+fn judge(
+    scanned: &Scanned,
+    record: &CaseRecord,
+    output: &Path,
+    support: Support,
+    epsilon: f64,
+) -> CaseVerdict {
+    let mut verdict = CaseVerdict {
+        id: record.id.clone(),
+        achieved: 0.0,
+        changed: 0,
+        problems: Vec::new(),
+    };
+    let clean = scanned.cases.iter().find(|case| case.case.id == record.id);
+    let checked = match clean {
+        None => Err("the clean dataset has no such usable case".to_owned()),
+        Some(clean) => {
+            let dataset = &scanned.dataset;
+            check_case(
+                dataset,
+                clean,
+                record,
+                output,
+                support,
+                epsilon,
+                &mut verdict,
+            )
+            .map_err(|error| error.to_string())
+        }
+    };
+    verdict.problems.extend(checked.err());
+    verdict
 }
 
 fn check_case(

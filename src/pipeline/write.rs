@@ -1,7 +1,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ndarray::Array4;
@@ -16,27 +16,57 @@ use crate::{
     perturb::{Budget, Support},
 };
 
-/// Makes the perturbation of a case before projection: normalised image -> delta, both
-/// `[channel, depth, height, width]`.
-pub(super) type MakeDelta<'a> =
-    dyn FnMut(&PreparedCase, &[f32]) -> Result<Vec<f32>, PipelineError> + 'a;
+/// A case that is ready for its perturbation.
+pub(super) struct ReadCase<'a> {
+    scanned: &'a ScannedCase,
+    pub(super) prepared: PreparedCase,
+    /// Normalised, `[channel, depth, height, width]`.
+    pub(super) image: Vec<f32>,
+    /// The share of epsilon that each voxel may use, `[depth, height, width]`.
+    mask: Vec<f32>,
+    /// Time spent on the case so far.
+    pub(super) spent: Duration,
+}
 
-/// Perturbs one case, writes its files, re-opens and checks them.
+impl<'a> ReadCase<'a> {
+    pub(super) fn open(
+        dataset: &Dataset,
+        scanned: &'a ScannedCase,
+        support: Support,
+    ) -> Result<Self, PipelineError> {
+        let start = Instant::now();
+        let prepared = PreparedCase::open(dataset, &scanned.case)?;
+        let image = prepared.normalised(&scanned.ranges);
+        let mask = prepared.support(support, &image)?;
+        Ok(Self {
+            scanned,
+            prepared,
+            image,
+            mask,
+            spent: start.elapsed(),
+        })
+    }
+}
+
+/// Perturbs one case by `delta` `[channel, depth, height, width]`, before projection; writes its files, re-opens and checks
+/// them.
 ///
 /// On any error nothing of the case stays in `output`.
 pub(super) fn write_case(
     dataset: &Dataset,
-    scanned: &ScannedCase,
+    case: ReadCase<'_>,
+    mut delta: Vec<f32>,
     output: &Path,
-    support: Support,
     epsilon: f64,
-    make: &mut MakeDelta<'_>,
 ) -> Result<CaseRecord, PipelineError> {
     let start = Instant::now();
-    let prepared = PreparedCase::open(dataset, &scanned.case)?;
-    let image = prepared.normalised(&scanned.ranges);
-    let mask = prepared.support(support, &image)?;
-    let mut delta = make(&prepared, &image)?;
+    let ReadCase {
+        scanned,
+        prepared,
+        image,
+        mask,
+        spent,
+    } = case;
     let voxels = mask.len();
     Budget::new(epsilon)?.clip(&image, &mask, &mut delta);
     let [d, h, w] = prepared.volume.shape();
@@ -132,7 +162,7 @@ pub(super) fn write_case(
         support_voxels,
         psnr_db: psnr.is_finite().then_some(psnr),
         ssim,
-        seconds: start.elapsed().as_secs_f64(),
+        seconds: (spent + start.elapsed()).as_secs_f64(),
     })
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct AtomicFile {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
+    synced: bool,
     renamed: bool,
 }
 
@@ -47,6 +48,7 @@ impl AtomicFile {
                         file,
                         temporary,
                         target: target.to_path_buf(),
+                        synced: false,
                         renamed: false,
                     });
                 }
@@ -68,14 +70,19 @@ impl AtomicFile {
 
     /// Flushes content to the disk, for writes that commit several files after all of them are complete.
     pub(crate) fn sync(&mut self) -> Result<(), DataError> {
-        self.file
-            .sync_all()
-            .map_err(DataError::io("flush the file", &self.target))
+        if !self.synced {
+            self.file
+                .sync_all()
+                .map_err(DataError::io("flush the file", &self.target))?;
+            self.synced = true;
+        }
+        Ok(())
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.synced = false;
         self.file.write(bytes)
     }
 

@@ -64,7 +64,9 @@ pub use error::DataError;
 pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
 pub use geometry::{Affine, Orientation};
 pub use hash::{sha256_bytes, sha256_file};
-pub use intensity::{CtStatistics, CtStatisticsBuilder, IntensityRange, Modality, Normalisation};
+pub use intensity::{
+    CtStatistics, CtStatisticsBuilder, Foreground, IntensityRange, Modality, Normalisation,
+};
 pub use label::LabelMap;
 pub use layout::{Case, CaseProblem, Channel, Dataset, Layout, Split, Tree, discover, layouts};
 pub use manifest::{

@@ -1,13 +1,19 @@
+use std::sync::mpsc::IntoIter;
+
 use burn::module::Module;
 use burn::tensor::Device;
-use rand::{RngExt, SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
 use voxshield_models::{Architecture, Network, NoiseGenerator, TensorMap};
 
+use crate::running::RunningLosses;
+use crate::schedule::schedule;
 use crate::{
     Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
-    SurrogateLearner, Term, voxshield_terms,
+    SurrogateLearner, Term, ahead, voxshield_terms,
 };
+
+/// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
+/// any, a device that works asynchronously would pile up steps, and the batches that they hold.
+const STEPS_UNREAD: usize = 4;
 
 /// VoxShield's bilevel loop (arXiv 2605.17345).
 ///
@@ -18,6 +24,9 @@ use crate::{
 /// Unlike the reference, delta is not a table of stored arrays: the S-step takes it from the
 /// current generator. No case is ever skipped (the last batch of a pass may be smaller), none is
 /// left with the noise of its first visit, and memory does not grow with the number of cases.
+///
+/// Batches are read and uploaded on a thread of their own while the device works, one ahead; delta
+/// and the losses stay on the device, which is waited for every few steps only.
 pub struct Bilevel {
     config: BilevelConfig,
     device: Device,
@@ -25,7 +34,6 @@ pub struct Bilevel {
     classes: usize,
     surrogate: SurrogateLearner,
     noise: NoiseLearner,
-    rng: ChaCha8Rng,
 }
 
 /// What the loop leaves behind, on the inner device (no gradients).
@@ -75,7 +83,6 @@ impl Bilevel {
             classes,
             surrogate: SurrogateLearner::new(surrogate, rates.surrogate, budget),
             noise: NoiseLearner::new(generator, rates.noise, budget, terms),
-            rng: ChaCha8Rng::seed_from_u64(config.seed.wrapping_add(2)),
             config,
         })
     }
@@ -110,104 +117,89 @@ impl Bilevel {
         if cases == 0 {
             return Err(PerturbError::NoCases);
         }
-        let rounds = self.config.rounds;
-        let steps = self.config.surrogate_steps + cases.div_ceil(self.config.batch);
-        let (mut done, total) = (0, rounds * steps);
+        let batches = {
+            let (patch, device) = (self.config.patch, self.device.clone());
+            let (channels, classes) = (self.channels, self.classes);
+            schedule(&self.config, cases)
+                .map(move |draws| Batch::read(source, &draws, patch, channels, classes, &device))
+        };
+        let history = ahead(batches, |batches| self.rounds(cases, batches, observer))?;
+        let trained = Trained {
+            generator: self.noise.into_generator().valid(),
+            surrogate: self.surrogate.into_network().valid(),
+            history,
+        };
+        // Whole volumes come next, of other sizes than the patches: their memory is free for them.
+        self.device.memory_cleanup();
+        Ok(trained)
+    }
+
+    fn rounds(
+        &mut self,
+        cases: usize,
+        mut batches: IntoIter<Result<Batch, PerturbError>>,
+        observer: &mut dyn FnMut(&Event),
+    ) -> Result<Vec<RoundRecord>, PerturbError> {
+        let (rounds, s_steps) = (self.config.rounds, self.config.surrogate_steps);
+        let n_steps = cases.div_ceil(self.config.batch);
+        let (mut done, total) = (0, rounds * (s_steps + n_steps));
         let mut history = Vec::with_capacity(rounds);
         for round in 0..rounds {
             observer(&Event::RoundStarted { round, rounds });
-            let mut tick = |done: &mut usize| {
-                *done += 1;
-                observer(&Event::Step { done: *done, total });
+            let mut tick = || {
+                done += 1;
+                observer(&Event::Step { done, total });
             };
-            let mut surrogate_loss = 0.0;
-            for batch in self.surrogate_batches(cases) {
-                let batch = self.read(source, &batch)?;
+            let mut losses = RunningLosses::default();
+            for (step, batch) in batches.by_ref().take(s_steps).enumerate() {
+                let batch = batch?;
                 let delta = self.noise.delta(&batch);
-                surrogate_loss += self.surrogate.step(&batch, delta)?;
-                tick(&mut done);
+                losses.add(vec![self.surrogate.step(&batch, delta)?]);
+                if (step + 1) % STEPS_UNREAD == 0 {
+                    check_finite(round, "surrogate", &losses.means())?;
+                }
+                tick();
             }
-            let mut noise_loss = 0.0;
-            let mut sums = vec![0.0; self.noise.terms().len()];
-            let batches = self.noise_batches(cases);
-            for batch in &batches {
-                let batch = self.read(source, batch)?;
-                let loss = self.noise.step(&batch, self.surrogate.network())?;
-                noise_loss += loss.total.unwrap_or_default();
-                sums.iter_mut()
-                    .zip(loss.terms)
-                    .for_each(|(sum, value)| *sum += value);
-                tick(&mut done);
+            let surrogate = losses.means();
+            check_finite(round, "surrogate", &surrogate)?;
+
+            let mut losses = RunningLosses::default();
+            for (step, batch) in batches.by_ref().take(n_steps).enumerate() {
+                let loss = self.noise.step(&batch?, self.surrogate.network())?;
+                losses.add(loss.total.into_iter().chain(loss.terms).collect());
+                if (step + 1) % STEPS_UNREAD == 0 {
+                    check_finite(round, "noise", &losses.means())?;
+                }
+                tick();
             }
-            let mean = |sum: f32| sum / batches.len() as f32;
+            let noise = losses.means();
+            check_finite(round, "noise", &noise)?;
+
+            let terms = self.noise.terms().iter();
             let record = RoundRecord {
                 round,
-                surrogate_loss: surrogate_loss / self.config.surrogate_steps as f32,
-                noise_loss: mean(noise_loss),
-                terms: self
-                    .noise
-                    .terms()
-                    .iter()
-                    .zip(sums)
-                    .map(|(term, sum)| (term.name().to_owned(), mean(sum)))
+                surrogate_loss: surrogate.first().copied().unwrap_or_default(),
+                noise_loss: noise.first().copied().unwrap_or_default(),
+                terms: terms
+                    .zip(noise.iter().skip(1))
+                    .map(|(term, &mean)| (term.name().to_owned(), mean))
                     .collect(),
             };
-            check_finite(&record)?;
             observer(&Event::RoundFinished(record.clone()));
             history.push(record);
         }
-        Ok(Trained {
-            generator: self.noise.into_generator().valid(),
-            surrogate: self.surrogate.network().valid(),
-            history,
-        })
-    }
-
-    fn surrogate_batches(&mut self, cases: usize) -> Vec<Vec<(usize, u64)>> {
-        let (steps, batch) = (self.config.surrogate_steps, self.config.batch);
-        let rng = &mut self.rng;
-        (0..steps)
-            .map(|_| {
-                (0..batch)
-                    .map(|_| (rng.random_range(0..cases), rng.random()))
-                    .collect()
-            })
-            .collect()
-    }
-
-    /// Every case exactly once, in random order.
-    fn noise_batches(&mut self, cases: usize) -> Vec<Vec<(usize, u64)>> {
-        let mut order: Vec<usize> = (0..cases).collect();
-        order.shuffle(&mut self.rng);
-        let rng = &mut self.rng;
-        order
-            .chunks(self.config.batch)
-            .map(|chunk| chunk.iter().map(|&case| (case, rng.random())).collect())
-            .collect()
-    }
-
-    fn read(
-        &self,
-        source: &mut dyn PatchSource,
-        cases: &[(usize, u64)],
-    ) -> Result<Batch, PerturbError> {
-        let (patch, device) = (self.config.patch, &self.device);
-        Batch::read(source, cases, patch, self.channels, self.classes, device)
+        Ok(history)
     }
 }
 
-fn check_finite(record: &RoundRecord) -> Result<(), PerturbError> {
-    for (which, value) in [
-        ("surrogate", record.surrogate_loss),
-        ("noise", record.noise_loss),
-    ] {
-        if !value.is_finite() {
-            return Err(PerturbError::Diverged {
-                round: record.round,
-                which,
-                value,
-            });
-        }
+/// The first of the means is that of the whole loss.
+fn check_finite(round: usize, which: &'static str, means: &[f32]) -> Result<(), PerturbError> {
+    match means.first() {
+        Some(&value) if !value.is_finite() => Err(PerturbError::Diverged {
+            round,
+            which,
+            value,
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -9,6 +9,7 @@
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
 //! | [`Bilevel`] | VoxShield's loop of them |
+//! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
 //! | [`SignDescent`] | error-minimising noise by projected sign descent (EMN) |
 //! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
 //! | [`RandomNoise`] | the control: noise of the same budget and support that learns nothing |
@@ -18,6 +19,7 @@
 //! Arrays are `[channel, depth, height, width]`, batches `[batch, channel, depth, height, width]`.
 
 mod adam;
+mod ahead;
 mod batch;
 mod bilevel;
 mod budget;
@@ -30,11 +32,14 @@ mod noise;
 mod objective;
 mod patch;
 mod random;
+mod running;
+mod schedule;
 mod sign_descent;
 mod support;
 mod surrogate;
 mod tiles;
 
+pub use ahead::ahead;
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;

@@ -1,5 +1,5 @@
 use burn::module::Module;
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::Tensor;
 use voxshield_models::{Network, NoiseGenerator};
 
 use crate::learner::{Learner, noise_adam};
@@ -17,12 +17,12 @@ pub struct NoiseLearner {
 }
 
 /// The loss of an N-step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NoiseLoss<T = f32> {
-    /// The weighted sum; absent without terms.
-    pub total: Option<T>,
-    /// Each term before its weight, in the order of the terms.
-    pub terms: Vec<T>,
+#[derive(Debug, Clone)]
+pub struct NoiseLoss {
+    /// The weighted sum, shape `[1]`; absent without terms.
+    pub total: Option<Tensor<1>>,
+    /// Each term before its weight, shape `[1]`, in the order of the terms.
+    pub terms: Vec<Tensor<1>>,
 }
 
 impl NoiseLearner {
@@ -72,11 +72,7 @@ impl NoiseLearner {
     ///
     /// # Errors
     /// What a term refuses.
-    pub fn loss(
-        &self,
-        batch: &Batch,
-        surrogate: &dyn Network,
-    ) -> Result<NoiseLoss<Tensor<1>>, PerturbError> {
+    pub fn loss(&self, batch: &Batch, surrogate: &dyn Network) -> Result<NoiseLoss, PerturbError> {
         let clean = self.terms.iter().any(|term| term.needs_clean_logits());
         let clean_logits = clean.then(|| surrogate.valid().forward(batch.image.clone()).autodiff());
         let image = batch.image.clone().autodiff();
@@ -110,7 +106,8 @@ impl NoiseLearner {
         Ok(loss)
     }
 
-    /// One N-step; the loss before it.
+    /// One N-step; the loss before it, without gradients and still on the device: reading it waits for
+    /// the step.
     ///
     /// # Errors
     /// As [`NoiseLearner::loss`].
@@ -124,12 +121,8 @@ impl NoiseLearner {
             self.learner.step(total);
         }
         Ok(NoiseLoss {
-            total: loss.total.map(scalar),
-            terms: loss.terms.into_iter().map(scalar).collect(),
+            total: loss.total.map(Tensor::inner),
+            terms: loss.terms.into_iter().map(Tensor::inner).collect(),
         })
     }
-}
-
-fn scalar(tensor: Tensor<1>) -> f32 {
-    tensor.into_scalar::<f32>().elem()
 }

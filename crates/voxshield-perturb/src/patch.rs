@@ -30,7 +30,9 @@ pub struct Patch {
 }
 
 /// Where the optimiser gets its cases from; only the cases in use need to be in memory.
-pub trait PatchSource {
+///
+/// It is [`Send`] because patches are read on a thread of their own while the device works.
+pub trait PatchSource: Send {
     /// How many cases there are.
     fn cases(&self) -> usize;
 

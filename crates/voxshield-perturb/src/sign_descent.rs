@@ -46,8 +46,9 @@ impl SignDescent {
                 let epsilon = self.budget.epsilon();
                 delta = (delta - gradient.sign() * self.step_size).clamp(-epsilon, epsilon);
             }
-            last = Some(loss.into_scalar::<f32>().elem());
+            last = Some(loss.inner());
         }
+        let last = last.map(|loss| loss.into_scalar::<f32>().elem());
         Ok((delta, last))
     }
 }

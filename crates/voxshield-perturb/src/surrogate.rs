@@ -1,4 +1,4 @@
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::Tensor;
 use voxshield_kernels::DiceCe;
 use voxshield_models::{Network, TensorMap};
 
@@ -61,13 +61,14 @@ impl SurrogateLearner {
             .training_loss(noisy, labels, &self.criterion)?)
     }
 
-    /// One S-step; the loss before it.
+    /// One S-step; the loss before it, without gradients and still on the device: reading it waits for
+    /// the step.
     ///
     /// # Errors
     /// As [`SurrogateLearner::loss`].
-    pub fn step(&mut self, batch: &Batch, delta: Tensor<5>) -> Result<f32, PerturbError> {
+    pub fn step(&mut self, batch: &Batch, delta: Tensor<5>) -> Result<Tensor<1>, PerturbError> {
         let loss = self.loss(batch, delta)?;
         self.learner.step(&loss);
-        Ok(loss.into_scalar::<f32>().elem())
+        Ok(loss.inner())
     }
 }

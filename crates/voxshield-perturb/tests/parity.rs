@@ -186,6 +186,10 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("float32")
 }
 
+fn value(loss: Tensor<1>) -> f32 {
+    loss.into_scalar::<f32>()
+}
+
 fn host(generator: &NoiseGenerator) -> TensorMap {
     parameters(&generator.valid()).expect("readable")
 }
@@ -211,7 +215,7 @@ fn s_steps_agree(name: &'static str) {
     let losses = run.s.metadata("surrogate_loss");
     for step in 0..3 {
         let loss = learner.step(&batch, run.delta0()).expect("a step");
-        run.loss(&format!("S-step {step}"), loss, &losses[step], 1e-5);
+        run.loss(&format!("S-step {step}"), value(loss), &losses[step], 1e-5);
         if step != 1 {
             let own = learner.network().weights().expect("readable");
             run.weights(&run.s, &format!("s{}.", step + 1), &own, &dead);
@@ -272,7 +276,7 @@ fn n_steps_agree(name: &'static str) {
     let steps = run.n.metadata("n_steps");
     for step in 0..3 {
         let loss = learner.step(&batch, &*surrogate).expect("a step");
-        let total = loss.total.expect("terms");
+        let total = value(loss.total.expect("terms"));
         run.loss(
             &format!("N-step {step}"),
             total,
@@ -281,8 +285,8 @@ fn n_steps_agree(name: &'static str) {
         );
         if step == 0 {
             let named = [("seg", 1.0), ("z_diversity", -1.0), ("l1", -1.0)];
-            for (value, (name, sign)) in loss.terms.iter().zip(named) {
-                run.loss(name, sign * value, &first[name], 1e-5);
+            for (term, (name, sign)) in loss.terms.into_iter().zip(named) {
+                run.loss(name, sign * value(term), &first[name], 1e-5);
             }
         }
         if step != 1 {
@@ -307,9 +311,9 @@ fn cycles_agree(name: &'static str) {
     let rounds = run.cycle.metadata("cycle");
     for round in 0..3 {
         let loss = surrogate.step(&batch, delta).expect("an S-step");
-        run.loss("S", loss, &rounds[round]["surrogate_loss"], 2e-5);
+        run.loss("S", value(loss), &rounds[round]["surrogate_loss"], 2e-5);
         let loss = noise.step(&batch, surrogate.network()).expect("an N-step");
-        let total = loss.total.expect("terms");
+        let total = value(loss.total.expect("terms"));
         run.loss("N", total, &rounds[round]["noise_loss"], 2e-5);
         delta = noise.delta(&batch);
     }
@@ -410,6 +414,7 @@ fn twenty_adam_steps_agree() {
         let loss = learner
             .step(batch, batch.image.zeros_like())
             .expect("a step");
+        let loss = value(loss);
         let off = (f64::from(loss) / expected - 1.0).abs();
         assert!(off <= 2e-6, "step {step}: {loss} for {expected}");
         worst = worst.max(off);

@@ -8,4 +8,4 @@ mod statistics;
 pub use modality::Modality;
 pub use normalisation::Normalisation;
 pub use range::IntensityRange;
-pub use statistics::{CtStatistics, CtStatisticsBuilder};
+pub use statistics::{CtStatistics, CtStatisticsBuilder, Foreground};

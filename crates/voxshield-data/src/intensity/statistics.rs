@@ -29,6 +29,41 @@ pub struct CtStatistics {
     pub unclipped_sd: f64,
 }
 
+/// The foreground (label > 0) of one channel of a case, in file units and canonical order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foreground(Vec<f32>);
+
+impl Foreground {
+    /// The voxels of `channel` that have a label.
+    ///
+    /// # Errors
+    /// [`DataError::ChannelCount`] for a channel that is not there; [`DataError::Shape`] for labels of another shape.
+    pub fn of(volume: &Volume, channel: usize, labels: &LabelMap) -> Result<Self, DataError> {
+        if channel >= volume.channels() {
+            return Err(DataError::ChannelCount {
+                what: "channel index, below the number of channels",
+                expected: volume.channels(),
+                found: channel,
+            });
+        }
+        let shape = volume.shape();
+        if labels.array().shape() != shape {
+            return Err(DataError::Shape {
+                what: "labels [depth, height, width]",
+                expected: shape.to_vec(),
+                found: labels.array().shape().to_vec(),
+            });
+        }
+        let values = volume.array().index_axis(Axis(0), channel);
+        let foreground = values.iter().zip(labels.array());
+        Ok(Self(
+            foreground
+                .filter_map(|(&value, &label)| (label > 0).then_some(value))
+                .collect(),
+        ))
+    }
+}
+
 /// Gathers [`CtStatistics`] case by case in bounded memory, the same for the same cases in the same order.
 #[derive(Clone, Debug)]
 pub struct CtStatisticsBuilder {
@@ -56,40 +91,24 @@ impl CtStatisticsBuilder {
         }
     }
 
-    /// Adds the foreground of one channel of a case: all of it up to 100 000 voxels, beyond that every n-th in canonical order,
-    /// evenly. When more than 16 777 216 voxels have come together, every second is dropped and later cases give half as many.
+    /// Adds the foreground of one channel of a case, as [`CtStatisticsBuilder::add_foreground`] does.
     ///
     /// # Errors
-    /// [`DataError::ChannelCount`] for a channel that is not there; [`DataError::Shape`] for labels of another shape.
+    /// As [`Foreground::of`].
     pub fn add(
         &mut self,
         volume: &Volume,
         channel: usize,
         labels: &LabelMap,
     ) -> Result<(), DataError> {
-        if channel >= volume.channels() {
-            return Err(DataError::ChannelCount {
-                what: "channel index, below the number of channels",
-                expected: volume.channels(),
-                found: channel,
-            });
-        }
-        let shape = volume.shape();
-        if labels.array().shape() != shape {
-            return Err(DataError::Shape {
-                what: "labels [depth, height, width]",
-                expected: shape.to_vec(),
-                found: labels.array().shape().to_vec(),
-            });
-        }
-        let values = volume.array().index_axis(Axis(0), channel);
-        let foreground: Vec<f32> = values
-            .iter()
-            .zip(labels.array())
-            .filter_map(|(&value, &label)| (label > 0).then_some(value))
-            .collect();
-        self.add_values(&foreground);
+        self.add_foreground(&Foreground::of(volume, channel, labels)?);
         Ok(())
+    }
+
+    /// Adds a foreground: all of it up to 100 000 voxels, beyond that every n-th in canonical order, evenly. When more than
+    /// 16 777 216 voxels have come together, every second is dropped and later cases give half as many.
+    pub fn add_foreground(&mut self, foreground: &Foreground) {
+        self.add_values(&foreground.0);
     }
 
     fn add_values(&mut self, foreground: &[f32]) {

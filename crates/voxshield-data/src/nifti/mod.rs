@@ -1,5 +1,6 @@
 //! NIfTI-1 and NIfTI-2, both byte orders, as one file or as a pair.
 
+mod blocks;
 mod datatype;
 mod endian;
 mod error;

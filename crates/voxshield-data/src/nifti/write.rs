@@ -3,15 +3,11 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use flate2::{Compression, GzBuilder};
-
+use super::blocks::write_gzip;
 use super::paths::{Role, ends_with_ignore_case, file_name, role, sibling_target};
 use super::stored::{FileLayout, StoredVolume};
 use crate::error::DataError;
 use crate::fsx::AtomicFile;
-
-/// zlib's default: higher levels gain about 1 % on noisy volumes and take several times as long.
-const LEVEL: u32 = 6;
 
 pub(super) fn write(volume: &StoredVolume, path: &Path) -> Result<(), DataError> {
     match &volume.layout {
@@ -57,34 +53,17 @@ fn target_name(path: &Path, stored: &'static str, expected: &'static str) -> Dat
 /// Writes one file under its temporary name, flushed to the disk.
 pub(super) fn write_part(path: &Path, parts: &[&[u8]]) -> Result<AtomicFile, DataError> {
     let file = AtomicFile::create(path)?;
-    let mut file = if ends_with_ignore_case(&file_name(path), ".gz") {
-        compress(file, parts)
-    } else {
-        copy(file, parts)
-    }
-    .map_err(DataError::io("write the file", path))?;
+    let gzip = ends_with_ignore_case(&file_name(path), ".gz");
+    let mut writer = BufWriter::new(file);
+    let mut write = || -> io::Result<()> {
+        if gzip {
+            return write_gzip(&mut writer, parts);
+        }
+        parts.iter().try_for_each(|part| writer.write_all(part))
+    };
+    let mut file = write()
+        .and_then(|()| writer.into_inner().map_err(io::IntoInnerError::into_error))
+        .map_err(DataError::io("write the file", path))?;
     file.sync()?;
     Ok(file)
-}
-
-fn copy(file: AtomicFile, parts: &[&[u8]]) -> io::Result<AtomicFile> {
-    let mut writer = BufWriter::new(file);
-    for part in parts {
-        writer.write_all(part)?;
-    }
-    writer.into_inner().map_err(io::IntoInnerError::into_error)
-}
-
-/// Neither a time nor a file name goes into the gzip header: the same content gives the same bytes.
-fn compress(file: AtomicFile, parts: &[&[u8]]) -> io::Result<AtomicFile> {
-    let mut writer = GzBuilder::new()
-        .mtime(0)
-        .write(BufWriter::new(file), Compression::new(LEVEL));
-    for part in parts {
-        writer.write_all(part)?;
-    }
-    writer
-        .finish()?
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)
 }

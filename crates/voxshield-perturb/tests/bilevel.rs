@@ -1,0 +1,216 @@
+//! The loop against its steps taken by hand, and how it ends when something fails.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use burn::module::Module;
+use voxshield_models::{Architecture, TensorMap, parameters};
+use voxshield_perturb::{
+    Batch, Bilevel, BilevelConfig, Budget, Event, InMemory, NoiseLearner, Patch, PatchSource,
+    PerturbError, SourceError, SurrogateLearner, TrainingVolume, voxshield_terms,
+};
+use voxshield_testkit::device;
+
+const CASES: usize = 5;
+const CLASSES: usize = 3;
+
+fn config() -> BilevelConfig {
+    BilevelConfig {
+        rounds: 2,
+        surrogate_steps: 5,
+        batch: 2,
+        patch: [8; 3],
+        ..BilevelConfig::compact()
+    }
+}
+
+/// Steps of a run of `config()`.
+const STEPS: usize = 2 * (5 + CASES.div_ceil(2));
+
+fn volumes() -> InMemory {
+    let shape = [9, 11, 10];
+    let voxels: usize = shape.iter().product();
+    let volume = |case: usize| TrainingVolume {
+        image: (0..voxels)
+            .map(|i| ((i * 7 + case * 13) % 101) as f32 / 101.0)
+            .collect(),
+        labels: (0..voxels).map(|i| ((i / 50) % CLASSES) as i32).collect(),
+        support: (0..voxels)
+            .map(|i| f32::from(u8::from(i / 50 % CLASSES > 0)))
+            .collect(),
+        channels: 1,
+        shape,
+    };
+    InMemory::new((0..CASES).map(volume).collect()).expect("volumes")
+}
+
+/// Remembers what it was asked for; slow if told so, and fails or turns to NaN at one call.
+struct Recorded {
+    inner: InMemory,
+    calls: Vec<(usize, u64)>,
+    delay: Duration,
+    fails_at: Option<usize>,
+    nan_at: Option<usize>,
+}
+
+impl Recorded {
+    fn new() -> Self {
+        Self {
+            inner: volumes(),
+            calls: Vec::new(),
+            delay: Duration::ZERO,
+            fails_at: None,
+            nan_at: None,
+        }
+    }
+}
+
+impl PatchSource for Recorded {
+    fn cases(&self) -> usize {
+        self.inner.cases()
+    }
+
+    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
+        thread::sleep(self.delay);
+        let call = self.calls.len();
+        self.calls.push((case, seed));
+        if self.fails_at == Some(call) {
+            return Err("the disk is gone".into());
+        }
+        let mut patch = self.inner.patch(case, shape, seed)?;
+        if self.nan_at == Some(call) {
+            patch.image.fill(f32::NAN);
+        }
+        Ok(patch)
+    }
+}
+
+fn bilevel() -> Bilevel {
+    Bilevel::new(config(), 1, CLASSES, &device()).expect("a loop")
+}
+
+/// Runs the loop; how it ended, and the steps that it reported.
+fn run(source: &mut Recorded) -> (Result<voxshield_perturb::Trained, PerturbError>, usize) {
+    let mut steps = 0;
+    let trained = bilevel().run(source, &mut |event| {
+        if let Event::Step { done, total } = event {
+            steps += 1;
+            assert_eq!((*done, *total), (steps, STEPS));
+        }
+    });
+    (trained, steps)
+}
+
+fn bytes(weights: &TensorMap) -> Vec<(String, Vec<u8>)> {
+    let bytes = |data: &burn::tensor::TensorData| data.as_bytes().to_vec();
+    weights
+        .iter()
+        .map(|(name, data)| (name.clone(), bytes(data)))
+        .collect()
+}
+
+/// Batches that are read ahead are those of a plain loop, in its order: weights and losses have the same bits.
+#[test]
+fn the_loop_is_its_steps_one_after_the_other() {
+    let mut source = Recorded::new();
+    let (trained, steps) = run(&mut source);
+    let trained = trained.expect("a run");
+    assert_eq!(steps, STEPS);
+
+    let config = config();
+    let (device, tracked) = (device(), device().autodiff());
+    let budget = Budget::new(config.epsilon).expect("a budget");
+    let network = Architecture::find(&config.surrogate).expect("known");
+    let spec = config.surrogate_spec(1, CLASSES);
+    let network = network.init(&spec, config.seed, &tracked).expect("valid");
+    let generator = config.generator(1);
+    let generator = generator.init(config.seed + 1, &tracked).expect("valid");
+    let rates = config.learning_rates;
+    let terms = voxshield_terms(config.isc_weight, config.isc_scaling(), config.spd_weight);
+    let mut surrogate = SurrogateLearner::new(network, rates.surrogate, budget);
+    let mut noise = NoiseLearner::new(generator, rates.noise, budget, terms);
+    let mut calls = source.calls.iter().copied();
+    let mut inner = volumes();
+    let mut batch = |size| {
+        let draws: Vec<_> = calls.by_ref().take(size).collect();
+        Batch::read(&mut inner, &draws, config.patch, 1, CLASSES, &device).expect("a batch")
+    };
+    for round in 0..config.rounds {
+        let mut sum = 0.0;
+        for _ in 0..config.surrogate_steps {
+            let batch = batch(config.batch);
+            let delta = noise.delta(&batch);
+            let loss = surrogate.step(&batch, delta).expect("an S-step");
+            sum += loss.into_scalar::<f32>();
+        }
+        let record = &trained.history[round];
+        assert_eq!(record.surrogate_loss, sum / config.surrogate_steps as f32);
+        let mut sum = 0.0;
+        for size in [2, 2, 1] {
+            let loss = noise.step(&batch(size), surrogate.network());
+            let total = loss.expect("an N-step").total.expect("terms");
+            sum += total.into_scalar::<f32>();
+        }
+        assert_eq!(record.noise_loss, sum / 3.0);
+    }
+    assert_eq!(calls.next(), None, "no call without a step");
+    let own = surrogate.network().weights().expect("readable");
+    let found = trained.surrogate.weights().expect("readable");
+    assert!(bytes(&own) == bytes(&found), "the surrogate");
+    let own = parameters(&noise.generator().valid()).expect("readable");
+    let found = parameters(&trained.generator).expect("readable");
+    assert!(bytes(&own) == bytes(&found), "the generator");
+}
+
+#[test]
+fn a_slow_source_changes_nothing() {
+    let mut slow = Recorded::new();
+    slow.delay = Duration::from_millis(3);
+    let mut fast = Recorded::new();
+    let [a, b] = [&mut slow, &mut fast].map(|source| run(source).0.expect("a run"));
+    assert_eq!(slow.calls, fast.calls);
+    assert_eq!(a.history, b.history);
+}
+
+/// The error belongs to the step that needs the patch: those before it are taken.
+#[test]
+fn a_source_that_fails_ends_the_run_at_its_step() {
+    for (call, steps_before) in [(0, 0), (7, 3), (10, 5), (15, 8)] {
+        let mut source = Recorded::new();
+        source.fails_at = Some(call);
+        let (trained, steps) = run(&mut source);
+        let error = trained.expect_err("a failure");
+        let expected = source.calls[call].0;
+        assert!(
+            matches!(error, PerturbError::Source { case, .. } if case == expected),
+            "{error}"
+        );
+        assert_eq!(steps, steps_before, "call {call}");
+    }
+}
+
+/// The check comes every few steps, long before the end, and the reading thread ends with the run.
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run() {
+    let mut source = Recorded::new();
+    source.nan_at = Some(1);
+    let start = Instant::now();
+    let (trained, steps) = run(&mut source);
+    let error = trained.expect_err("a failure");
+    assert!(
+        matches!(
+            error,
+            PerturbError::Diverged {
+                round: 0,
+                which: "surrogate",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(steps < 5, "{steps}");
+    assert!(source.calls.len() < 2 * STEPS);
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
