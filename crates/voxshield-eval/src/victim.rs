@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use voxshield_kernels::DiceCe;
-use voxshield_models::{Architecture, Network, NetworkSpec, Width};
+use voxshield_models::{Architecture, Network, NetworkSpec, Precision, Width};
 use voxshield_perturb::{Batch, Patch, PatchSource, SourceError};
 
 use crate::{Augmentation, EvalError, augment};
@@ -31,6 +31,12 @@ pub struct VictimConfig {
     pub augmentation: Augmentation,
     /// Seed of weights, order, patch positions and augmentation.
     pub seed: u64,
+    /// The type of the network's activations.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Whether activations that are cheap to compute again are not kept for the backward pass.
+    #[serde(default)]
+    pub checkpointing: bool,
 }
 
 impl VictimConfig {
@@ -46,6 +52,8 @@ impl VictimConfig {
             learning_rate: 1e-2,
             augmentation: Augmentation::None,
             seed: 0,
+            precision: Precision::F32,
+            checkpointing: false,
         }
     }
 }
@@ -58,7 +66,8 @@ impl VictimConfig {
 /// (steps done, steps in all, loss).
 ///
 /// # Errors
-/// [`EvalError::Model`] for a network that cannot be built or refuses the patch size,
+/// [`EvalError::Model`] for a network that cannot be built or refuses the patch size, or a device
+/// without the precision,
 /// [`EvalError::Patches`] if a case cannot be read, [`EvalError::Diverged`] if the loss is no longer
 /// finite.
 pub fn train_victim(
@@ -75,8 +84,13 @@ pub fn train_victim(
         spacing: config.spacing,
         width: config.width,
     };
-    let tracked = device.clone().autodiff();
-    let mut model = Architecture::find(&config.network)?.init(&spec, config.seed, &tracked)?;
+    config.precision.check(device)?;
+    let mut tracked = device.clone().autodiff();
+    if config.checkpointing {
+        tracked = tracked.gradient_checkpointing();
+    }
+    let model = Architecture::find(&config.network)?.init(&spec, config.seed, &tracked)?;
+    let mut model = config.precision.apply(model);
     let [depth, height, width] = config.patch;
     model.check_input(&[config.batch, channels, depth, height, width])?;
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init();
@@ -101,8 +115,7 @@ pub fn train_victim(
             batch.extend(order.pop().map(|case| (case, rng.random::<u64>())));
         }
         let batch = Batch::read(&mut source, &batch, config.patch, channels, classes, device)?;
-        let (image, labels) = (batch.image.autodiff(), batch.labels.autodiff());
-        let loss = model.training_loss(image, labels, &criterion)?;
+        let loss = model.training_loss(batch.image, batch.labels, &criterion)?;
         let rate = config.learning_rate * (1.0 - step as f64 / config.steps as f64).powf(0.9);
         model = model.stepped(&mut optimiser, rate, loss.backward());
         let value: f32 = loss.into_scalar::<f32>().elem();

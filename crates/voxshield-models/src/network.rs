@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Gradients;
+use burn::tensor::{Device, Gradients};
 
 use crate::{
     NamedParameters, Parameter, Segmenter, TensorMap, WeightsError, describe, gradients,
@@ -19,6 +19,9 @@ pub trait Network: Segmenter + Debug {
 
     /// The number of learned weights and biases.
     fn parameter_count(&self) -> usize;
+
+    /// Where the parameters are; with autodiff, and its checkpointing, where they are trained.
+    fn device(&self) -> Device;
 
     /// A copy of [`Network::describe`]'s tensors on the host; see [`parameters`](fn@parameters).
     ///
@@ -68,6 +71,11 @@ where
 
     fn parameter_count(&self) -> usize {
         crate::parameter_count(self)
+    }
+
+    fn device(&self) -> Device {
+        // Every network has a parameter, all of them in one place.
+        self.devices().into_iter().next().unwrap_or_default()
     }
 
     fn weights(&self) -> Result<TensorMap, WeightsError> {

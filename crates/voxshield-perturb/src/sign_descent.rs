@@ -35,13 +35,18 @@ impl SignDescent {
         surrogate: &dyn Network,
     ) -> Result<(Tensor<5>, Option<f32>), PerturbError> {
         let frozen = surrogate.frozen();
+        let strategy = surrogate.device().gradient_checkpointing_strategy();
+        let strategy = strategy.unwrap_or_default();
         let criterion = DiceCe::default();
         let (mut delta, mut last) = (delta, None);
         for _ in 0..self.steps {
             let noisy = self.budget.protect(batch.image.clone(), delta.clone());
-            let noisy = noisy.autodiff().require_grad();
+            let noisy = noisy
+                .autodiff()
+                .with_gradient_checkpointing_strategy(strategy);
+            let noisy = noisy.require_grad();
             let logits = frozen.forward(noisy.clone());
-            let loss = criterion.forward(logits, batch.labels.clone().autodiff())?;
+            let loss = criterion.forward(logits, batch.labels.clone())?;
             if let Some(gradient) = noisy.grad(&loss.backward()) {
                 let epsilon = self.budget.epsilon();
                 delta = (delta - gradient.sign() * self.step_size).clamp(-epsilon, epsilon);

@@ -33,6 +33,8 @@ pub(super) fn run(args: &EvaluateArgs, format: Format, quiet: bool) -> anyhow::R
         steps: args.steps,
         network: args.network.clone(),
         width: args.width.into(),
+        precision: args.compute.precision,
+        checkpointing: args.compute.checkpointing,
         ..VictimConfig::narrow()
     };
     let progress = Progress::new(quiet);
