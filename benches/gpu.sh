@@ -89,17 +89,18 @@ run() {
     return "$failed"
 }
 
-# Prints what a process prints, or a line that says that it failed.
+# The last line that a process prints, or one that says that it failed and with which last words.
 line() {
-    local what="$1" answer
+    local what="$1" answer errors
     shift
-    if answer="$(timeout "${LIMIT:-300}" "$@" 2>&1)"; then
+    errors="$(mktemp)"
+    if answer="$(timeout "${LIMIT:-300}" "$@" 2>"$errors")"; then
         tail -n 1 <<<"$answer"
     else
-        WHAT="$what" python3 -c '
-import json, os, sys
-print(json.dumps({"failed": os.environ["WHAT"], "last_words": sys.stdin.read()[-400:]}))' <<<"$answer"
+        python3 -c 'import json, sys; print(json.dumps({"failed": sys.argv[1], "last_words": sys.stdin.read()[-400:]}))' \
+            "$what" <"$errors"
     fi
+    rm -f "$errors"
 }
 
 # Ours and the peer's variants in turn; each line names its configuration.
