@@ -103,7 +103,7 @@ fn a_step_in_half_precision_is_close_to_one_in_f32() {
             // Not the same computation under another name.
             assert_ne!(flat(&exact.1), flat(&half.1), "{what}");
             for (name, gradient) in &half.1 {
-                assert_eq!(gradient.dtype, DType::F32, "{what}: {name}");
+                assert_eq!(gradient.dtype(), DType::F32, "{what}: {name}");
             }
         }
     }
@@ -123,7 +123,7 @@ fn weights_stay_f32_and_move_by_less_than_a_half_can_tell() {
         let network = network.stepped(&mut optimiser, 1e-6, loss.backward());
         let after = network.weights().expect("readable");
         for (name, weight) in &after {
-            assert_eq!(weight.dtype, DType::F32, "{name}");
+            assert_eq!(weight.dtype(), DType::F32, "{name}");
         }
         let (before, after) = (flat(&before), flat(&after));
         let moved = before.iter().zip(&after).filter(|(a, b)| a != b).count();
