@@ -5,7 +5,8 @@
 //! ```
 //!
 //! `--size N`, `--batch N`, `--channels N`, `--classes N`, `--threads N`, `--reps N`,
-//! `--device cpu|vulkan|wgpu|metal|cuda`. `benches/peer.sh` runs both in turn.
+//! `--device cpu|vulkan|wgpu|metal|cuda`, `--precision f32|bf16`, `--checkpointing on|off`.
+//! `benches/peer.sh` runs both in turn.
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::{error::Error, time::Instant};
@@ -13,7 +14,7 @@ use std::{error::Error, time::Instant};
 use serde_json::{Value, json};
 use voxshield::burn::tensor::{Device, Int, Tensor, TensorData};
 use voxshield::kernels::{IscScaling, inter_slice_divergence};
-use voxshield::models::{NoiseGeneratorConfig, ResidualUnetConfig};
+use voxshield::models::{NoiseGeneratorConfig, Precision, ResidualUnetConfig};
 use voxshield::perturb::{Batch, Budget, NoiseLearner, SurrogateLearner, voxshield_terms};
 use voxshield::pipeline::DeviceChoice;
 
@@ -33,12 +34,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         .num_threads(threads)
         .build_global()?;
     let device = name.parse::<DeviceChoice>()?.open()?;
+    let precision: Precision = option("--precision", "f32").parse()?;
+    precision.check(&device)?;
+    let checkpointing = match option("--checkpointing", "off").as_str() {
+        "on" => true,
+        "off" => false,
+        other => return Err(format!("--checkpointing {other}: expected on or off").into()),
+    };
 
-    let tracked = device.clone().autodiff();
+    let mut tracked = device.clone().autodiff();
+    if checkpointing {
+        tracked = tracked.gradient_checkpointing();
+    }
     let surrogate = ResidualUnetConfig::surrogate(channels, classes).init(0, &tracked)?;
+    let surrogate = precision.apply(Box::new(surrogate));
     let generator = NoiseGeneratorConfig::new(channels, EPSILON).init(1, &tracked)?;
+    let generator = generator.with_precision(precision);
     let budget = Budget::new(EPSILON)?;
-    let mut surrogate = SurrogateLearner::new(Box::new(surrogate), 5e-4, budget);
+    let mut surrogate = SurrogateLearner::new(surrogate, 5e-4, budget);
     let terms = voxshield_terms(0.2, IscScaling::Reference, 0.05);
     let mut noise = NoiseLearner::new(generator, 1e-4, budget, terms);
     let batch_of = phantom(size, batch, channels, classes, &device);
@@ -61,7 +74,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let result = json!({
         "config": {"size": size, "batch": batch, "channels": channels, "classes": classes,
-                   "device": name, "threads": threads, "reps": reps},
+                   "device": name, "threads": threads, "reps": reps,
+                   "precision": precision, "checkpointing": checkpointing},
         "voxshield": env!("CARGO_PKG_VERSION"),
         "s_step": s_step, "n_step": n_step, "frequency_loss": frequency_loss,
         "peak_bytes": peak_bytes(),

@@ -28,7 +28,6 @@
 //! # Ok(())
 //! # }
 //! ```
-#![forbid(unsafe_code)]
 
 pub mod pipeline;
 

@@ -10,7 +10,7 @@ use super::{
     check_apart,
     protect::{Origin, train},
     scan::{ScannedCase, scan_dataset},
-    write::write_case,
+    write::{ReadCase, write_case},
 };
 use crate::{
     data::{Case, CaseRecord, Dataset, Modality, discover},
@@ -149,9 +149,9 @@ pub fn preview(
             (origin, Some(short.rounds), Some(estimate))
         }
     };
-    let (montage, record) = written(&dataset, &case, scratch, options, &mut |prepared, image| {
-        origin.delta(prepared, image, id, options, &device)
-    })?;
+    let read = ReadCase::open(&dataset, &case, options.support)?;
+    let delta = origin.delta(&read.prepared, &read.image, id, options, &device)?;
+    let (montage, record) = written(&dataset, &case, read, delta, scratch, options)?;
     let each = 2.0 * read_case + record.seconds;
     let optimising = training.map_or(0.0, |training| training.seconds());
     Ok(Preview {
@@ -258,9 +258,10 @@ impl Stopwatch {
 fn written(
     dataset: &Dataset,
     case: &ScannedCase,
+    read: ReadCase<'_>,
+    delta: Vec<f32>,
     scratch: &Path,
     options: &ProtectOptions,
-    make: &mut super::write::MakeDelta<'_>,
 ) -> Result<(Montage, CaseRecord), PipelineError> {
     let folder = tempfile::Builder::new()
         .prefix(".voxshield-preview-")
@@ -271,7 +272,7 @@ fn written(
             source,
         })?;
     let epsilon = options.method.epsilon();
-    let record = write_case(dataset, case, folder.path(), options.support, epsilon, make)?;
+    let record = write_case(dataset, read, delta, folder.path(), epsilon)?;
     let clean = PreparedCase::open(dataset, &case.case)?;
     let copy = Dataset {
         root: folder.path().to_path_buf(),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
-    models::{Architecture, Width},
+    models::{Architecture, Precision, Width},
     perturb::{IscMode, RandomNoise, SoftRoi, Support},
     pipeline::{DeviceChoice, NormalisationChoice, Victim, defence_names},
 };
@@ -71,6 +71,19 @@ pub(crate) struct DemoArgs {
     /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceChoice,
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct ComputeArgs {
+    /// The type of the networks' activations: f32, or bf16 or f16, which halve their memory and are faster on
+    /// GPUs with matrix units for it. Weights and losses are f32. An error where the device has no
+    /// such type.
+    #[arg(long, default_value = "f32")]
+    pub(crate) precision: Precision,
+    /// Compute activations again in the backward pass where that is cheap, instead of keeping them:
+    /// less memory, a little more time, the same result.
+    #[arg(long)]
+    pub(crate) checkpointing: bool,
 }
 
 #[derive(Args)]
@@ -166,6 +179,8 @@ pub(crate) struct ProtectionArgs {
     /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceChoice,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -269,6 +284,8 @@ pub(crate) struct EvaluateArgs {
     /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceChoice,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

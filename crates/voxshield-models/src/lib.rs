@@ -47,10 +47,12 @@
 mod architecture;
 mod error;
 mod layers;
+mod mixed_precision;
 mod network;
 mod networks;
 mod noise_generator;
 mod parameters;
+mod precision;
 mod segmenter;
 mod sliding_window;
 mod weights;
@@ -64,7 +66,8 @@ pub use layers::{
     affine_instance_norm, constant, elu, gelu, instance_norm, max_pool_halving,
     multi_head_attention, upsample_aligned, upsample_trilinear,
 };
-pub use network::Network;
+pub use mixed_precision::MixedPrecision;
+pub use network::{Network, input_leaf};
 pub use networks::ARCHITECTURES;
 pub use networks::attention_unet::{AttentionGate, AttentionUnet, AttentionUnetConfig};
 pub use networks::con_res_net::{
@@ -91,6 +94,7 @@ pub use parameters::{
     NamedParameters, Parameter, TensorMap, describe, gradients, load_parameters, parameter_count,
     parameters,
 };
+pub use precision::Precision;
 pub use segmenter::Segmenter;
 pub use sliding_window::{Blend, SlidingWindow};
 pub use weights::{load_weights, read_weights, save_weights, write_weights};

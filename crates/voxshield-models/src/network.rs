@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Gradients;
+use burn::tensor::{Device, Gradients, Tensor};
 
 use crate::{
     NamedParameters, Parameter, Segmenter, TensorMap, WeightsError, describe, gradients,
@@ -19,6 +19,9 @@ pub trait Network: Segmenter + Debug {
 
     /// The number of learned weights and biases.
     fn parameter_count(&self) -> usize;
+
+    /// Where the parameters are; with autodiff, and its checkpointing, where they are trained.
+    fn device(&self) -> Device;
 
     /// A copy of [`Network::describe`]'s tensors on the host; see [`parameters`](fn@parameters).
     ///
@@ -70,6 +73,11 @@ where
         crate::parameter_count(self)
     }
 
+    fn device(&self) -> Device {
+        // Every network has a parameter, all of them in one place.
+        self.devices().into_iter().next().unwrap_or_default()
+    }
+
     fn weights(&self) -> Result<TensorMap, WeightsError> {
         parameters(self)
     }
@@ -102,4 +110,16 @@ where
         let gradients = GradientsParams::from_grads(gradients, &*self);
         Box::new(optimiser.step(learning_rate, *self, gradients))
     }
+}
+
+/// `x` as a leaf whose gradient can be asked for after a forward pass of `network`, recorded (with
+/// gradient checkpointing or without) as the network records its own.
+///
+/// # Shapes
+/// - `x`: `[batch, channel, depth, height, width]`, without autodiff
+pub fn input_leaf(network: &dyn Network, x: Tensor<5>) -> Tensor<5> {
+    let strategy = network.device().gradient_checkpointing_strategy();
+    x.autodiff()
+        .with_gradient_checkpointing_strategy(strategy.unwrap_or_default())
+        .require_grad()
 }

@@ -1,8 +1,9 @@
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
+use voxshield_kernels::cast;
 
-use crate::{ModelError, NamedParameters, ResidualUnet, ResidualUnetConfig, Segmenter};
+use crate::{ModelError, NamedParameters, Precision, ResidualUnet, ResidualUnetConfig, Segmenter};
 
 /// The structure of a [`NoiseGenerator`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,7 @@ impl NoiseGeneratorConfig {
         Ok(NoiseGenerator {
             unet: self.unet.init(seed, device)?,
             epsilon: self.epsilon,
+            precision: Precision::F32,
         })
     }
 }
@@ -71,9 +73,17 @@ pub struct NoiseGenerator {
     /// The body.
     pub unet: ResidualUnet,
     epsilon: f64,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl NoiseGenerator {
+    /// The generator with activations of another type in its body; what it takes and gives is `f32`.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
     /// The perturbation of a batch.
     ///
     /// # Shapes
@@ -84,7 +94,8 @@ impl NoiseGenerator {
     ///
     /// Inside a tensor operation, if [`NoiseGenerator::check_input`] refuses the shape of `x`.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.unet.forward(x).tanh().mul_scalar(self.epsilon)
+        let y = self.unet.forward(cast(x, self.precision.dtype()));
+        cast(y, FloatDType::F32).tanh().mul_scalar(self.epsilon)
     }
 
     /// Checks the shape of an input.

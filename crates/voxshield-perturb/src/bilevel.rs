@@ -52,7 +52,7 @@ impl Bilevel {
     ///
     /// # Errors
     /// [`PerturbError::Config`] if a setting is out of range, [`PerturbError::Model`] if a network
-    /// cannot be built for `channels` and `classes`.
+    /// cannot be built for `channels` and `classes` or the device does not have the precision.
     pub fn new(
         config: BilevelConfig,
         channels: usize,
@@ -60,7 +60,8 @@ impl Bilevel {
         device: &Device,
     ) -> Result<Self, PerturbError> {
         config.validate()?;
-        let tracked = device.clone().autodiff();
+        config.precision.check(device)?;
+        let tracked = config.training_device(device);
         let budget = Budget::new(config.epsilon)?;
         // The seeds differ, or both networks would start from the same numbers.
         let surrogate = Architecture::find(&config.surrogate)?.init(
@@ -68,9 +69,11 @@ impl Bilevel {
             config.seed,
             &tracked,
         )?;
+        let surrogate = config.precision.apply(surrogate);
         let generator = config
             .generator(channels)
-            .init(config.seed.wrapping_add(1), &tracked)?;
+            .init(config.seed.wrapping_add(1), &tracked)?
+            .with_precision(config.precision);
         let [depth, height, width] = config.patch;
         let batch = [config.batch, channels, depth, height, width];
         surrogate.check_input(&batch)?;

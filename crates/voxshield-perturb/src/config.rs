@@ -1,6 +1,9 @@
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use voxshield_kernels::IscScaling;
-use voxshield_models::{Activation, NetworkSpec, NoiseGeneratorConfig, ResidualUnetConfig, Width};
+use voxshield_models::{
+    Activation, NetworkSpec, NoiseGeneratorConfig, Precision, ResidualUnetConfig, Width,
+};
 
 use crate::{Budget, PerturbError};
 
@@ -55,6 +58,12 @@ pub struct BilevelConfig {
     pub spd_weight: f64,
     /// Seed of weights, order and patch positions.
     pub seed: u64,
+    /// The type of the networks' activations. Paper: f32.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Whether activations that are cheap to compute again are not kept for the backward pass.
+    #[serde(default)]
+    pub checkpointing: bool,
 }
 
 impl BilevelConfig {
@@ -76,6 +85,8 @@ impl BilevelConfig {
             isc_mode: IscMode::Reference,
             spd_weight: 0.05,
             seed: 0,
+            precision: Precision::F32,
+            checkpointing: false,
         }
     }
 
@@ -118,6 +129,15 @@ impl BilevelConfig {
                 },
                 ..full
             },
+        }
+    }
+
+    /// `device` with autodiff, and gradient checkpointing if it is asked for.
+    pub fn training_device(&self, device: &Device) -> Device {
+        let tracked = device.clone().autodiff();
+        match self.checkpointing {
+            true => tracked.gradient_checkpointing(),
+            false => tracked,
         }
     }
 

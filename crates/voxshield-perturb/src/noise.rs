@@ -74,9 +74,8 @@ impl NoiseLearner {
     /// What a term refuses.
     pub fn loss(&self, batch: &Batch, surrogate: &dyn Network) -> Result<NoiseLoss, PerturbError> {
         let clean = self.terms.iter().any(|term| term.needs_clean_logits());
-        let clean_logits = clean.then(|| surrogate.valid().forward(batch.image.clone()).autodiff());
-        let image = batch.image.clone().autodiff();
-        let support = batch.support.clone().autodiff();
+        let clean_logits = clean.then(|| surrogate.valid().forward(batch.image.clone()));
+        let (image, support) = (batch.image.clone(), batch.support.clone());
         let delta = self.generator().forward(image.clone());
         let delta = self.budget.project(delta, &support);
         // Frozen, the surrogate costs no weight gradient, and its normalisation is that of
@@ -84,7 +83,7 @@ impl NoiseLearner {
         let noisy = self.budget.protect(image.clone(), delta.clone());
         let step = NoiseStep {
             noisy_logits: surrogate.frozen().forward(noisy),
-            labels: batch.labels.clone().autodiff(),
+            labels: batch.labels.clone(),
             image,
             support,
             delta,

@@ -1,6 +1,6 @@
 use burn::tensor::{ElementConversion, Tensor};
 use voxshield_kernels::DiceCe;
-use voxshield_models::Network;
+use voxshield_models::{Network, input_leaf};
 
 use crate::{Batch, Budget, PerturbError};
 
@@ -39,9 +39,9 @@ impl SignDescent {
         let (mut delta, mut last) = (delta, None);
         for _ in 0..self.steps {
             let noisy = self.budget.protect(batch.image.clone(), delta.clone());
-            let noisy = noisy.autodiff().require_grad();
+            let noisy = input_leaf(surrogate, noisy);
             let logits = frozen.forward(noisy.clone());
-            let loss = criterion.forward(logits, batch.labels.clone().autodiff())?;
+            let loss = criterion.forward(logits, batch.labels.clone())?;
             if let Some(gradient) = noisy.grad(&loss.backward()) {
                 let epsilon = self.budget.epsilon();
                 delta = (delta - gradient.sign() * self.step_size).clamp(-epsilon, epsilon);

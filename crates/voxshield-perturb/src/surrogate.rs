@@ -54,8 +54,9 @@ impl SurrogateLearner {
     /// # Errors
     /// [`PerturbError::Kernel`] if labels and logits do not fit.
     pub fn loss(&self, batch: &Batch, delta: Tensor<5>) -> Result<Tensor<1>, PerturbError> {
-        let noisy = self.budget.protect(batch.image.clone(), delta).autodiff();
-        let labels = batch.labels.clone().autodiff();
+        // Without autodiff, batches are constants to whatever records the network's gradients.
+        let noisy = self.budget.protect(batch.image.clone(), delta);
+        let labels = batch.labels.clone();
         Ok(self
             .network()
             .training_loss(noisy, labels, &self.criterion)?)

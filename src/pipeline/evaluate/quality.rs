@@ -9,7 +9,6 @@ use super::{
 use crate::{
     data::{Case, IntensityRange, Modality},
     eval::{
-        EvalError,
         metrics::{NoiseMetrics, depth_power, psnr, psnr_inside, ssim, ssim_inside},
         record::{DetectorScore, Quality, Shift, Spectrum, Spread},
     },

@@ -76,6 +76,8 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
             },
             learning_rate: args.learning_rate,
             seed: args.seed,
+            precision: args.compute.precision,
+            checkpointing: args.compute.checkpointing,
             ..VictimConfig::narrow()
         },
         test_every: args.test_every.unwrap_or_else(|| args.steps.div_ceil(6)),

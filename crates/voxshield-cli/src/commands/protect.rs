@@ -40,6 +40,8 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             };
             config.epsilon = args.epsilon;
             config.seed = args.seed;
+            config.precision = args.compute.precision;
+            config.checkpointing = args.compute.checkpointing;
             let set = |value: &mut usize, flag: Option<usize>| *value = flag.unwrap_or(*value);
             set(&mut config.rounds, args.rounds);
             set(&mut config.surrogate_steps, args.surrogate_steps);

@@ -1,3 +1,4 @@
+use voxshield_models::input_leaf;
 use voxshield_perturb::Batch;
 
 use super::{StepContext, TrainingDefence};
@@ -53,15 +54,12 @@ impl TrainingDefence for AdversarialTraining {
 
     fn batch(&self, batch: Batch, context: &StepContext<'_>) -> Result<Batch, EvalError> {
         let frozen = context.network.frozen();
-        let labels = batch.labels.clone().autodiff();
         let step = 2.0 * self.radius / self.steps as f64;
         let mut rho = batch.image.zeros_like();
         for _ in 0..self.steps {
-            let noisy = (batch.image.clone() + rho.clone())
-                .autodiff()
-                .require_grad();
+            let noisy = input_leaf(context.network, batch.image.clone() + rho.clone());
             let logits = frozen.forward(noisy.clone());
-            let loss = context.criterion.forward(logits, labels.clone())?;
+            let loss = context.criterion.forward(logits, batch.labels.clone())?;
             if let Some(gradient) = noisy.grad(&loss.backward()) {
                 rho = (rho + gradient.sign() * step).clamp(-self.radius, self.radius);
             }

@@ -3,7 +3,7 @@ use burn::optim::{
     AdamConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
 };
 use serde::{Deserialize, Serialize};
-use voxshield_models::{NetworkSpec, Width};
+use voxshield_models::{NetworkSpec, Precision, Width};
 
 use crate::Augmentation;
 
@@ -63,6 +63,12 @@ pub struct VictimConfig {
     pub augmentation: Augmentation,
     /// Seed of weights, order, patch positions and augmentation.
     pub seed: u64,
+    /// The type of the network's activations.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Whether activations that are cheap to compute again are not kept for the backward pass.
+    #[serde(default)]
+    pub checkpointing: bool,
 }
 
 impl VictimConfig {
@@ -79,6 +85,8 @@ impl VictimConfig {
             learning_rate: 1e-2,
             augmentation: Augmentation::None,
             seed: 0,
+            precision: Precision::F32,
+            checkpointing: false,
         }
     }
 

@@ -32,15 +32,21 @@ impl VictimTrainer {
     /// A victim before its first step; `sizes` are its channels and classes (background included).
     ///
     /// # Errors
-    /// [`EvalError::Model`] for a network that cannot be built or refuses the patch size.
+    /// [`EvalError::Model`] for a network that cannot be built or refuses the patch size, or a device
+    /// without the precision.
     pub fn new(
         config: &VictimConfig,
         sizes: [usize; 2],
         device: &Device,
     ) -> Result<Self, EvalError> {
-        let tracked = device.clone().autodiff();
+        config.precision.check(device)?;
+        let mut tracked = device.clone().autodiff();
+        if config.checkpointing {
+            tracked = tracked.gradient_checkpointing();
+        }
         let architecture = Architecture::find(&config.network)?;
         let model = architecture.init(&config.spec(sizes), config.seed, &tracked)?;
+        let model = config.precision.apply(model);
         let [depth, height, width] = config.patch;
         model.check_input(&[config.batch, sizes[0], depth, height, width])?;
         Ok(Self {
@@ -105,8 +111,9 @@ impl VictimTrainer {
             };
             batch = defence.batch(batch, &context)?;
         }
-        let (image, labels) = (batch.image.autodiff(), batch.labels.autodiff());
-        let loss = self.model.training_loss(image, labels, &self.criterion)?;
+        let loss = self
+            .model
+            .training_loss(batch.image, batch.labels, &self.criterion)?;
         let gradients = loss.backward();
         let rate = self.config.rate(self.step);
         self.model = self.model.stepped(&mut self.optimiser, rate, gradients);

@@ -1,6 +1,7 @@
 use burn::backend::{
     Autodiff, TensorMetadata,
     autodiff::{
+        NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
         ops::{Backward, NodeGuard, Ops, OpsKind},
@@ -19,10 +20,11 @@ struct Convolution {
 }
 
 /// What the backward pass needs. The input is kept only where the weight's gradient is asked for:
-/// a frozen network keeps no activations for its convolutions.
+/// a frozen network keeps no activations for its convolutions. Autodiff holds it, or with gradient
+/// checkpointing computes it again where that is cheap.
 #[derive(Debug, Clone)]
 struct Kept<B: ConvOps> {
-    input: Option<FloatTensor<B>>,
+    input: Option<NodeId>,
     weight: FloatTensor<B>,
 }
 
@@ -68,17 +70,27 @@ impl Convolution {
     fn record<B: ConvOps, C: CheckpointStrategy, const N: usize>(
         self,
         nodes: [NodeGuard; N],
-        kept: Kept<B>,
-        input: FloatTensor<B>,
+        input: FloatTensor<Autodiff<B, C>>,
+        weight: FloatTensor<Autodiff<B, C>>,
         bias: Bias<B>,
     ) -> FloatTensor<Autodiff<B, C>> {
-        let output = self.output::<B>(input, kept.weight.clone(), bias);
+        let keep_input = weight.is_tracked();
+        let weight = weight.into_primitive();
         match Backward::<B, N>::prepare::<C>(self, nodes)
             .compute_bound()
             .stateful()
         {
-            OpsKind::Tracked(prep) => prep.finish(kept, output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
+            OpsKind::Tracked(mut prep) => {
+                let kept = Kept {
+                    input: keep_input.then(|| prep.checkpoint(&input)),
+                    weight: weight.clone(),
+                };
+                let output = self.output::<B>(input.into_primitive(), weight, bias);
+                prep.finish(kept, output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(self.output::<B>(input.into_primitive(), weight, bias))
+            }
         }
     }
 
@@ -88,19 +100,14 @@ impl Convolution {
         weight: FloatTensor<Autodiff<B, C>>,
         bias: Bias<Autodiff<B, C>>,
     ) -> FloatTensor<Autodiff<B, C>> {
-        let keep_input = weight.is_tracked();
-        let (input, input_node) = input.into_parts();
-        let (weight, weight_node) = weight.into_parts();
-        let kept = Kept {
-            input: keep_input.then(|| input.clone()),
-            weight,
-        };
+        let nodes = [input.node(), weight.node()];
         match bias.values().map(FloatTensor::<Autodiff<B, C>>::into_parts) {
             Some((bias, bias_node)) => {
+                let [input_node, weight_node] = nodes;
                 let nodes = [input_node, weight_node, bias_node];
-                self.record::<B, C, 3>(nodes, kept, input, Bias::Values(bias))
+                self.record::<B, C, 3>(nodes, input, weight, Bias::Values(bias))
             }
-            None => self.record::<B, C, 2>([input_node, weight_node], kept, input, Bias::Absent),
+            None => self.record::<B, C, 2>(nodes, input, weight, Bias::Absent),
         }
     }
 }
@@ -112,10 +119,11 @@ impl<B: ConvOps, const N: usize> Backward<B, N> for Convolution {
         self,
         ops: Ops<Self::State, N>,
         grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
+        checkpointer: &mut Checkpointer,
     ) {
         let gradient = grads.consume::<B>(&ops.node);
         let Kept { input, weight } = ops.state;
+        let input = input.map(|id| checkpointer.retrieve_node_output(id));
         // A parent without a node is not tracked: its gradient is not computed.
         let mut nodes = ops.parents.into_iter();
         let of_input = nodes.next().flatten();

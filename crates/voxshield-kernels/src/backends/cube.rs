@@ -1,9 +1,9 @@
-use burn::backend::Cube;
+use burn_cubecl::CubeBackend;
 
 use crate::ops::{ConvOps, SpectralOps};
 
 // The composition: a DFT by matrix products, on the device.
-impl SpectralOps for Cube {}
+impl SpectralOps for CubeBackend {}
 
 // Burn's own convolutions.
-impl ConvOps for Cube {}
+impl ConvOps for CubeBackend {}

@@ -7,6 +7,7 @@ mod divergence;
 mod flex;
 #[cfg(feature = "flex")]
 mod flex_conv;
+mod gradient_scale;
 #[cfg(feature = "flex")]
 mod lanes;
 mod norm;

@@ -1,6 +1,7 @@
 use burn::backend::Dispatch;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{FloatDType, Int, Tensor, TensorData};
 
+use super::cast;
 use crate::{KernelError, ops::OverlapOps};
 
 /// Dice loss plus cross-entropy with MONAI's meaning of `DiceCELoss(softmax, to_onehot_y,
@@ -51,6 +52,8 @@ impl DiceCe {
     ) -> Result<Tensor<1>, KernelError> {
         let [batch, classes, depth, height, width] = logits.dims();
         self.check([batch, classes, depth, height, width], labels.dims())?;
+        // Sums over all voxels need more bits than a half-precision network's logits have.
+        let logits = cast(logits, FloatDType::F32);
         let device = logits.device();
         let voxels = depth * height * width;
         let sums =

@@ -80,6 +80,7 @@ pub fn instance_norm_act(
             Tensor::ones([channels], &device),
             Tensor::zeros([channels], &device),
         ]
+        .map(|parameter: Tensor<1>| parameter.cast(x.dtype()))
     });
     for (argument, got) in [("weight", weight.dims()), ("bias", bias.dims())] {
         if got != [channels] {

@@ -1,6 +1,7 @@
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
+use super::cast;
 use crate::{KernelError, ops::DivergenceOps};
 
 /// Semantic prediction divergence, `mean |noisy - clean|` over all logits.
@@ -25,6 +26,7 @@ pub fn semantic_divergence(noisy: Tensor<5>, clean: Tensor<5>) -> Result<Tensor<
             got: clean.dims().to_vec(),
         });
     }
+    let [noisy, clean] = [noisy, clean].map(|logits| cast(logits, FloatDType::F32));
     Ok(Tensor::from_dispatch(
         <Dispatch as DivergenceOps>::mean_distance(noisy.into_dispatch(), clean.into_dispatch()),
     ))

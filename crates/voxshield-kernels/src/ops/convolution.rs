@@ -1,6 +1,8 @@
 //! Convolution of volumes, its adjoint and its weight gradient; the default bodies are Burn's.
 
 use burn::backend::{Backend, ExtensionType, backend_extension, tensor::FloatTensor};
+#[cfg(feature = "fusion")]
+use burn::tensor::Shape;
 use burn::tensor::ops::ConvOptions;
 
 use super::burn_convolution as composition;
@@ -48,6 +50,16 @@ impl ConvGeometry {
         Some(out)
     }
 
+    /// The shape of [`ConvOps::convolve`]'s output.
+    #[cfg(feature = "fusion")]
+    fn output_shape(&self, x: &Shape, weight: &Shape) -> Shape {
+        let sizes = |shape: &Shape| std::array::from_fn(|axis| shape[2 + axis]);
+        let [depth, height, width] = self
+            .output_sizes(sizes(x), sizes(weight))
+            .expect("the public functions refuse a kernel that does not fit");
+        Shape::from([x[0], weight[0], depth, height, width])
+    }
+
     pub(super) fn options(&self) -> ConvOptions<3> {
         ConvOptions::new(self.stride, self.padding, self.dilation, 1)
     }
@@ -57,6 +69,7 @@ impl ConvGeometry {
 ///
 /// An `Option` of a tensor does not cross Burn's dispatch; a type of our own does.
 #[derive(Debug, Clone, ExtensionType)]
+#[extension_type(fusion: cfg(feature = "fusion"))]
 pub enum Bias<B: Backend> {
     /// Nothing.
     Absent,
@@ -82,7 +95,12 @@ impl<B: Backend> Bias<B> {
 ///
 /// The default bodies are Burn's own operations; a backend overrides them where it knows better.
 /// Sizes are checked by the public functions, not here.
-#[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
 pub trait ConvOps: Backend {
     /// `y[b, o, p] = bias[o] + sum_{c, k} weight[o, c, k] x[b, c, p * stride + k * dilation - padding]`.
     ///
@@ -90,6 +108,7 @@ pub trait ConvOps: Backend {
     /// - `x`: `[batch, in, depth, height, width]`, 0 outside
     /// - `weight`: `[out, in, depth, height, width]`, `bias`: `[out]`
     /// - output: `[batch, out, ..]` of [`ConvGeometry::output_sizes`]
+    #[fusion(dtype = x, shape = geometry.output_shape(x, weight))]
     fn convolve(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -108,6 +127,10 @@ pub trait ConvOps: Backend {
     /// - `sizes`: `[depth, height, width]` of the result; a convolution of that input has the size
     ///   of `y`
     /// - output: `[batch, in, depth, height, width]`
+    #[fusion(dtype = y, shape = {
+        let [depth, height, width] = *sizes;
+        Shape::from([y[0], weight[1], depth, height, width])
+    })]
     fn convolve_adjoint(
         y: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -125,6 +148,7 @@ pub trait ConvOps: Backend {
     /// - `x`: `[batch, in, depth, height, width]`
     /// - `y`: `[batch, out, ..]`, like the output of the convolution
     /// - `weight` and output: `[out, in, depth, height, width]`; the values of `weight` are not used
+    #[fusion(dtype = weight, shape = weight)]
     fn convolve_weight_gradient(
         x: FloatTensor<Self>,
         y: FloatTensor<Self>,
@@ -139,6 +163,7 @@ pub trait ConvOps: Backend {
     /// # Shapes
     /// - `y`: `[batch, out, depth, height, width]`
     /// - output: `[out]`
+    #[fusion(dtype = y, shape = Shape::from([y[1]]))]
     fn channel_sums(y: FloatTensor<Self>) -> FloatTensor<Self> {
         composition::channel_sums::<Self>(y)
     }

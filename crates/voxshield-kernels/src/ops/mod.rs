@@ -5,6 +5,7 @@ pub mod composition;
 mod convolution;
 mod dft;
 pub mod divergence;
+mod gradient_scale;
 pub mod norm;
 pub mod overlap;
 
@@ -13,10 +14,13 @@ pub use convolution::{Bias, ConvGeometry, ConvOps};
 #[cfg(feature = "flex")]
 pub(crate) use dft::column_weight;
 pub use divergence::DivergenceOps;
+pub use gradient_scale::GradientScaleOps;
 pub use norm::NormOps;
 pub use overlap::OverlapOps;
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+#[cfg(feature = "fusion")]
+use burn::tensor::Shape;
 
 /// Added under the square root of a slice distance, so that its gradient is finite at 0.
 pub const DISTANCE_EPSILON: f64 = 1e-10;
@@ -25,7 +29,12 @@ pub const DISTANCE_EPSILON: f64 = 1e-10;
 ///
 /// The default bodies compose plain tensor operations (a DFT by matrix products, so every height
 /// and width works) and run on every backend; a backend overrides them where it knows better.
-#[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
 pub trait SpectralOps: Backend {
     /// Distances between the amplitude spectra of adjacent slices,
     /// `d_z = sqrt(sum_{h,w} (|F x_{z+1}| - |F x_z|)^2 + 1e-10)` with the unnormalised forward DFT `F`.
@@ -33,6 +42,7 @@ pub trait SpectralOps: Backend {
     /// # Shapes
     /// - `x`: `[batch, channel, depth, height, width]`, `f32`, depth at least 2
     /// - output: `[batch, channel, depth - 1]`
+    #[fusion(dtype = x, shape = Shape::from([x[0], x[1], x[2] - 1]))]
     fn slice_distances(x: FloatTensor<Self>) -> FloatTensor<Self> {
         composition::slice_distances::<Self>(x)
     }
@@ -43,6 +53,7 @@ pub trait SpectralOps: Backend {
     /// - `x`: `[batch, channel, depth, height, width]`
     /// - `distances` (the forward output) and `gradient`: `[batch, channel, depth - 1]`
     /// - output: like `x`
+    #[fusion(dtype = x, shape = x)]
     fn slice_distances_backward(
         x: FloatTensor<Self>,
         distances: FloatTensor<Self>,

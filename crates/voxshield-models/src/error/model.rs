@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::Precision;
+
 /// Why a network cannot be built from its configuration, or cannot take an input.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
@@ -90,6 +92,17 @@ pub enum ModelError {
         expected: &'static str,
         /// The value given.
         found: f64,
+    },
+    /// The device does not compute with a precision.
+    #[error(
+        "precision {precision}: {device} does not support it (storage, conversion, arithmetic and dot \
+         products are needed); choose f32"
+    )]
+    Precision {
+        /// What was asked for.
+        precision: Precision,
+        /// The device.
+        device: String,
     },
     /// A noise generator adds its output to its input, so both have the same channels.
     #[error(

@@ -1,9 +1,11 @@
 use burn::module::{Module, Param};
 use burn::nn::{LeakyRelu, PRelu, Relu};
+use burn::tensor::activation::prelu;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
+use crate::precision::like;
 
 /// The value that a PReLU slope starts from, as in PyTorch.
 const PRELU_INIT: f32 = 0.25;
@@ -75,7 +77,7 @@ impl ActivationLayer {
         match self {
             Self::Relu(layer) => layer.forward(x),
             Self::LeakyRelu(layer) => layer.forward(x),
-            Self::Prelu(layer) => layer.forward(x),
+            Self::Prelu(layer) => prelu(x.clone(), like(layer.alpha.val(), &x)),
         }
     }
 }

@@ -1,5 +1,7 @@
 use burn::tensor::{Tensor, activation};
 
+use crate::precision::in_f32;
+
 /// Scaled dot-product attention in several heads,
 /// `y = softmax(adjust(q k^T / sqrt(channels / heads))) v`.
 ///
@@ -27,7 +29,8 @@ pub fn multi_head_attention(
     let part = |index: usize| parts.clone().narrow(0, index, 1).squeeze_dim::<4>(0);
     let query = part(0) * (head as f64).powf(-0.5);
     let scores = adjust(query.matmul(part(1).swap_dims(2, 3)));
-    let mixed = activation::softmax(scores, 3).matmul(part(2));
+    let shares = in_f32(scores, |scores| activation::softmax(scores, 3));
+    let mixed = shares.matmul(part(2));
     mixed.swap_dims(1, 2).reshape([batch, tokens, channels])
 }
 

@@ -3,6 +3,7 @@ use burn::tensor::{Device, Tensor, module};
 
 use super::constant;
 use super::running_statistic::RunningStatistic;
+use crate::precision::in_f32;
 
 /// What is added to the variance, as in PyTorch.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -48,6 +49,10 @@ impl BatchNorm {
     /// In training, a channel of a single value (one sample of one voxel) becomes its bias, and the
     /// running statistics stay as they are: the unbiased variance of one value does not exist.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        in_f32(x, |x| self.normalised(x))
+    }
+
+    fn normalised(&self, x: Tensor<5>) -> Tensor<5> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         if !(self.training.is_enabled() && x.is_autodiff()) {
             let (mean, var) = (self.running_mean.value(), self.running_var.value());

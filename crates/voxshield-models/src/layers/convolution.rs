@@ -3,6 +3,7 @@ use burn::tensor::{Device, Tensor};
 use voxshield_kernels::{ConvGeometry, KernelError, conv3d};
 
 use super::WeightRng;
+use crate::precision::like;
 
 /// The structure of a [`Conv3d`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +148,8 @@ pub struct Conv3d {
 impl Conv3d {
     /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of [`ConvSpec::output_sizes`].
     ///
+    /// The weights are cast to the type of `x`, as in every layer.
+    ///
     /// # Panics
     ///
     /// Like Burn's own layers, if `x` does not have the channels that the layer was made for.
@@ -166,7 +169,8 @@ impl Conv3d {
             padding: spec.padding(),
             dilation: spec.dilation,
         };
-        let bias = self.bias.as_ref().map(Param::val);
+        let bias = self.bias.as_ref().map(|bias| like(bias.val(), &x));
+        let weight = like(weight, &x);
         fitting(conv3d(x, weight, bias, geometry))
     }
 

@@ -6,6 +6,7 @@ use rand_chacha::rand_core::Rng;
 use super::WeightRng;
 use super::guarded::Guarded;
 use crate::ModelError;
+use crate::precision::like;
 
 /// Drops whole channels in training, PyTorch's `Dropout3d`: each channel of each sample becomes 0
 /// with probability `p`, and the others are divided by `1 - p`.
@@ -62,7 +63,7 @@ impl ChannelDropout {
                 .collect()
         });
         let mask = TensorData::new(mask, [batch, channels, 1, 1, 1]);
-        let mask = Tensor::from_data(mask, &x.device());
+        let mask = like(Tensor::<5>::from_data(mask, &x.device()), &x);
         x * mask
     }
 }

@@ -3,6 +3,7 @@ use burn::tensor::{Device, Tensor};
 use voxshield_kernels::{NormActivation, instance_norm_act};
 
 use super::{ActivationLayer, constant};
+use crate::precision::like;
 
 /// What is added to the variance, as in PyTorch.
 pub const INSTANCE_NORM_EPSILON: f64 = 1e-5;
@@ -52,7 +53,7 @@ pub(crate) fn normalise_and_activate(
     let epsilon = affine.map_or(INSTANCE_NORM_EPSILON, |norm| norm.epsilon);
     let affine = affine.and_then(|norm| {
         let (weight, bias) = norm.gamma.as_ref().zip(norm.beta.as_ref())?;
-        Some([weight.val(), bias.val()])
+        Some([weight, bias].map(|parameter| like(parameter.val(), &x)))
     });
     let y = instance_norm_act(x, affine, epsilon, fused)
         .expect("configurations are validated: the layer fits its input");

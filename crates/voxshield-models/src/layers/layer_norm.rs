@@ -2,6 +2,7 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor, module};
 
 use super::constant;
+use crate::precision::in_f32;
 
 /// What is added to the variance, as in PyTorch.
 const LAYER_NORM_EPSILON: f64 = 1e-5;
@@ -21,5 +22,5 @@ pub(crate) fn layer_norm(channels: usize, device: &Device) -> LayerNorm {
 /// Layer normalisation over the last axis without weight and bias; `[.., channel]`, kept.
 pub(crate) fn plain_layer_norm<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let ones = Tensor::ones([x.dims()[D - 1]], &x.device());
-    module::layer_norm(x, ones, None, LAYER_NORM_EPSILON)
+    in_f32(x, |x| module::layer_norm(x, ones, None, LAYER_NORM_EPSILON))
 }

@@ -3,6 +3,7 @@ use burn::tensor::{Device, Tensor, module};
 
 use super::WeightRng;
 use super::convolution::{init_bound, with_biases};
+use crate::precision::like;
 
 /// The structure of a [`Linear`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +80,9 @@ pub struct Linear {
 impl Linear {
     /// `[.., in]` to `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let bias = self.bias.as_ref().map(Param::val);
-        module::linear(x, self.weight.val().transpose(), bias)
+        let bias = self.bias.as_ref().map(|bias| like(bias.val(), &x));
+        let weight = like(self.weight.val(), &x).transpose();
+        module::linear(x, weight, bias)
     }
 
     /// The structure that the layer was created from.

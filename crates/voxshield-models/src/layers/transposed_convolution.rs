@@ -4,6 +4,7 @@ use voxshield_kernels::{ConvGeometry, conv_transpose3d};
 
 use super::WeightRng;
 use super::convolution::{fitting, init_bound, multiply_adds, voxels, with_biases};
+use crate::precision::like;
 
 /// The structure of a [`ConvTranspose3d`], which multiplies every size by its stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +121,8 @@ impl ConvTranspose3d {
             padding: spec.padding,
             dilation: [1; 3],
         };
-        let bias = self.bias.as_ref().map(Param::val);
-        let (weight, padding) = (self.weight.val(), spec.output_padding());
+        let bias = self.bias.as_ref().map(|bias| like(bias.val(), &x));
+        let (weight, padding) = (like(self.weight.val(), &x), spec.output_padding());
         fitting(conv_transpose3d(x, weight, bias, padding, geometry))
     }
 

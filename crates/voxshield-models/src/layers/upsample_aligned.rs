@@ -1,5 +1,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::precision::like;
+
 /// Trilinear interpolation to the sizes `[depth, height, width]`, corners aligned: along an axis of
 /// `n` samples, sample `o` of `m` is taken at `o (n - 1) / (m - 1)` (at 0 for `m = 1`), from the two
 /// neighbours by their distances; PyTorch's `interpolate(mode="trilinear", align_corners=True)`.
@@ -17,22 +19,22 @@ pub fn upsample_aligned(x: Tensor<5>, sizes: [usize; 3]) -> Tensor<5> {
     let device = x.device();
     let mut x = x;
     if to_width != width {
+        let columns = like(matrix(width, to_width, &device), &x).transpose();
         let rows = x.reshape([batch * channels * depth * height, width]);
-        let columns = matrix(width, to_width, &device).transpose();
         x = rows
             .matmul(columns)
             .reshape([batch, channels, depth, height, to_width]);
     }
     if to_height != height {
         let planes = x.reshape([batch * channels * depth, height, to_width]);
-        let rows = matrix(height, to_height, &device).unsqueeze::<3>();
+        let rows = like(matrix(height, to_height, &device), &planes).unsqueeze::<3>();
         x = rows
             .matmul(planes)
             .reshape([batch, channels, depth, to_height, to_width]);
     }
     if to_depth != depth {
         let volumes = x.reshape([batch * channels, depth, to_height * to_width]);
-        let slices = matrix(depth, to_depth, &device).unsqueeze::<3>();
+        let slices = like(matrix(depth, to_depth, &device), &volumes).unsqueeze::<3>();
         x = slices
             .matmul(volumes)
             .reshape([batch, channels, to_depth, to_height, to_width]);

@@ -1,6 +1,6 @@
-use burn::backend::Cube;
+use burn_cubecl::CubeBackend;
 
 use crate::ops::DivergenceOps;
 
 // The composition.
-impl DivergenceOps for Cube {}
+impl DivergenceOps for CubeBackend {}

@@ -1,6 +1,6 @@
-use burn::backend::Cube;
+use burn_cubecl::CubeBackend;
 
 use crate::ops::NormOps;
 
 // The composition.
-impl NormOps for Cube {}
+impl NormOps for CubeBackend {}

@@ -1,6 +1,6 @@
-use burn::backend::Cube;
+use burn_cubecl::CubeBackend;
 
 use crate::ops::OverlapOps;
 
 // The composition.
-impl OverlapOps for Cube {}
+impl OverlapOps for CubeBackend {}

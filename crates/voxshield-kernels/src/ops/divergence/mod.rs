@@ -3,17 +3,25 @@
 pub mod composition;
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+#[cfg(feature = "fusion")]
+use burn::tensor::Shape;
 
 /// The mean absolute difference, in one pass each way and without a tensor of differences.
 ///
 /// The default bodies compose plain tensor operations and run on every backend.
-#[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
 pub trait DivergenceOps: Backend {
     /// `mean |a - b|` over all elements.
     ///
     /// # Shapes
     /// - `a`, `b`: the same
     /// - output: `[1]`
+    #[fusion(dtype = a, shape = Shape::from([1]))]
     fn mean_distance(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
         composition::mean_distance::<Self>(a, b)
     }
@@ -25,6 +33,7 @@ pub trait DivergenceOps: Backend {
     /// - `a`, `b`: of the forward operation
     /// - `gradient`: `[1]`
     /// - output: like `a`
+    #[fusion(dtype = a, shape = a)]
     fn mean_distance_backward(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,

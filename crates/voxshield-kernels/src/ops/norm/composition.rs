@@ -1,12 +1,28 @@
-//! The default bodies, on maps laid out as `[batch, channel, voxel]`.
+//! The default bodies, on maps laid out as `[batch, channel, voxel]`; volumes of
+//! half precision in `f32`, because statistics are sums over all voxels of a map.
 
 use burn::backend::{Backend, TensorMetadata, get_device_settings, tensor::FloatTensor};
-use burn::tensor::{Shape, Slice};
+use burn::tensor::{DType, FloatDType, Shape, Slice};
 
-/// `[channel]` to `[1, channel, 1]`.
+/// `[channel]` to `[1, channel, 1]`, widened.
 fn per_channel<B: Backend>(t: FloatTensor<B>) -> FloatTensor<B> {
     let channels = t.shape()[0];
-    B::float_reshape(t, Shape::from(vec![1, channels, 1]))
+    B::float_reshape(widened::<B>(t), Shape::from(vec![1, channels, 1]))
+}
+
+/// In `f32` where the type is a half.
+fn widened<B: Backend>(t: FloatTensor<B>) -> FloatTensor<B> {
+    match t.dtype() {
+        DType::F16 | DType::BF16 => B::float_cast(t, FloatDType::F32),
+        _ => t,
+    }
+}
+
+fn cast<B: Backend>(t: FloatTensor<B>, dtype: FloatDType) -> FloatTensor<B> {
+    match FloatDType::from(t.dtype()) == dtype {
+        true => t,
+        false => B::float_cast(t, dtype),
+    }
 }
 
 /// `negative` where `z <= 0`, `positive` elsewhere.
@@ -31,7 +47,8 @@ pub fn instance_norm_act<B: Backend>(
     let shape = x.shape();
     let (batch, channels) = (shape[0], shape[1]);
     let voxels = shape[2] * shape[3] * shape[4];
-    let x = B::float_reshape(x, Shape::from(vec![batch, channels, voxels]));
+    let dtype = x.dtype().into();
+    let x = B::float_reshape(widened::<B>(x), Shape::from(vec![batch, channels, voxels]));
     let mean = B::float_mean_dim(x.clone(), 2);
     let centred = B::float_sub(x, mean.clone());
     let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 2);
@@ -41,7 +58,7 @@ pub fn instance_norm_act<B: Backend>(
     let y = select::<B>(z.clone(), z.clone(), B::float_mul_scalar(z, slope.into()));
     let row = |t| B::float_reshape(t, Shape::from(vec![1, batch, channels]));
     let statistics = B::float_cat(vec![row(mean), row(r)], 0);
-    (B::float_reshape(y, shape), statistics)
+    (cast::<B>(B::float_reshape(y, shape), dtype), statistics)
 }
 
 /// See [`NormOps::instance_norm_act_backward`](super::NormOps::instance_norm_act_backward).
@@ -56,7 +73,8 @@ pub fn instance_norm_act_backward<B: Backend>(
     let shape = x.shape();
     let (batch, channels) = (shape[0], shape[1]);
     let voxels = shape[2] * shape[3] * shape[4];
-    let maps = |t| B::float_reshape(t, Shape::from(vec![batch, channels, voxels]));
+    let dtype = x.dtype().into();
+    let maps = |t| B::float_reshape(widened::<B>(t), Shape::from(vec![batch, channels, voxels]));
     let row = |index: usize| {
         let ranges = [index..index + 1, 0..batch, 0..channels].map(Slice::from);
         let row = B::float_slice(statistics.clone(), &ranges);
@@ -83,8 +101,8 @@ pub fn instance_norm_act_backward<B: Backend>(
     let x_gradient = B::float_mul(B::float_sub(x_gradient, along), B::float_mul(weight, r));
     let over_batch = |t| B::float_reshape(B::float_sum_dim(t, 0), Shape::from(vec![channels]));
     (
-        B::float_reshape(x_gradient, shape),
-        over_batch(gh_sum),
-        over_batch(g_sum),
+        cast::<B>(B::float_reshape(x_gradient, shape), dtype),
+        cast::<B>(over_batch(gh_sum), dtype),
+        cast::<B>(over_batch(g_sum), dtype),
     )
 }

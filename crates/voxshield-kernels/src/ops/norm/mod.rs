@@ -1,6 +1,8 @@
 //! Instance normalisation and the activation after it.
 
 pub mod composition;
+#[cfg(feature = "fusion")]
+mod fusion;
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
@@ -8,7 +10,12 @@ use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 /// operation that keeps its input and two numbers a sample and channel for the way back.
 ///
 /// The default bodies compose plain tensor operations and run on every backend.
-#[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
 pub trait NormOps: Backend {
     /// `y = act(weight_c * (x - mean_{b,c}) * r_{b,c} + bias_c)` with
     /// `r = 1 / sqrt(var + epsilon)`, mean and biased variance over the voxels, and
@@ -16,9 +23,10 @@ pub trait NormOps: Backend {
     ///
     /// # Shapes
     /// - `x`: `[batch, channel, depth, height, width]`, no axis empty
-    /// - `weight`, `bias`: `[channel]`
-    /// - output: `y` like `x`, and the statistics `[2, batch, channel]`: the means, then `r`. Under
+    /// - `weight`, `bias`: `[channel]`, of the type of `x`
+    /// - output: `y` like `x`, and the statistics `[2, batch, channel]` in `f32`: the means, then `r`. Under
     ///   autodiff the gradient flows through `y` alone
+    #[fusion(meta = fusion::forward)]
     fn instance_norm_act(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -39,6 +47,7 @@ pub trait NormOps: Backend {
     /// - `x`, `weight`, `bias`, `statistics`: of the forward operation
     /// - `gradient`: like `x`
     /// - output: like `x`, `weight` and `bias`
+    #[fusion(meta = fusion::backward)]
     fn instance_norm_act_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -6,6 +6,8 @@ use burn::backend::{
     Backend, backend_extension,
     tensor::{FloatTensor, IntTensor},
 };
+#[cfg(feature = "fusion")]
+use burn::tensor::Shape;
 
 /// The numbers that [`OverlapOps::overlap_sums`] gives a sample and class.
 pub const OVERLAP_SUMS: usize = 4;
@@ -14,7 +16,12 @@ pub const OVERLAP_SUMS: usize = 4;
 /// `batch * class` numbers.
 ///
 /// The default bodies compose plain tensor operations and run on every backend.
-#[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
 pub trait OverlapOps: Backend {
     /// With `p = softmax(logits)` over the classes and `t` the one-hot label, for each sample and
     /// class: `sum p t`, `sum p`, `sum t` and `-sum t log p` over the voxels.
@@ -25,6 +32,7 @@ pub trait OverlapOps: Backend {
     /// - `logits`: `[batch, class, depth, height, width]`, no axis empty
     /// - `labels`: `[batch, depth, height, width]`
     /// - output: `[batch, class, 4]`
+    #[fusion(dtype = logits, shape = Shape::from([logits[0], logits[1], OVERLAP_SUMS]))]
     fn overlap_sums(logits: FloatTensor<Self>, labels: IntTensor<Self>) -> FloatTensor<Self> {
         composition::overlap_sums::<Self>(logits, labels)
     }
@@ -38,6 +46,7 @@ pub trait OverlapOps: Backend {
     /// - `logits`, `labels`: of the forward operation
     /// - `gradient`: `[batch, class, 4]`
     /// - output: like `logits`
+    #[fusion(dtype = logits, shape = logits)]
     fn overlap_sums_backward(
         logits: FloatTensor<Self>,
         labels: IntTensor<Self>,

@@ -1,7 +1,9 @@
 //! The loss of the residual heads.
 
 use burn::tensor::activation::log_sigmoid;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{FloatDType, Int, Tensor};
+
+use voxshield_kernels::cast;
 
 use super::slice_difference;
 
@@ -27,6 +29,7 @@ pub(super) fn weighted_cross_entropy(logits: Tensor<5>, changes: Tensor<5>) -> T
     let [batch, classes, depth, height, width] = logits.dims();
     let voxels = depth * height * width;
     let flat = [batch, classes, voxels];
+    let logits = cast(logits, FloatDType::F32);
     let (r, q) = (logits.reshape(flat), changes.reshape(flat));
     let positive = q.clone().sum_dim(2) + 1.0;
     let weight = (positive.recip() * voxels as f64)

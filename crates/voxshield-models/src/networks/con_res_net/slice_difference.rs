@@ -1,5 +1,7 @@
 use burn::tensor::Tensor;
 
+use crate::precision::like;
+
 /// How much a volume changes from slice to slice: `y_z = |x_z - x_{z-1}|`, `y_0 = 0`.
 ///
 /// The gradient of `|u|` at 0 is 0.
@@ -9,7 +11,10 @@ use burn::tensor::Tensor;
 /// `[batch, channel, depth, height, width]`, kept.
 pub fn slice_difference(x: Tensor<5>) -> Tensor<5> {
     let [batch, channels, depth, height, width] = x.dims();
-    let first = Tensor::zeros([batch, channels, 1, height, width], &x.device());
+    let first = like(
+        Tensor::<5>::zeros([batch, channels, 1, height, width], &x.device()),
+        &x,
+    );
     match depth {
         0 => x,
         1 => first,

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use super::SegResNetConfig;
 use super::block::ResBlock;
 use crate::layers::group_norm;
+use crate::precision::in_f32;
 use crate::segmenter::check_multiples;
 use crate::{
     ChannelDropout, Conv3d, ModelError, NamedParameters, Segmenter, WeightRng, upsample_trilinear,
@@ -108,7 +109,7 @@ impl Segmenter for SegResNet {
             x = upsample_trilinear(level.reduce.forward(x)) + skip;
             x = run(&level.blocks, x);
         }
-        self.head.forward(relu(self.norm.forward(x)))
+        self.head.forward(relu(in_f32(x, |x| self.norm.forward(x))))
     }
 
     fn in_channels(&self) -> usize {

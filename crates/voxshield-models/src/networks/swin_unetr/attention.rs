@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::SwinUnetrConfig;
 use super::windows::relative_positions;
 use crate::layers::attention_flops;
+use crate::precision::like;
 use crate::{Linear, LinearSpec, WeightRng, multi_head_attention};
 
 /// Standard deviation of the initial table of biases.
@@ -51,14 +52,14 @@ impl WindowAttention {
         let heads = self.num_heads;
         let bias = self.bias(tokens);
         let adjust = |scores: Tensor<4>| {
-            let scores = scores + bias;
+            let scores = scores.clone() + like(bias, &scores);
             let Some(mask) = mask else {
                 return scores;
             };
             let [windows, _, _] = mask.dims();
             let mask: Tensor<5> = mask.reshape([1, windows, 1, tokens, tokens]);
             let scores: Tensor<5> = scores.reshape([all / windows, windows, heads, tokens, tokens]);
-            (scores + mask).reshape([all, heads, tokens, tokens])
+            (scores.clone() + like(mask, &scores)).reshape([all, heads, tokens, tokens])
         };
         let mixed = multi_head_attention(self.qkv.forward(x), heads, adjust);
         self.proj.forward(mixed)

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use super::windows::Windows;
 use super::{SwinUnetrConfig, WindowAttention};
 use crate::layers::{layer_norm, mlp_parameters, voxels};
+use crate::precision::in_f32;
 use crate::{Mlp, WeightRng};
 
 /// Hidden features of the feed-forward parts for each channel.
@@ -49,9 +50,9 @@ impl SwinBlock {
         let [_, d, h, w, _] = x.dims();
         let windows = Windows::new([d, h, w], self.window_size, self.shifted);
         let mask = windows.mask(&x.device());
-        let mixed = windows.partition(self.norm1.forward(x.clone()));
+        let mixed = windows.partition(in_f32(x.clone(), |x| self.norm1.forward(x)));
         let x = x + windows.merge(self.attn.forward(mixed, mask));
-        x.clone() + self.mlp.forward(self.norm2.forward(x))
+        x.clone() + self.mlp.forward(in_f32(x, |x| self.norm2.forward(x)))
     }
 
     /// Floating-point operations for one sample of `sizes` tokens.

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::{SwinBlock, SwinUnetrConfig};
 use crate::layers::{layer_norm, voxels};
+use crate::precision::in_f32;
 use crate::{Linear, LinearSpec, WeightRng};
 
 /// Blocks, and the halving of the resolution after them.
@@ -94,7 +95,8 @@ impl PatchMerging {
         let joined: Tensor<5> = cubes
             .select(4, order)
             .reshape([batch, d, h, w, 8 * channels]);
-        self.reduction.forward(self.norm.forward(joined))
+        self.reduction
+            .forward(in_f32(joined, |joined| self.norm.forward(joined)))
     }
 }
 

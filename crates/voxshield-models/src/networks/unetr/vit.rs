@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::UnetrConfig;
 use super::config::TOKEN;
 use crate::layers::{attention_flops, layer_norm, mlp_parameters, voxels};
+use crate::precision::{in_f32, like};
 use crate::{Conv3d, ConvSpec, Linear, LinearSpec, Mlp, WeightRng, multi_head_attention};
 
 const BLOCKS: usize = 12;
@@ -53,7 +54,7 @@ impl VisionTransformer {
             tokens.swap_dims(1, 2).reshape([batch, hidden, d, h, w])
         };
         let x: Tensor<3> = x.reshape([batch, hidden, d * h * w]).swap_dims(1, 2);
-        let mut x = x + self.position_embeddings.val();
+        let mut x = x.clone() + like(self.position_embeddings.val(), &x);
         let mut run = |blocks: std::ops::Range<usize>| {
             for block in &self.blocks[blocks] {
                 x = block.forward(x.clone());
@@ -62,7 +63,7 @@ impl VisionTransformer {
         };
         let [a, b, c] = TAPPED;
         let tapped = [run(0..a + 1), run(a + 1..b + 1), run(b + 1..c + 1)].map(volume);
-        let last = volume(self.norm.forward(run(c + 1..BLOCKS)));
+        let last = volume(in_f32(run(c + 1..BLOCKS), |x| self.norm.forward(x)));
         let [third, sixth, ninth] = tapped;
         [third, sixth, ninth, last]
     }
@@ -120,8 +121,8 @@ impl TransformerBlock {
 
     /// `[batch, token, hidden]`, kept.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x));
-        x.clone() + self.mlp.forward(self.norm2.forward(x))
+        let x = x.clone() + self.attn.forward(in_f32(x, |x| self.norm1.forward(x)));
+        x.clone() + self.mlp.forward(in_f32(x, |x| self.norm2.forward(x)))
     }
 
     fn flops(&self, tokens: u64) -> u64 {
