@@ -1,11 +1,11 @@
-use burn::optim::AdamConfig;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, ElementConversion};
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use voxshield_kernels::DiceCe;
 use voxshield_models::{Architecture, Network, NetworkSpec, Width};
-use voxshield_perturb::{Batch, Patch, PatchSource, SourceError};
+use voxshield_perturb::{Adam, Batch, Patch, PatchSource, SourceError};
 
 use crate::{Augmentation, EvalError, augment};
 
@@ -79,7 +79,10 @@ pub fn train_victim(
     let mut model = Architecture::find(&config.network)?.init(&spec, config.seed, &tracked)?;
     let [depth, height, width] = config.patch;
     model.check_input(&[config.batch, channels, depth, height, width])?;
-    let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimiser = ModuleOptimizer::from(Adam {
+        beta_2: 0.999,
+        decay: 0.0,
+    });
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed.wrapping_add(1));
     let criterion = DiceCe::default();
     let mut source = Augmented {

@@ -21,7 +21,7 @@ pub mod reference;
 
 pub use error::KernelError;
 pub use functions::{
-    DiceCe, IscScaling, NormActivation, conv_transpose3d, conv3d, instance_norm_act,
+    DiceCe, IscScaling, NormActivation, adam_step, conv_transpose3d, conv3d, instance_norm_act,
     inter_slice_divergence, semantic_divergence, slice_distances,
 };
-pub use ops::ConvGeometry;
+pub use ops::{AdamStep, ConvGeometry};

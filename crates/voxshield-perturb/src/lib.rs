@@ -35,6 +35,7 @@ mod support;
 mod surrogate;
 mod tiles;
 
+pub use adam::Adam;
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;

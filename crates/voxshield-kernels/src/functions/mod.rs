@@ -1,11 +1,13 @@
 //! What users call: arguments are checked, then the operation is dispatched to the tensor's device.
 
+mod adam;
 mod convolution;
 mod dice_ce;
 mod isc;
 mod norm;
 mod spd;
 
+pub use adam::adam_step;
 pub use convolution::{conv_transpose3d, conv3d};
 pub use dice_ce::DiceCe;
 pub use isc::{IscScaling, inter_slice_divergence, slice_distances};

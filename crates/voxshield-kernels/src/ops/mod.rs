@@ -1,5 +1,6 @@
 //! The backend extensions and their default bodies.
 
+pub mod adam;
 pub mod burn_convolution;
 pub mod composition;
 mod convolution;
@@ -8,6 +9,7 @@ pub mod divergence;
 pub mod norm;
 pub mod overlap;
 
+pub use adam::{AdamOps, AdamStep};
 pub use convolution::{Bias, ConvGeometry, ConvOps};
 
 #[cfg(feature = "flex")]

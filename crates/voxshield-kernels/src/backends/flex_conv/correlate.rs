@@ -46,15 +46,16 @@ struct Task<'a> {
     out: Vec<&'a mut [f32]>,
 }
 
-/// `[batch, channel, ..source]` to `[batch, row, ..target]`.
+/// `[batch, channel, ..source]` to `[batch, row, ..target]`, with the instructions of `arch`.
 pub(super) fn correlate(
+    arch: Arch,
     plan: &Plan,
     source: &[f32],
     [channels, rows]: [usize; 2],
     weights: Weights,
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let blocks = row_blocks(plan, channels, rows, weights);
+    let blocks = row_blocks(arch, plan, [channels, rows], weights);
     let sample_floats = channels * plan.source.iter().product::<usize>();
     let samples = source.len() / sample_floats;
     let volume: usize = plan.target.iter().product();
@@ -135,13 +136,18 @@ pub(super) fn correlate(
                 task,
             }
         };
-        Arch::new().dispatch(run);
+        arch.dispatch(run);
     });
     out
 }
 
-fn row_blocks(plan: &Plan, channels: usize, rows: usize, weights: Weights) -> Vec<RowBlock> {
-    let widest = Arch::new().dispatch(WidestTile);
+fn row_blocks(
+    arch: Arch,
+    plan: &Plan,
+    [channels, rows]: [usize; 2],
+    weights: Weights,
+) -> Vec<RowBlock> {
+    let widest = arch.dispatch(WidestTile);
     let mut sizes = Vec::new();
     let mut left = rows;
     while left > 0 {

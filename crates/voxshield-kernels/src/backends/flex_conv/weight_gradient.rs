@@ -24,6 +24,7 @@ const PARTIAL: usize = 1 << 24;
 /// `[batch, channel, ..source]` and `[batch, row, ..target]` to `[row, channel, tap]`; the plan is
 /// that of the convolution.
 pub(super) fn weight_gradient(
+    arch: Arch,
     plan: &Plan,
     source: &[f32],
     target: &[f32],
@@ -64,7 +65,7 @@ pub(super) fn weight_gradient(
                 let columns: Vec<usize> = (0..chunk)
                     .flat_map(|channel| starts.iter().map(move |start| channel * stride + start))
                     .collect();
-                Arch::new().dispatch(Run {
+                arch.dispatch(Run {
                     x: &plan.slab(x, [first_plane, planes], positions),
                     y: &target_slab(plan, y, [first_plane, planes], positions),
                     positions,
