@@ -81,7 +81,7 @@ fn adam_kernel(
     second: &mut [f32],
     factors: &Factors,
 ) {
-    let at = ABSOLUTE_POS as usize;
+    let at = ABSOLUTE_POS;
     if at < weight.len() {
         let w = weight[at];
         let g = gradient[at] + w * factors.decay;

@@ -48,6 +48,9 @@ fn every_instruction_set_equals_the_reference() {
         ([3, 14], [7, 8, 9], [3; 3], 2, 1),
         ([6, 13], [12, 34, 35], [2; 3], 2, 0),
         ([9, 10], [6, 7, 8], [1; 3], 1, 0),
+        ([7, 131], [4, 5, 3], [3; 3], 1, 1),
+        ([5, 70], [7, 8, 5], [3; 3], 2, 1),
+        ([2, 66], [40, 50, 30], [1; 3], 1, 0),
     ];
     for (channels, input, kernel, stride, padding) in cases {
         let geometry = ConvGeometry {

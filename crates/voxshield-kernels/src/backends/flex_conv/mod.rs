@@ -1,8 +1,10 @@
 //! Convolutions on the CPU: direct, without a matrix of the taps of the whole volume.
 
 mod correlate;
+mod few_positions;
 #[cfg(test)]
 mod instruction_sets;
+mod parts;
 mod plan;
 mod weight_gradient;
 
