@@ -39,6 +39,7 @@ mod support;
 mod surrogate;
 mod tiles;
 
+pub use adam::Adam;
 pub use ahead::ahead;
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};

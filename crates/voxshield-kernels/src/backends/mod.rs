@@ -1,3 +1,4 @@
+mod adam;
 mod autodiff;
 mod autodiff_conv;
 #[cfg(feature = "cube")]

@@ -1,5 +1,6 @@
 //! The backend extensions and their default bodies.
 
+pub mod adam;
 pub mod burn_convolution;
 pub mod composition;
 mod convolution;
@@ -9,6 +10,7 @@ mod gradient_scale;
 pub mod norm;
 pub mod overlap;
 
+pub use adam::{AdamOps, AdamStep};
 pub use convolution::{Bias, ConvGeometry, ConvOps};
 
 #[cfg(feature = "flex")]
