@@ -16,7 +16,8 @@ use crate::{
     },
     models::{NoiseGenerator, read_weights},
     perturb::{
-        Bilevel, BilevelConfig, Budget, Event, PerturbError, RandomNoise, SourceError, generate,
+        Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, Event, PerturbError, RandomNoise,
+        SourceError, generate,
     },
 };
 
@@ -95,6 +96,10 @@ pub fn protect(
     let origin = match &options.method {
         Method::Random { noise, seed, .. } => Origin::Drawn {
             noise: *noise,
+            seed: *seed,
+        },
+        Method::ClosedForm { code, seed, .. } => Origin::Coded {
+            code: *code,
             seed: *seed,
         },
         Method::Voxshield(config) => Origin::Learned(Box::new(train(
@@ -191,6 +196,7 @@ fn train(
 /// Where the deltas of a run come from.
 enum Origin {
     Drawn { noise: RandomNoise, seed: u64 },
+    Coded { code: ClosedForm, seed: u64 },
     Learned(Box<NoiseGenerator>),
 }
 
@@ -210,6 +216,15 @@ impl Origin {
                 let seed = seed.wrapping_add(stream(id));
                 let budget = Budget::new(options.method.epsilon())?;
                 noise.sample(budget, channels, shape.iter().product(), seed)?
+            }
+            Self::Coded { code, seed } => {
+                let labels = prepared.label_values();
+                let input = CodeInput {
+                    labels: &labels,
+                    shape,
+                    seed: *seed,
+                };
+                code.delta(&input, Budget::new(options.method.epsilon())?, channels)?
             }
             Self::Learned(generator) => {
                 generate(generator, image, channels, shape, options.tiles, device)?

@@ -1,0 +1,32 @@
+use super::{CodeInput, Needs, PerturbationMethod, squares};
+
+/// `(-1)^z`: the pattern that the inter-slice term drives a generator to, without the training.
+pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
+    name: "alternating-slices",
+    title: "+epsilon on even slices, -epsilon on odd ones",
+    source: "closed form of the inter-slice divergence's optimum",
+    needs: Needs::Nothing,
+    code: Some(code),
+};
+
+fn code(input: &CodeInput<'_>) -> Vec<f32> {
+    squares::fill(input.shape, |at| {
+        squares::lattice(at, [true, false, false], 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_alternate_and_are_constant() {
+        let input = CodeInput {
+            labels: &[0; 12],
+            shape: [3, 2, 2],
+            seed: 0,
+        };
+        let expected = [1.0; 4].into_iter().chain([-1.0; 4]).chain([1.0; 4]);
+        assert_eq!(code(&input), expected.collect::<Vec<f32>>());
+    }
+}
