@@ -51,10 +51,9 @@ fn tile(seed: u64, label: u16) -> Vec<f32> {
 
 /// Half of the wave vectors with `2 <= |k| <= 4`; the other half has the same cosines.
 fn wave_vectors() -> impl Iterator<Item = [i32; 3]> {
-    let range = -4..=4;
-    range
-        .clone()
-        .flat_map(move |z| (-4..=4).flat_map(move |y| (-4..=4).map(move |x| [z, y, x])))
+    let axis = || -4i32..=4;
+    axis()
+        .flat_map(move |z| axis().flat_map(move |y| axis().map(move |x| [z, y, x])))
         .filter(|k| {
             let length: i32 = k.iter().map(|c| c * c).sum();
             (4..=16).contains(&length) && *k > [0, 0, 0]
