@@ -3,7 +3,7 @@ use super::{CodeInput, Needs, PerturbationMethod, squares};
 /// `(-1)^z`: the pattern that the inter-slice term drives a generator to, without the training.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     name: "alternating-slices",
-    title: "+epsilon on even slices, -epsilon on odd ones",
+    title: "+epsilon and -epsilon alternate from slice to slice",
     source: "closed form of the inter-slice divergence's optimum",
     needs: Needs::Nothing,
     code: Some(code),
@@ -11,7 +11,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
     squares::fill(input.shape, |at| {
-        squares::lattice(at, [true, false, false], 1)
+        squares::lattice(at, input.shape, [true, false, false])
     })
 }
 
@@ -26,6 +26,7 @@ mod tests {
             shape: [3, 2, 2],
             seed: 0,
         };
+        // The middle of three slices, counted from 0, is rounded up to 2.
         let expected = [1.0; 4].into_iter().chain([-1.0; 4]).chain([1.0; 4]);
         assert_eq!(code(&input), expected.collect::<Vec<f32>>());
     }

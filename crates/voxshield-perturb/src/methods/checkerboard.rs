@@ -10,7 +10,9 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    squares::fill(input.shape, |at| squares::lattice(at, [true; 3], 1))
+    squares::fill(input.shape, |at| {
+        squares::lattice(at, input.shape, [true; 3])
+    })
 }
 
 #[cfg(test)]

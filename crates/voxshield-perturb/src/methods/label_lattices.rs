@@ -25,7 +25,7 @@ fn code(input: &CodeInput<'_>) -> Vec<f32> {
     let mut labels = input.labels.iter();
     squares::fill(input.shape, |at| {
         let label = labels.next().copied().unwrap_or(0);
-        squares::lattice(at, AXES[usize::from(label) % AXES.len()], 1)
+        squares::lattice(at, input.shape, AXES[usize::from(label) % AXES.len()])
     })
 }
 
