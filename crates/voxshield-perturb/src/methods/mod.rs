@@ -15,6 +15,7 @@ mod label_fields;
 mod label_lattices;
 mod optimised;
 mod squares;
+mod symmetric_lattice;
 
 use std::fmt;
 
@@ -66,6 +67,7 @@ pub static METHODS: &[PerturbationMethod] = &[
     optimised::RANDOM,
     alternating_slices::METHOD,
     checkerboard::METHOD,
+    symmetric_lattice::METHOD,
     label_lattices::METHOD,
     label_fields::METHOD,
     boundary_contrast::METHOD,
