@@ -86,7 +86,8 @@ fn panels(plan: &Plan, source: &[f32], channels: usize) -> Vec<f32> {
                 .collect();
             let lines = out.chunks_exact_mut(PANEL);
             let samples = source.chunks_exact(channels * volume);
-            let at = samples.flat_map(|sample| offsets.chunks_exact(taps).map(move |o| (sample, o)));
+            let at =
+                samples.flat_map(|sample| offsets.chunks_exact(taps).map(move |o| (sample, o)));
             for (line, (sample, offsets)) in lines.zip(at) {
                 for (value, &(channel, tap)) in line.iter_mut().zip(&read) {
                     let channel = &sample[channel..][..volume];
@@ -111,7 +112,9 @@ fn offsets(plan: &Plan) -> Vec<usize> {
                 let at = |axis: usize| {
                     let at = position[axis] as isize + tap.offset[axis];
                     let at = at * plan.source_step[axis] as isize + phase[axis] as isize;
-                    usize::try_from(at).ok().filter(|&at| at < plan.source[axis])
+                    usize::try_from(at)
+                        .ok()
+                        .filter(|&at| at < plan.source[axis])
                 };
                 match (at(0), at(1), at(2)) {
                     (Some(d), Some(h), Some(w)) => (d * height + h) * width + w,
