@@ -124,12 +124,11 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
         assert!(result.last.labels.iter().all(|label| label.cases == 2));
     }
     // The random control has the budget, support and cases of the protected set, at full strength.
-    let control = fs::read_dir(&paths.work)
+    let mut folders = fs::read_dir(&paths.work)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let control = control
-        .filter(|path| path.join(MANIFEST_NAME).exists())
-        .next()
+    let control = folders
+        .find(|path| path.join(MANIFEST_NAME).exists())
         .unwrap();
     let manifest = Manifest::read(&control.join(MANIFEST_NAME)).unwrap();
     assert_eq!(

@@ -162,6 +162,8 @@ impl VolumeFilter for Projection {
 
 #[cfg(test)]
 mod tests {
+    use voxshield_perturb::SourceError;
+
     use super::*;
 
     const SHAPE: [usize; 3] = [18, 17, 21];
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_lattice_that_marks_the_foreground_goes_and_the_mean_stays() {
-        let mut volumes = (0..4).map(|seed| Ok(volume(seed).0));
+        let mut volumes = (0..4).map(|seed| Ok::<_, SourceError>(volume(seed).0));
         let filter = OrthogonalProjection.fit(&mut volumes, 1).unwrap().unwrap();
         let (fresh, lattice) = volume(9);
         let mut image = fresh.image.clone();
@@ -215,7 +217,7 @@ mod tests {
             labels: vec![0; SHAPE.iter().product()],
             ..volume(1).0
         };
-        let mut volumes = std::iter::once(Ok(empty));
+        let mut volumes = std::iter::once(Ok::<_, SourceError>(empty));
         assert!(OrthogonalProjection.fit(&mut volumes, 1).unwrap().is_none());
     }
 }
