@@ -2,6 +2,10 @@ mod autodiff;
 mod autodiff_conv;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(feature = "cube")]
+mod cube_launch;
+#[cfg(feature = "cube")]
+mod cube_sums;
 mod divergence;
 #[cfg(feature = "flex")]
 mod flex;
@@ -11,3 +15,7 @@ mod flex_conv;
 mod lanes;
 mod norm;
 mod overlap;
+#[cfg(feature = "flex")]
+mod row_pairs;
+#[cfg(feature = "cube")]
+mod spectral;

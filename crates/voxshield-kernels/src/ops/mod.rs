@@ -10,7 +10,7 @@ pub mod overlap;
 
 pub use convolution::{Bias, ConvGeometry, ConvOps};
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub(crate) use dft::column_weight;
 pub use divergence::DivergenceOps;
 pub use norm::NormOps;
