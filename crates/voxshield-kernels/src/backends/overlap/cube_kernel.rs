@@ -1,4 +1,8 @@
 //! Arrays are `[batch, class, voxel]`, labels `[batch, voxel]`. A unit has one voxel at a time.
+#![allow(
+    clippy::too_many_arguments,
+    reason = "a kernel is given its buffers and sizes one by one"
+)]
 
 use burn_cubecl::cubecl::{self, prelude::*};
 

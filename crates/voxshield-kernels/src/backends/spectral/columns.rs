@@ -2,6 +2,10 @@
 //! has a block of columns and goes from slice to slice.
 //!
 //! Spectra are `[2, slice, half width, height]`, real parts first.
+#![allow(
+    clippy::too_many_arguments,
+    reason = "a kernel is given its buffers and sizes one by one"
+)]
 
 use burn_cubecl::cubecl::{self, prelude::*};
 

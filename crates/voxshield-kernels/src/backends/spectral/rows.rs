@@ -3,6 +3,10 @@
 //!
 //! Spectra are `[2, slice, half width, height]`, real parts first: the columns of the second
 //! transform lie in one piece.
+#![allow(
+    clippy::too_many_arguments,
+    reason = "a kernel is given its buffers and sizes one by one"
+)]
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
