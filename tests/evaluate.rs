@@ -11,7 +11,7 @@ use voxshield::{
     },
     eval::{
         EvalError, Preprocessing, VictimConfig,
-        record::{EvaluationRecord, Outcome, Role},
+        record::{Cell, CellResult, EvaluationRecord, Outcome, Role},
     },
     perturb::RandomNoise,
     pipeline::{
@@ -80,6 +80,14 @@ fn victim(network: &str, preprocessing: Preprocessing) -> Victim {
     }
 }
 
+/// The result of a victim that must not fail.
+fn done(cell: &Cell) -> &CellResult {
+    match &cell.outcome {
+        Outcome::Done(result) => result,
+        Outcome::Failed { reason } => panic!("{:?}: {reason}", cell.key),
+    }
+}
+
 /// The record, and how many victims were trained for it.
 fn run(paths: &EvaluatePaths, options: &EvaluateOptions) -> (EvaluationRecord, usize) {
     let mut trained = 0;
@@ -111,7 +119,7 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
     ];
     assert_eq!(names, expected);
     for cell in &record.cells {
-        let result = cell.outcome.result().expect("no victim fails");
+        let result = done(cell);
         let steps: Vec<usize> = result.curve.iter().map(|point| point.step).collect();
         assert_eq!(steps, [2, 3]);
         let best = result
@@ -276,7 +284,7 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
             key.training_set == "protected" && key.defence == defence
         };
         let cell = record.cells.iter().find(|cell| of(&cell.key)).unwrap();
-        cell.outcome.result().unwrap().curve[0].loss
+        done(cell).curve[0].loss
     };
     // Each learns from something else.
     let mut losses: Vec<f64> = options
@@ -461,7 +469,7 @@ fn a_victim_of_clean_files_learns() {
     };
     let (record, _) = run(&paths, &options);
     assert_eq!(record.cells.len(), 1);
-    let result = record.cells[0].outcome.result().unwrap();
+    let result = done(&record.cells[0]);
     assert!(result.peak.mean_dice > 0.7, "{:?}", result.curve);
     assert!(result.curve[2].loss < result.curve[0].loss);
     let label = &result.peak.labels[0];

@@ -3,6 +3,10 @@ mod autodiff;
 mod autodiff_conv;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(feature = "cube")]
+mod cube_launch;
+#[cfg(feature = "cube")]
+mod cube_sums;
 mod divergence;
 #[cfg(feature = "flex")]
 mod flex;
@@ -13,3 +17,7 @@ mod gradient_scale;
 mod lanes;
 mod norm;
 mod overlap;
+#[cfg(feature = "flex")]
+mod row_pairs;
+#[cfg(feature = "cube")]
+mod spectral;

@@ -13,7 +13,7 @@ pub mod overlap;
 pub use adam::{AdamOps, AdamStep};
 pub use convolution::{Bias, ConvGeometry, ConvOps};
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub(crate) use dft::column_weight;
 pub use divergence::DivergenceOps;
 pub use gradient_scale::GradientScaleOps;
