@@ -50,8 +50,10 @@ fn total_variation_equals_scikit_image() {
     check("total-variation:0.1", "tv_0.1", 2e-6);
 }
 
-/// Two encoders round the same coefficients differently here and there, so a block may be off by a
-/// quantisation step; what is tested is that this is rare, and small beside the loss itself.
+/// Two encoders round the same coefficients differently here and there, and the block is then off by a
+/// quantisation step: Pillow's slices are up to 0.2 grey levels, on average, from JPEG in exact
+/// arithmetic. A wrong table, a lost level shift or slices in disorder are off by about as much as
+/// JPEG itself loses, 1.4 to 6 levels.
 #[test]
 fn jpeg_equals_pillow_but_for_rounding() {
     let golden = Golden::open("p_defences");
@@ -72,11 +74,11 @@ fn jpeg_equals_pillow_but_for_rounding() {
         let far = volume.image().iter().zip(&expected);
         let far = far.filter(|(a, b)| (*a - *b).abs() > 2.5 / 255.0).count();
         assert!(
-            apart < 0.1 * lost && apart < 0.3,
+            apart < 0.5 && apart < 0.4 * lost,
             "quality {quality}: {apart}, lost {lost}"
         );
         assert!(
-            far * 50 <= voxels,
+            far * 20 <= voxels,
             "quality {quality}: {far} of {voxels} voxels"
         );
     }
