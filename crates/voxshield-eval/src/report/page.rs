@@ -16,8 +16,9 @@ use crate::{EvalError, picture::Montage, record::EvaluationRecord};
 
 #[derive(Template)]
 #[template(path = "report/page.html")]
-struct Page {
+struct Page<'a> {
     headlines: Vec<Headline>,
+    notes: &'a [String],
     controls: Controls,
     heat_maps: Vec<HeatMap>,
     labels: Labels,
@@ -38,6 +39,7 @@ struct Page {
 pub fn html(record: &EvaluationRecord, montages: &[Montage]) -> Result<String, EvalError> {
     let page = Page {
         headlines: headlines(record),
+        notes: &record.notes,
         controls: Controls::of(record),
         heat_maps: heat_maps(record),
         labels: Labels::of(record),

@@ -12,7 +12,6 @@ use crate::{
 pub(super) struct Settings {
     facts: Vec<(&'static str, String)>,
     sets: Vec<SetView>,
-    notes: Vec<String>,
 }
 
 struct SetView {
@@ -65,7 +64,6 @@ impl Settings {
         Self {
             facts,
             sets: record.training_sets.iter().map(SetView::of).collect(),
-            notes: record.notes.clone(),
         }
     }
 }
