@@ -2,6 +2,8 @@ mod autodiff;
 mod autodiff_conv;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(feature = "cube")]
+mod cube_conv;
 mod divergence;
 #[cfg(feature = "flex")]
 mod flex;
