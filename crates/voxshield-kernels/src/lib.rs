@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`functions`] | what users call: validated, backend-free functions on [`burn::Tensor`] |
 //! | [`ops`] | the backend extension: one trait an operation, a composition of tensor operations as its default body |
-//! | `backends` | who runs it: Flex with kernels of its own, CubeCL through the composition, autodiff by hand |
+//! | `backends` | who runs it: Flex with kernels of its own, CubeCL with kernels for some and the composition for the rest, autodiff by hand |
 //! | [`reference`](mod@reference) | what is true: the same formulas as plain `f64` loops, without Burn |
 //!
 //! Arrays are `[batch, channel, depth, height, width]`; depth is the slice axis.
