@@ -4,6 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use voxshield_kernels::{KernelError, NormActivation, instance_norm_act, reference};
 use voxshield_testkit::{assert_close, central_difference, device, max_abs};
 
+mod layouts;
+
 const EPSILON: f64 = 1e-5;
 
 fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {

@@ -1,6 +1,0 @@
-use burn_cubecl::CubeBackend;
-
-use crate::ops::NormOps;
-
-// The composition.
-impl NormOps for CubeBackend {}
