@@ -94,7 +94,8 @@ impl Case {
         let (logits, labels) = tensors();
         let plain = overlap::overlap_sums_backward::<Dispatch>(logits, labels, gradient());
         let plain = values::<5>(plain);
-        let tolerance = 2e-6 * max_abs(&self.logits_gradient);
+        // Of a single class the gradient is 0, but for the rounding of a softmax.
+        let tolerance = 2e-6 * max_abs(&self.logits_gradient).max(0.5);
         assert_close(&what, &kernel, &self.logits_gradient, tolerance);
         assert_close(&what, &kernel, &plain, tolerance);
     }

@@ -2,7 +2,7 @@ mod adam;
 mod autodiff;
 mod autodiff_conv;
 #[cfg(feature = "cube")]
-mod cube;
+mod cube_conv;
 #[cfg(feature = "cube")]
 mod cube_launch;
 #[cfg(feature = "cube")]
