@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn a_lattice_that_marks_the_foreground_goes_and_the_mean_stays() {
-        let mut volumes = (0..4).map(|seed| Ok::<_, SourceError>(volume(seed).0));
+        let mut volumes = (0..32).map(|seed| Ok::<_, SourceError>(volume(seed).0));
         let filter = OrthogonalProjection.fit(&mut volumes, 1).unwrap().unwrap();
-        let (fresh, lattice) = volume(9);
+        let (fresh, lattice) = volume(99);
         let mut image = fresh.image.clone();
         filter.apply(&mut image, SHAPE);
         // Slices 0 to 7 are whole blocks of foreground, but for the last row and the last column.
