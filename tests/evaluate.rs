@@ -4,11 +4,14 @@
 
 use std::{fs, path::Path};
 
+use ndarray::Array3;
 use voxshield::{
-    data::{MANIFEST_NAME, Manifest, PhantomConfig, write_phantom_dataset},
+    data::{
+        Affine, MANIFEST_NAME, Manifest, NewVoxels, PhantomConfig, write_new, write_phantom_dataset,
+    },
     eval::{
         EvalError, Preprocessing, VictimConfig,
-        record::{EvaluationRecord, Outcome, Role},
+        record::{Cell, CellResult, EvaluationRecord, Outcome, Role},
     },
     perturb::RandomNoise,
     pipeline::{
@@ -77,6 +80,14 @@ fn victim(network: &str, preprocessing: Preprocessing) -> Victim {
     }
 }
 
+/// The result of a victim that must not fail.
+fn done(cell: &Cell) -> &CellResult {
+    match &cell.outcome {
+        Outcome::Done(result) => result,
+        Outcome::Failed { reason } => panic!("{:?}: {reason}", cell.key),
+    }
+}
+
 /// The record, and how many victims were trained for it.
 fn run(paths: &EvaluatePaths, options: &EvaluateOptions) -> (EvaluationRecord, usize) {
     let mut trained = 0;
@@ -108,7 +119,7 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
     ];
     assert_eq!(names, expected);
     for cell in &record.cells {
-        let result = cell.outcome.result().expect("no victim fails");
+        let result = done(cell);
         let steps: Vec<usize> = result.curve.iter().map(|point| point.step).collect();
         assert_eq!(steps, [2, 3]);
         let best = result
@@ -121,12 +132,11 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
         assert!(result.last.labels.iter().all(|label| label.cases == 2));
     }
     // The random control has the budget, support and cases of the protected set, at full strength.
-    let control = fs::read_dir(&paths.work)
+    let mut folders = fs::read_dir(&paths.work)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let control = control
-        .filter(|path| path.join(MANIFEST_NAME).exists())
-        .next()
+    let control = folders
+        .find(|path| path.join(MANIFEST_NAME).exists())
         .unwrap();
     let manifest = Manifest::read(&control.join(MANIFEST_NAME)).unwrap();
     assert_eq!(
@@ -274,7 +284,7 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
             key.training_set == "protected" && key.defence == defence
         };
         let cell = record.cells.iter().find(|cell| of(&cell.key)).unwrap();
-        cell.outcome.result().unwrap().curve[0].loss
+        done(cell).curve[0].loss
     };
     // Each learns from something else.
     let mut losses: Vec<f64> = options
@@ -399,31 +409,75 @@ fn evaluations_that_would_mislead_are_typed_errors() {
     );
 }
 
-/// A victim sees files: one that is trained long enough on clean phantoms finds what they show.
+/// Bright blocks of label 1 on noise: easy, so that a short training shows whether a victim learns.
+fn blocks(root: &Path, cases: u16) {
+    let affine = Affine::from_spacing([1.0; 3]);
+    for case in 0..cases {
+        let at = usize::from(case % 5);
+        let label = Array3::from_shape_fn((18, 17, 16), |(i, j, k)| {
+            let inside = |v: usize, first: usize| (first..first + 7).contains(&v);
+            u8::from(inside(i, 3 + at) && inside(j, 8 - at) && inside(k, 4))
+        });
+        let image = Array3::from_shape_fn((18, 17, 16), |(i, j, k)| {
+            let noise = ((i * 131 + j * 71 + k * 37 + usize::from(case) * 17) % 29) as i16;
+            200 + 10 * noise + 400 * i16::from(label[[i, j, k]])
+        });
+        let write = |folder: &str, voxels| {
+            fs::create_dir_all(root.join(folder)).unwrap();
+            write_new(
+                &root.join(folder).join(format!("{case}.nii.gz")),
+                voxels,
+                &affine,
+            )
+            .unwrap();
+        };
+        write("images", NewVoxels::from(image.view()));
+        write("labels", NewVoxels::from(label.view()));
+    }
+}
+
+/// A victim sees files, and finds what they show.
 #[test]
 fn a_victim_of_clean_files_learns() {
     let folder = tempfile::tempdir().unwrap();
-    let made = folders(folder.path());
+    let (train, test) = (folder.path().join("train"), folder.path().join("test"));
+    blocks(&train, 4);
+    // The fifth place of the block is in no training case.
+    blocks(&test, 5);
+    for case in 0..4 {
+        for kind in ["images", "labels"] {
+            fs::remove_file(test.join(kind).join(format!("{case}.nii.gz"))).unwrap();
+        }
+    }
     let paths = EvaluatePaths {
-        protected: made.clean.clone().unwrap(),
+        protected: train,
         clean: None,
-        ..made
+        test,
+        attacker: None,
+        compare: vec![],
+        work: folder.path().join("work"),
     };
     let options = EvaluateOptions {
         training: VictimConfig {
             patch: [16; 3],
             batch: 2,
-            steps: 90,
+            steps: 60,
             ..VictimConfig::narrow()
         },
-        test_every: 30,
+        test_every: 20,
         ..EvaluateOptions::default()
     };
     let (record, _) = run(&paths, &options);
     assert_eq!(record.cells.len(), 1);
-    let result = record.cells[0].outcome.result().unwrap();
-    assert!(result.peak.mean_dice > 0.4, "{:?}", result.curve);
+    let result = done(&record.cells[0]);
+    assert!(result.peak.mean_dice > 0.7, "{:?}", result.curve);
     assert!(result.curve[2].loss < result.curve[0].loss);
+    let label = &result.peak.labels[0];
+    assert_eq!((label.label, label.cases, label.found), (1, 1, 1));
+    // Dice and IoU of one case belong together, and a good mask is near everywhere.
+    let (dice, iou) = (label.dice.unwrap(), label.iou.unwrap());
+    assert!((dice - 2.0 * iou / (1.0 + iou)).abs() < 1e-12);
+    assert!(label.hd95_mm.unwrap() < 8.0 && label.assd_mm.unwrap() < 3.0);
     assert!(
         record.notes[0].contains("controls are missing"),
         "{:?}",

@@ -10,7 +10,7 @@ use voxshield::{
         DataError, LabelMap, MANIFEST_NAME, NewVoxels, PhantomConfig, StoredVolume, Volume,
         discover, sha256_file, write_new, write_phantom_dataset,
     },
-    perturb::{BilevelConfig, Peak, RandomNoise, SoftRoi, Support},
+    perturb::{BilevelConfig, ClosedForm, Peak, RandomNoise, SoftRoi, Support},
     pipeline::{Method, PipelineError, ProtectEvent, ProtectOptions, ScanEvent, protect, verify},
 };
 
@@ -102,6 +102,33 @@ fn protected_files_keep_every_promise_and_the_source_is_untouched() {
         assert_eq!(discover(&out).unwrap().layout, "nnunet-v2");
     }
     assert_eq!(hashes(&clean), before, "the dataset was written to");
+}
+
+#[test]
+fn every_closed_form_keeps_the_promises_and_survives_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 1);
+    for code in ClosedForm::all() {
+        for support in [Support::Roi, Support::Full] {
+            let options = ProtectOptions {
+                method: Method::ClosedForm {
+                    code,
+                    epsilon: 0.05,
+                    seed: 2,
+                },
+                support,
+                ..ProtectOptions::default()
+            };
+            let out = out.join(format!("{}-{}", code.name(), support.name()));
+            let manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
+            assert_eq!(manifest.method["method"]["code"], code.name());
+            let case = &manifest.cases[0];
+            assert!(case.changed_voxels > 0 && case.achieved <= 0.05, "{code:?}");
+            let report = verify(&clean, &out, &mut |_| {}).unwrap();
+            assert!(report.is_kept(), "{report:?}");
+        }
+    }
 }
 
 /// Random noise of full strength, so that the margin's budget is what limits it.

@@ -68,17 +68,20 @@ impl PreparedCase {
             .collect()
     }
 
+    /// Label values `[depth, height, width]` in C order; all 0 for an unlabelled case.
+    pub fn label_values(&self) -> Vec<u16> {
+        match &self.labels {
+            Some(labels) => labels.array().iter().copied().collect(),
+            None => vec![0; self.volume.shape().iter().product()],
+        }
+    }
+
     /// The support mask `[depth, height, width]` of normalised intensities: the share of epsilon that each voxel may use.
     ///
     /// # Errors
     /// [`PipelineError::EmptySupport`] if no voxel is in it, [`PipelineError::Perturb`] for settings out of range.
     pub fn support(&self, support: Support, image: &[f32]) -> Result<Vec<f32>, PipelineError> {
-        let shape = self.volume.shape();
-        let labels: Vec<u16> = match &self.labels {
-            Some(labels) => labels.array().iter().copied().collect(),
-            None => vec![0; shape.iter().product()],
-        };
-        let mask = support.mask(image, &labels, shape)?;
+        let mask = support.mask(image, &self.label_values(), self.volume.shape())?;
         if mask.iter().any(|&share| share > 0.0) {
             Ok(mask)
         } else {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{DeviceChoice, PipelineError};
 use crate::{
     data::{DataError, IntensityRange, sha256_file},
-    perturb::{BilevelConfig, Budget, RandomNoise, Support, TileConfig},
+    perturb::{BilevelConfig, Budget, ClosedForm, RandomNoise, Support, TileConfig},
 };
 
 /// How intensities are brought to 0..1.
@@ -99,6 +99,15 @@ pub enum Method {
         /// The seed; each case draws from its own stream.
         seed: u64,
     },
+    /// A code that needs no training.
+    ClosedForm {
+        /// Which.
+        code: ClosedForm,
+        /// The bound in normalised units.
+        epsilon: f64,
+        /// The seed; the same for all cases.
+        seed: u64,
+    },
 }
 
 impl Method {
@@ -106,7 +115,7 @@ impl Method {
     pub fn epsilon(&self) -> f64 {
         match self {
             Self::Voxshield(config) => config.epsilon,
-            Self::Random { epsilon, .. } => *epsilon,
+            Self::Random { epsilon, .. } | Self::ClosedForm { epsilon, .. } => *epsilon,
         }
     }
 
@@ -114,7 +123,15 @@ impl Method {
     pub fn seed(&self) -> u64 {
         match self {
             Self::Voxshield(config) => config.seed,
-            Self::Random { seed, .. } => *seed,
+            Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed,
+        }
+    }
+
+    /// The same method with another seed.
+    pub(super) fn set_seed(&mut self, to: u64) {
+        match self {
+            Self::Voxshield(config) => config.seed = to,
+            Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed = to,
         }
     }
 }
@@ -185,6 +202,9 @@ impl ProtectOptions {
             Method::Voxshield(config) => config.validate()?,
             Method::Random { noise, epsilon, .. } => {
                 noise.sample(Budget::new(*epsilon)?, 1, 0, 0)?;
+            }
+            Method::ClosedForm { epsilon, .. } => {
+                Budget::new(*epsilon)?;
             }
         }
         if let Support::SoftRoi(soft) = self.support {

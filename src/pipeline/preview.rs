@@ -127,6 +127,10 @@ pub fn preview(
             let (noise, seed) = (*noise, *seed);
             (Origin::Drawn { noise, seed }, None, None)
         }
+        Method::ClosedForm { code, seed, .. } => {
+            let (code, seed) = (*code, *seed);
+            (Origin::Coded { code, seed }, None, None)
+        }
         Method::Voxshield(config) => {
             // As many cases as a batch has patches: every step is a full one, as in the whole run.
             scanned.cases = vec![case.clone(); config.batch];

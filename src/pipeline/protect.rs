@@ -19,8 +19,8 @@ use crate::{
     },
     models::{NoiseGenerator, read_weights},
     perturb::{
-        Bilevel, BilevelConfig, Budget, Event, PerturbError, RandomNoise, SourceError, ahead,
-        generate,
+        Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, Event, PerturbError, RandomNoise,
+        SourceError, ahead, generate,
     },
 };
 
@@ -99,6 +99,10 @@ pub fn protect(
     let origin = match &options.method {
         Method::Random { noise, seed, .. } => Origin::Drawn {
             noise: *noise,
+            seed: *seed,
+        },
+        Method::ClosedForm { code, seed, .. } => Origin::Coded {
+            code: *code,
             seed: *seed,
         },
         Method::Voxshield(config) => Origin::Learned(Box::new(train(
@@ -256,6 +260,7 @@ impl<'a> Outcomes<'a> {
 /// Where the deltas of a run come from.
 pub(super) enum Origin {
     Drawn { noise: RandomNoise, seed: u64 },
+    Coded { code: ClosedForm, seed: u64 },
     Learned(Box<NoiseGenerator>),
 }
 
@@ -275,6 +280,15 @@ impl Origin {
                 let seed = seed.wrapping_add(stream(id));
                 let budget = Budget::new(options.method.epsilon())?;
                 noise.sample(budget, channels, shape.iter().product(), seed)?
+            }
+            Self::Coded { code, seed } => {
+                let labels = prepared.label_values();
+                let input = CodeInput {
+                    labels: &labels,
+                    shape,
+                    seed: *seed,
+                };
+                code.delta(&input, Budget::new(options.method.epsilon())?, channels)?
             }
             Self::Learned(generator) => {
                 generate(generator, image, channels, shape, options.tiles, device)?

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
     models::{Architecture, Precision, Width},
-    perturb::{IscMode, RandomNoise, SoftRoi, Support},
+    perturb::{IscMode, METHODS, PerturbationMethod, RandomNoise, SoftRoi, Support},
     pipeline::{DeviceChoice, NormalisationChoice, Victim, defence_names},
 };
 
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// The networks there are, with their parameters and floating-point operations.
     Models(ModelsArgs),
+    /// The perturbation methods there are, and what they need.
+    Methods,
     /// What can be computed on.
     Devices,
 }
@@ -123,9 +125,9 @@ pub(crate) struct ProtectionArgs {
     /// epsilon fades to 0; in voxels, 3,2,2 by default).
     #[arg(long, default_value = "roi", value_parser = support)]
     pub(crate) support: Support,
-    /// The optimised method, or random noise as a control.
-    #[arg(long, value_enum, default_value_t = MethodName::Voxshield)]
-    pub(crate) method: MethodName,
+    /// Where the perturbation comes from; `voxshield methods` lists the names.
+    #[arg(long, default_value = "voxshield", value_parser = method)]
+    pub(crate) method: String,
     /// Distribution of `--method random`: uniform, gaussian, rademacher, salt-and-pepper[:SHARE]
     /// or sparse[:SHARE].
     #[arg(long, default_value = "uniform", value_parser = noise)]
@@ -181,12 +183,6 @@ pub(crate) struct ProtectionArgs {
     pub(crate) device: DeviceChoice,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MethodName {
-    Voxshield,
-    Random,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -445,6 +441,16 @@ fn network(text: &str) -> Result<String, String> {
     Ok(known.name.to_owned())
 }
 
+fn method(text: &str) -> Result<String, String> {
+    match PerturbationMethod::find(text) {
+        Some(method) => Ok(method.name.to_owned()),
+        None => {
+            let names: Vec<_> = METHODS.iter().map(|method| method.name).collect();
+            Err(format!("expected one of {}", names.join(", ")))
+        }
+    }
+}
+
 fn named(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => {
@@ -477,6 +483,8 @@ mod tests {
         assert!(patch("8,16").is_err());
         assert_eq!(spacing("2.5,1,1").unwrap(), [2.5, 1.0, 1.0]);
         assert!(spacing("0").is_err() && spacing("1,nan,1").is_err());
+        assert_eq!(method("checkerboard").unwrap(), "checkerboard");
+        assert!(method("chequerboard").unwrap_err().contains("voxshield"));
         let error = network("u-net").unwrap_err();
         assert!(error.contains("residual-unet"), "{error}");
         assert_eq!(

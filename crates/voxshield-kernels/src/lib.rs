@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`functions`] | what users call: validated, backend-free functions on [`burn::Tensor`] |
 //! | [`ops`] | the backend extension: one trait an operation, a composition of tensor operations as its default body |
-//! | `backends` | who runs it: Flex with kernels of its own, CubeCL through the composition, autodiff by hand |
+//! | `backends` | who runs it: Flex and CubeCL with kernels of our own or through the composition, autodiff by hand |
 //! | [`reference`](mod@reference) | what is true: the same formulas as plain `f64` loops, without Burn |
 //!
 //! Arrays are `[batch, channel, depth, height, width]`; depth is the slice axis.
@@ -21,7 +21,7 @@ pub mod reference;
 
 pub use error::KernelError;
 pub use functions::{
-    DiceCe, F16_GRADIENT_SCALE, IscScaling, NormActivation, cast, conv_transpose3d, conv3d,
-    instance_norm_act, inter_slice_divergence, semantic_divergence, slice_distances,
+    DiceCe, F16_GRADIENT_SCALE, IscScaling, NormActivation, adam_step, cast, conv_transpose3d,
+    conv3d, instance_norm_act, inter_slice_divergence, semantic_divergence, slice_distances,
 };
-pub use ops::ConvGeometry;
+pub use ops::{AdamStep, ConvGeometry};

@@ -12,6 +12,7 @@
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
 //! | [`SignDescent`] | error-minimising noise by projected sign descent (EMN) |
 //! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
+//! | [`METHODS`] | every method by name; [`ClosedForm`] is one that needs no training |
 //! | [`RandomNoise`] | the control: noise of the same budget and support that learns nothing |
 //!
 //! Every draw takes its seed from a configuration; progress is reported through [`Event`]s.
@@ -28,6 +29,7 @@ mod error;
 mod event;
 mod generate;
 mod learner;
+mod methods;
 mod noise;
 mod objective;
 mod patch;
@@ -39,6 +41,7 @@ mod support;
 mod surrogate;
 mod tiles;
 
+pub use adam::Adam;
 pub use ahead::ahead;
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
@@ -47,6 +50,7 @@ pub use config::{BilevelConfig, IscMode, LearningRates};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::generate;
+pub use methods::{ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};

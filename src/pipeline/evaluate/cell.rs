@@ -96,18 +96,16 @@ fn train(
             VictimTrainer::new(&cell.config, sizes, &context.device)?.with_weights(&weights)?;
     }
 
-    let mut plain = reading.source(&cases, None);
     let filter = match countermeasure.training() {
-        Some(defence) => defence.fit(&mut plain, own.channels, cell.key.seed)?,
+        Some(defence) => {
+            let mut volumes = cases
+                .iter()
+                .map(|&(set, case)| reading.load(set, case, None));
+            defence.fit(&mut volumes, cell.key.seed)?
+        }
         None => None,
     };
-    let mut source = match &filter {
-        Some(filter) => {
-            drop(plain);
-            reading.source(&cases, Some(&**filter))
-        }
-        None => plain,
-    };
+    let mut source = reading.source(&cases, filter.as_deref());
     let done_before = total - cell.config.steps;
     let test = Test::new(context, cell);
     let (trainer, curve, scores) = run(

@@ -14,7 +14,7 @@ use crate::{
     eval::{EvalError, training::Purifier},
     models::{Network, read_weights, write_weights},
     perturb::{SourceError, TrainingVolume},
-    pipeline::{CachedSource, Method, PipelineError, PreparedCase},
+    pipeline::{CachedSource, PipelineError, PreparedCase},
 };
 
 /// The name of the paired purifier among the defences.
@@ -37,10 +37,8 @@ impl Pairs {
     ) -> Result<Self, PipelineError> {
         let clean = LabelledSet::open(root)?;
         let (_, mut made_with) = made_by(target)?;
-        match &mut made_with.method {
-            Method::Voxshield(config) => config.seed = config.seed.wrapping_add(1),
-            Method::Random { seed, .. } => *seed = seed.wrapping_add(1),
-        }
+        let seed = made_with.method.seed().wrapping_add(1);
+        made_with.method.set_seed(seed);
         made_with.device = options.device;
         made_with.surrogate_weights = None;
         let protected = written(&clean, "pairs", &made_with, work, observer)?;

@@ -49,7 +49,7 @@ pub fn evaluate(
         observer(EvaluateEvent::Note(note));
     }
     let planned = plan(&context)?;
-    let store = Store::new(&paths.work);
+    let store = Store::open(&paths.work)?;
     let cells = run_cells(&context, &planned, &store, observer)?;
     observer(EvaluateEvent::Stage("comparing"));
     let quality = qualities(&context, &planned, &store)?;

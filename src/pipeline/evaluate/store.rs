@@ -14,10 +14,15 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(work: &Path) -> Self {
-        Self {
-            folder: work.join("cells"),
-        }
+    /// The store of a work folder, which is created where it is missing.
+    pub(super) fn open(work: &Path) -> Result<Self, PipelineError> {
+        let folder = work.join("cells");
+        std::fs::create_dir_all(&folder).map_err(|source| PipelineError::Io {
+            action: "create the work folder",
+            path: folder.clone(),
+            source,
+        })?;
+        Ok(Self { folder })
     }
 
     /// The cell of that hash, if an earlier run finished it; one that failed only if `failed` says so. A file that

@@ -35,12 +35,22 @@ impl Reading<'_> {
     ) -> CachedSource<'b> {
         let load = move |index: usize| {
             let (set, case) = cases[index];
-            let volume = self.volume(set, case, filter);
-            volume.map_err(|error| Box::new(error) as SourceError)
+            self.load(set, case, filter)
         };
         CachedSource::new(cases.len(), load)
             .with_cache_bytes(CACHE_BYTES)
             .with_foreground(self.preprocessor.foreground_thirds())
+    }
+
+    /// A case through the countermeasure, the preprocessing and the filter.
+    pub(super) fn load(
+        &self,
+        set: &LabelledSet,
+        case: &Case,
+        filter: Option<&dyn VolumeFilter>,
+    ) -> Result<TrainingVolume, SourceError> {
+        self.volume(set, case, filter)
+            .map_err(|error| Box::new(error) as SourceError)
     }
 
     fn volume(

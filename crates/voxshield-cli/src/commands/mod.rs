@@ -2,6 +2,7 @@ mod demo;
 mod devices;
 mod evaluate;
 mod inspect;
+mod methods;
 mod models;
 mod preview;
 mod protect;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Verify { dataset, output } => verify::run(&dataset, &output, format, quiet),
         Command::Evaluate(args) => evaluate::run(&args, format, quiet),
         Command::Models(args) => models::run(&args, format),
+        Command::Methods => methods::run(format),
         Command::Devices => devices::run(format),
     }
 }

@@ -1,11 +1,11 @@
 use voxshield::{
     data::Manifest,
-    perturb::BilevelConfig,
+    perturb::{BilevelConfig, ClosedForm},
     pipeline::{Method, ProtectOptions, SurrogateWeights, protect},
 };
 
 use crate::{
-    args::{Format, MethodName, Preset, ProtectArgs, ProtectionArgs},
+    args::{Format, Preset, ProtectArgs, ProtectionArgs},
     output::{self, Outcome},
     progress::Progress,
 };
@@ -27,13 +27,13 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
 }
 
 pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
-    let method = match args.method {
-        MethodName::Random => Method::Random {
+    let method = match args.method.as_str() {
+        "random" => Method::Random {
             noise: args.noise,
             epsilon: args.epsilon,
             seed: args.seed,
         },
-        MethodName::Voxshield => {
+        "voxshield" => {
             let mut config = match args.preset {
                 Preset::Compact => BilevelConfig::compact(),
                 Preset::Paper => BilevelConfig::paper(),
@@ -59,6 +59,11 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             }
             Method::Voxshield(config)
         }
+        name => Method::ClosedForm {
+            code: ClosedForm::find(name)?,
+            epsilon: args.epsilon,
+            seed: args.seed,
+        },
     };
     let weights = args.surrogate_weights.as_deref();
     Ok(ProtectOptions {

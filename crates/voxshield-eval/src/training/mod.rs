@@ -15,6 +15,6 @@ pub use clean_cases::{CleanMix, CleanOnly, FineTune};
 pub use orthogonal::OrthogonalProjection;
 pub use purifier::Purifier;
 pub use registry::{
-    CleanCases, StepContext, TrainingDefence, VolumeFilter, find, names, training_defences,
+    CleanCases, StepContext, TrainingDefence, VolumeFilter, Volumes, find, names, training_defences,
 };
 pub use ueraser::UEraser;

@@ -1,34 +1,31 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use voxshield_perturb::{Patch, PatchSource, PerturbError};
+use voxshield_perturb::{PerturbError, TrainingVolume};
 
-use super::{TrainingDefence, VolumeFilter};
+use super::{TrainingDefence, VolumeFilter, Volumes};
 use crate::EvalError;
 
-/// Voxels of the neighbourhood of one voxel, per channel.
-const TAPS: usize = 27;
-/// The patches that features are taken from, `[depth, height, width]`.
-const PATCH: [usize; 3] = [16; 3];
-/// Feature vectors a class.
+/// Side of a block in voxels.
+const SIDE: usize = 4;
+/// Voxels of a block.
+const BLOCK: usize = SIDE * SIDE * SIDE;
+/// Volumes that blocks are taken from.
+const VOLUMES: usize = 32;
+/// Blocks a class.
 const SAMPLES: usize = 4096;
+/// Steps of the logistic regression.
+const STEPS: usize = 200;
 
 /// Orthogonal projection (P. Sandoval-Segura et al., arXiv 2305.19254), for segmentation: what a linear
 /// classifier of foreground and background finds in the training volumes is taken out of them.
 ///
-/// Features are the 3x3x3 neighbourhoods `p` of voxels, all channels, less the mean of each channel, so
-/// that brightness, which is anatomy, stays. Logistic regression gives weights, `q` is their direction,
-/// and a volume cut into blocks becomes `p - q (q . p)` in each. The result here is the mean over
-/// all 27 ways to cut: `x - corr^T(q, corr(q, x)) / 27`, which has no seams.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OrthogonalProjection {
-    patches: usize,
-}
-
-impl Default for OrthogonalProjection {
-    fn default() -> Self {
-        Self { patches: 96 }
-    }
-}
+/// A volume is cut into blocks of 4^3 voxels from its first voxel on. A block's features `p` are its
+/// voxels, all channels, less the mean of each channel, so that brightness, which is anatomy, stays. Logistic
+/// regression tells blocks that are mostly foreground from those without any; `q` is the direction of its
+/// weights, and every whole block becomes `p - q (q . p)`. Lattices of period 2 and 4 that are tied to the
+/// grid are such directions; a pattern that is tied to nothing is not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OrthogonalProjection;
 
 impl TrainingDefence for OrthogonalProjection {
     fn name(&self) -> &'static str {
@@ -37,101 +34,91 @@ impl TrainingDefence for OrthogonalProjection {
 
     fn fit(
         &self,
-        source: &mut dyn PatchSource,
-        channels: usize,
+        volumes: &mut Volumes<'_>,
         seed: u64,
     ) -> Result<Option<Box<dyn VolumeFilter>>, EvalError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let cases = source.cases();
-        if cases == 0 {
-            return Err(PerturbError::NoCases.into());
-        }
         let mut features = [Vec::new(), Vec::new()];
-        for index in 0..self.patches {
-            let case = index % cases;
-            let patch = source
-                .patch(case, PATCH, rng.random())
-                .map_err(|source| PerturbError::Source { case, source })?;
-            let each = SAMPLES.div_ceil(self.patches);
-            collect(&patch, channels, each, &mut features, &mut rng);
+        for (case, volume) in volumes.take(VOLUMES).enumerate() {
+            let volume = volume.map_err(|source| PerturbError::Source { case, source })?;
+            collect(&volume, &mut features, &mut rng);
         }
-        Ok(direction(&features, channels * TAPS).map(|q| {
+        Ok(direction(&features).map(|q| {
             let filter: Box<dyn VolumeFilter> = Box::new(Projection { q });
             filter
         }))
     }
 }
 
-/// Adds up to `each` feature vectors of either class from one patch.
-fn collect(
-    patch: &Patch,
-    channels: usize,
-    each: usize,
-    features: &mut [Vec<Vec<f64>>; 2],
-    rng: &mut ChaCha8Rng,
-) {
-    let [depth, height, width] = PATCH;
-    let inner: Vec<[usize; 3]> = (1..depth - 1)
-        .flat_map(|z| (1..height - 1).flat_map(move |y| (1..width - 1).map(move |x| [z, y, x])))
-        .collect();
-    for (class, features) in features.iter_mut().enumerate() {
-        let of_class = |&[z, y, x]: &[usize; 3]| {
-            (patch.labels[(z * height + y) * width + x] > 0) == (class == 1)
-        };
-        let places: Vec<[usize; 3]> = inner.iter().copied().filter(of_class).collect();
-        for _ in 0..each.min(places.len()) {
-            let place = places[rng.random_range(0..places.len())];
-            features.push(neighbourhood(&patch.image, channels, PATCH, place));
+/// Adds blocks of either class from one volume, drawn with replacement.
+fn collect(volume: &TrainingVolume, features: &mut [Vec<Vec<f64>>; 2], rng: &mut ChaCha8Rng) {
+    let mut places = [Vec::new(), Vec::new()];
+    for first in blocks(volume.shape) {
+        let labelled = voxels(volume.shape, first)
+            .filter(|&i| volume.labels[i] > 0)
+            .count();
+        match labelled {
+            0 => places[0].push(first),
+            n if 2 * n > BLOCK => places[1].push(first),
+            _ => {}
+        }
+    }
+    for (features, places) in features.iter_mut().zip(&places) {
+        for _ in 0..(SAMPLES / VOLUMES).min(places.len()) {
+            let first = places[rng.random_range(0..places.len())];
+            features.push(block(&volume.image, volume.shape, first));
         }
     }
 }
 
-/// The 27 voxels around an inner voxel of every channel, less the channel's mean.
-fn neighbourhood(image: &[f32], channels: usize, shape: [usize; 3], at: [usize; 3]) -> Vec<f64> {
-    let voxels: usize = shape.iter().product();
-    let mut feature = Vec::with_capacity(channels * TAPS);
-    for channel in image.chunks_exact(voxels).take(channels) {
-        let first = feature.len();
-        feature.extend(offsets(shape, at).map(|i| f64::from(channel[i])));
-        let mean = feature[first..].iter().sum::<f64>() / TAPS as f64;
-        feature[first..].iter_mut().for_each(|v| *v -= mean);
+/// First voxels of all whole blocks.
+fn blocks([depth, height, width]: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    let along = |size: usize| (0..size / SIDE).map(|i| i * SIDE);
+    along(depth)
+        .flat_map(move |z| along(height).flat_map(move |y| along(width).map(move |x| [z, y, x])))
+}
+
+/// Indices of a block's voxels.
+fn voxels([_, height, width]: [usize; 3], [z, y, x]: [usize; 3]) -> impl Iterator<Item = usize> {
+    (0..BLOCK).map(move |i| {
+        let (dz, dy, dx) = (i / (SIDE * SIDE), i / SIDE % SIDE, i % SIDE);
+        ((z + dz) * height + y + dy) * width + x + dx
+    })
+}
+
+/// The voxels of a block, `[channel, 4, 4, 4]`, less the mean of each channel.
+fn block(image: &[f32], shape: [usize; 3], first: [usize; 3]) -> Vec<f64> {
+    let mut feature = Vec::new();
+    for channel in image.chunks_exact(shape.iter().product()) {
+        let start = feature.len();
+        feature.extend(voxels(shape, first).map(|i| f64::from(channel[i])));
+        let mean = feature[start..].iter().sum::<f64>() / BLOCK as f64;
+        feature[start..].iter_mut().for_each(|v| *v -= mean);
     }
     feature
 }
 
-/// Indices of the 27 voxels around an inner one.
-fn offsets([_, height, width]: [usize; 3], [z, y, x]: [usize; 3]) -> impl Iterator<Item = usize> {
-    (0..TAPS).map(move |tap| {
-        ((z + tap / 9 - 1) * height + y + tap / 3 % 3 - 1) * width + x + tap % 3 - 1
-    })
-}
-
 /// The unit direction of the weights of a logistic regression, background against foreground; `None` if a class
 /// is missing or nothing tells them apart.
-fn direction(features: &[Vec<Vec<f64>>; 2], length: usize) -> Option<Vec<f64>> {
+fn direction(features: &[Vec<Vec<f64>>; 2]) -> Option<Vec<f64>> {
     let count = features[0].len().min(features[1].len());
+    let length = features[0].first()?.len();
     let squares: f64 = features.iter().flatten().flatten().map(|v| v * v).sum();
     let values = features.iter().map(Vec::len).sum::<usize>() * length;
-    let scale = (squares / values.max(1) as f64).sqrt();
+    let scale = (squares / values as f64).sqrt();
     if count == 0 || scale == 0.0 {
         return None;
     }
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let (mut weights, mut bias) = (vec![0.0; length], 0.0);
-    for _ in 0..200 {
+    for _ in 0..STEPS {
         let (mut slope, mut slope_bias) = (vec![0.0; length], 0.0);
         for (class, features) in features.iter().enumerate() {
             for feature in &features[..count] {
-                let score = feature
-                    .iter()
-                    .zip(&weights)
-                    .map(|(f, w)| f / scale * w)
-                    .sum::<f64>()
-                    + bias;
+                let score = dot(feature, &weights) / scale + bias;
                 let error = 1.0 / (1.0 + (-score).exp()) - class as f64;
-                slope
-                    .iter_mut()
-                    .zip(feature)
-                    .for_each(|(s, f)| *s += error * f / scale);
+                let terms = slope.iter_mut().zip(feature);
+                terms.for_each(|(s, f)| *s += error * f / scale);
                 slope_bias += error;
             }
         }
@@ -142,108 +129,95 @@ fn direction(features: &[Vec<Vec<f64>>; 2], length: usize) -> Option<Vec<f64>> {
             .for_each(|(w, s)| *w -= rate * s);
         bias -= rate * slope_bias;
     }
-    let norm = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
+    let norm = dot(&weights, &weights).sqrt();
     (norm > 0.0).then(|| weights.iter().map(|w| w / norm).collect())
 }
 
 #[derive(Debug)]
 struct Projection {
-    /// `[channel, 3, 3, 3]`, norm 1.
+    /// `[channel, 4, 4, 4]`, norm 1.
     q: Vec<f64>,
 }
 
 impl VolumeFilter for Projection {
     fn apply(&self, image: &mut [f32], shape: [usize; 3]) {
-        let [depth, height, width] = shape;
-        let voxels: usize = shape.iter().product();
-        if shape.iter().any(|&n| n < 3) {
-            return;
-        }
-        let mut taken = vec![0.0; image.len()];
-        for z in 1..depth - 1 {
-            for y in 1..height - 1 {
-                for x in 1..width - 1 {
-                    let mut response = 0.0;
-                    for (channel, q) in image.chunks_exact(voxels).zip(self.q.chunks_exact(TAPS)) {
-                        let products = offsets(shape, [z, y, x])
-                            .zip(q)
-                            .map(|(i, q)| f64::from(channel[i]) * q);
-                        response += products.sum::<f64>();
-                    }
-                    for (taken, q) in taken
-                        .chunks_exact_mut(voxels)
-                        .zip(self.q.chunks_exact(TAPS))
-                    {
-                        offsets(shape, [z, y, x])
-                            .zip(q)
-                            .for_each(|(i, q)| taken[i] += response * q);
-                    }
-                }
+        let count: usize = shape.iter().product();
+        for first in blocks(shape) {
+            // q has no mean, so the features' missing means change nothing.
+            let response: f64 = block(image, shape, first)
+                .iter()
+                .zip(&self.q)
+                .map(|(p, q)| p * q)
+                .sum();
+            let channels = image
+                .chunks_exact_mut(count)
+                .zip(self.q.chunks_exact(BLOCK));
+            for (channel, q) in channels {
+                let terms = voxels(shape, first).zip(q);
+                terms.for_each(|(i, q)| channel[i] -= (response * q) as f32);
             }
-        }
-        for (value, taken) in image.iter_mut().zip(taken) {
-            *value -= (taken / TAPS as f64) as f32;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use voxshield_perturb::{InMemory, TrainingVolume};
+    use voxshield_perturb::SourceError;
 
     use super::*;
 
-    /// The projection takes a pattern out that follows `q` everywhere, and leaves what is orthogonal to it.
-    #[test]
-    fn a_lattice_along_q_goes_and_a_constant_stays() {
-        let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
-        // Mean removed, as the fit makes it.
-        let mut q: Vec<f64> = (0..TAPS).map(sign).collect();
-        let mean = q.iter().sum::<f64>() / TAPS as f64;
-        q.iter_mut().for_each(|v| *v -= mean);
-        let norm = q.iter().map(|v| v * v).sum::<f64>().sqrt();
-        q.iter_mut().for_each(|v| *v /= norm);
-        let shape = [9, 9, 9];
-        let at = |i: usize| i / 81 + i / 9 % 9 + i % 9;
-        let mut image: Vec<f32> = (0..729).map(|i| 3.0 + sign(at(i)) as f32).collect();
-        Projection { q }.apply(&mut image, shape);
-        let centre = image[4 * 81 + 4 * 9 + 4];
-        // |Q|^2 / 27 at the lattice's frequency is 26.96 / 27: all but a thousandth goes.
-        assert!((centre - 3.0).abs() < 0.01, "{centre}");
+    const SHAPE: [usize; 3] = [18, 17, 21];
+
+    /// Noise, and a lattice of period 2 where the label is.
+    fn volume(seed: u64) -> (TrainingVolume, Vec<f32>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let count: usize = SHAPE.iter().product();
+        let labels: Vec<i32> = (0..count).map(|i| i32::from(i / (17 * 21) < 9)).collect();
+        let parity = |i: usize| i / (17 * 21) + i / 21 % 17 + i % 21;
+        let lattice: Vec<f32> = (0..count)
+            .map(|i| [0.5, -0.5][parity(i) % 2] * labels[i] as f32)
+            .collect();
+        let volume = TrainingVolume {
+            image: lattice
+                .iter()
+                .map(|l| 3.0 + l + rng.random::<f32>())
+                .collect(),
+            labels,
+            support: vec![1.0; count],
+            channels: 1,
+            shape: SHAPE,
+        };
+        (volume, lattice)
     }
 
     #[test]
-    fn the_fit_finds_the_pattern_that_marks_the_foreground() {
-        // Foreground carries a gradient along x that the background lacks.
-        let (n, mut rng) = (20usize, ChaCha8Rng::seed_from_u64(1));
-        let volume = |rng: &mut ChaCha8Rng| {
-            let labels: Vec<i32> = (0..n * n * n)
-                .map(|i| i32::from(i / (n * n) >= n / 2))
-                .collect();
-            let image = (0..n * n * n)
-                .map(|i| {
-                    let slope = (i % n) as f32 * 0.2 * labels[i] as f32;
-                    slope + rng.random::<f32>() * 0.1
-                })
-                .collect();
-            TrainingVolume {
-                image,
-                labels,
-                support: vec![1.0; n * n * n],
-                channels: 1,
-                shape: [n; 3],
-            }
+    fn a_lattice_that_marks_the_foreground_goes_and_the_mean_stays() {
+        let mut volumes = (0..4).map(|seed| Ok::<_, SourceError>(volume(seed).0));
+        let filter = OrthogonalProjection.fit(&mut volumes, 1).unwrap().unwrap();
+        let (fresh, lattice) = volume(9);
+        let mut image = fresh.image.clone();
+        filter.apply(&mut image, SHAPE);
+        // Slices 0 to 7 are whole blocks of foreground, but for the last row and the last column.
+        let inside = |i: &usize| i / (17 * 21) < 8 && i / 21 % 17 < 16 && i % 21 < 20;
+        let amplitude = |image: &[f32]| -> f32 {
+            (0..image.len())
+                .filter(inside)
+                .map(|i| image[i] * lattice[i])
+                .sum()
         };
-        let mut source = InMemory::new(vec![volume(&mut rng), volume(&mut rng)]).unwrap();
-        let fitted = OrthogonalProjection::default()
-            .fit(&mut source, 1, 3)
-            .unwrap()
-            .unwrap();
-        let slope = |image: &[f32]| image[8 * 100 + 5 * 10 + 6] - image[8 * 100 + 5 * 10 + 4];
-        let mut image: Vec<f32> = (0..1000).map(|i| (i % 10) as f32 * 0.2).collect();
-        let before = slope(&image);
-        fitted.apply(&mut image, [10; 3]);
-        let after = slope(&image);
-        assert!(after < 0.9 * before, "{before} {after}");
+        let (before, after) = (amplitude(&fresh.image), amplitude(&image));
+        assert!(after.abs() < 0.2 * before, "{before} {after}");
+        let mean = |image: &[f32]| image.iter().sum::<f32>() / image.len() as f32;
+        assert!((mean(&image) - mean(&fresh.image)).abs() < 1e-4);
+    }
+
+    #[test]
+    fn without_foreground_there_is_nothing_to_project_out() {
+        let empty = TrainingVolume {
+            labels: vec![0; SHAPE.iter().product()],
+            ..volume(1).0
+        };
+        let mut volumes = std::iter::once(Ok::<_, SourceError>(empty));
+        assert!(OrthogonalProjection.fit(&mut volumes, 1).unwrap().is_none());
     }
 }

@@ -3,10 +3,13 @@ use std::fmt::Debug;
 use burn::tensor::Device;
 use voxshield_kernels::DiceCe;
 use voxshield_models::Network;
-use voxshield_perturb::{Batch, PatchSource};
+use voxshield_perturb::{Batch, SourceError, TrainingVolume};
 
 use super::{AdversarialTraining, CleanMix, CleanOnly, FineTune, OrthogonalProjection, UEraser};
 use crate::EvalError;
+
+/// The volumes of a training set, one after the other.
+pub type Volumes<'a> = dyn Iterator<Item = Result<TrainingVolume, SourceError>> + 'a;
 
 /// What an unauthorised user does while training. Every part has a default that does nothing.
 pub trait TrainingDefence: Debug + Send + Sync {
@@ -23,18 +26,17 @@ pub trait TrainingDefence: Debug + Send + Sync {
         CleanCases::None
     }
 
-    /// A filter for the training volumes, fitted on patches of them before the training;
-    /// `source` is preprocessed as the victim sees it, with `channels` channels.
+    /// A filter for the training volumes, fitted on them before the training; they are preprocessed as
+    /// the victim sees them, and read as they are asked for.
     ///
     /// # Errors
     /// [`EvalError::Patches`] if a case cannot be read.
     fn fit(
         &self,
-        source: &mut dyn PatchSource,
-        channels: usize,
+        volumes: &mut Volumes<'_>,
         seed: u64,
     ) -> Result<Option<Box<dyn VolumeFilter>>, EvalError> {
-        let _ = (source, channels, seed);
+        let _ = (volumes, seed);
         Ok(None)
     }
 
@@ -100,7 +102,7 @@ pub fn training_defences() -> Vec<Box<dyn TrainingDefence>> {
         Box::new(CleanMix::default()),
         Box::new(CleanOnly::default()),
         Box::new(FineTune::default()),
-        Box::new(OrthogonalProjection::default()),
+        Box::new(OrthogonalProjection),
         Box::new(AdversarialTraining::default()),
         Box::new(UEraser::default()),
     ]

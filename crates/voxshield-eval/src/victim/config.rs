@@ -1,9 +1,8 @@
 use burn::grad_clipping::GradientClippingConfig;
-use burn::optim::{
-    AdamConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
-};
+use burn::optim::{ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig};
 use serde::{Deserialize, Serialize};
 use voxshield_models::{NetworkSpec, Precision, Width};
+use voxshield_perturb::Adam;
 
 use crate::Augmentation;
 
@@ -22,7 +21,10 @@ pub enum Optimiser {
 impl Optimiser {
     pub(super) fn init(self) -> ModuleOptimizer {
         match self {
-            Self::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
+            Self::Adam => ModuleOptimizer::from(Adam {
+                beta_2: 0.999,
+                decay: 0.0,
+            }),
             Self::Sgd => {
                 let momentum = MomentumConfig::new()
                     .with_momentum(0.99)

@@ -1,20 +1,22 @@
-use std::sync::Arc;
+use std::{mem::swap, sync::Arc};
 
 use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{DType, Shape};
 use pulp::Arch;
 use rayon::prelude::*;
-use realfft::{
-    ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex32, num_traits::Zero,
+use rustfft::{Fft, FftPlanner, num_complex::Complex32, num_traits::Zero};
+
+use super::{
+    lanes::{sums, tensor},
+    row_pairs::{join, pack, split, unpack},
 };
-
-use rustfft::{Fft, FftPlanner};
-
-use super::lanes::{sums, tensor};
 use crate::ops::{DISTANCE_EPSILON, SpectralOps, column_weight, composition};
 
-/// Slices that one task transforms; each task repeats one or two of its neighbours' slices.
-const CHUNK: usize = 16;
+/// Slices that one task transforms. Each task repeats one or two of its neighbours' slices, so there are
+/// only as many as the threads need; no result depends on it.
+fn chunk(depth: usize) -> usize {
+    depth.div_ceil(2 * rayon::current_num_threads()).max(8)
+}
 
 impl SpectralOps for Flex {
     fn slice_distances(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -25,17 +27,18 @@ impl SpectralOps for Flex {
         let shape = x.shape();
         let depth = shape[2];
         let plan = Plan::new(shape[3], shape[4]);
+        let chunk = chunk(depth);
         let data: &[f32] = x.storage();
         let mut distances = vec![0f32; shape[0] * shape[1] * (depth - 1)];
         distances
             .par_chunks_mut(depth - 1)
             .zip(data.par_chunks(depth * plan.slice()))
             .flat_map(|(out, volume)| {
-                out.par_chunks_mut(CHUNK)
+                out.par_chunks_mut(chunk)
                     .enumerate()
                     .map(move |c| (c, volume))
             })
-            .for_each(|((chunk, out), volume)| plan.distances(volume, chunk * CHUNK, out));
+            .for_each(|((index, out), volume)| plan.distances(volume, index * chunk, out));
         tensor(distances, Shape::from(vec![shape[0], shape[1], depth - 1]))
     }
 
@@ -55,6 +58,7 @@ impl SpectralOps for Flex {
         let shape = x.shape();
         let depth = shape[2];
         let plan = Plan::new(shape[3], shape[4]);
+        let chunk = chunk(depth);
         let data: &[f32] = x.storage();
         let scale: Vec<f32> = gradient
             .storage::<f32>()
@@ -67,12 +71,12 @@ impl SpectralOps for Flex {
             .zip(data.par_chunks(depth * plan.slice()))
             .zip(scale.par_chunks(depth - 1))
             .flat_map(|((out, volume), scale)| {
-                out.par_chunks_mut(CHUNK * plan.slice())
+                out.par_chunks_mut(chunk * plan.slice())
                     .enumerate()
                     .map(move |c| (c, volume, scale))
             })
-            .for_each(|((chunk, out), volume, scale)| {
-                plan.gradient(volume, scale, chunk * CHUNK, out);
+            .for_each(|((index, out), volume, scale)| {
+                plan.gradient(volume, scale, index * chunk, out);
             });
         tensor(out, shape)
     }
@@ -83,39 +87,36 @@ struct Plan {
     arch: Arch,
     height: usize,
     width: usize,
-    half: usize,
-    row_forward: Arc<dyn RealToComplex<f32>>,
-    row_inverse: Arc<dyn ComplexToReal<f32>>,
+    row_forward: Arc<dyn Fft<f32>>,
+    row_inverse: Arc<dyn Fft<f32>>,
     column_forward: Arc<dyn Fft<f32>>,
     column_inverse: Arc<dyn Fft<f32>>,
 }
 
 /// Buffers of one task.
 struct Scratch {
-    row: Vec<f32>,
+    /// Two rows in one, `[pair, width]`.
     rows: Vec<Complex32>,
     fft: Vec<Complex32>,
 }
 
 /// One slice's half spectrum and its amplitudes, both `[half width, height]`.
-struct SliceSpectrum {
+struct Spectrum {
     values: Vec<Complex32>,
     amplitudes: Vec<f32>,
 }
 
 impl Plan {
     fn new(height: usize, width: usize) -> Self {
-        let mut real = RealFftPlanner::<f32>::new();
-        let mut complex = FftPlanner::<f32>::new();
+        let mut planner = FftPlanner::<f32>::new();
         Self {
             arch: Arch::new(),
             height,
             width,
-            half: width / 2 + 1,
-            row_forward: real.plan_fft_forward(width),
-            row_inverse: real.plan_fft_inverse(width),
-            column_forward: complex.plan_fft_forward(height),
-            column_inverse: complex.plan_fft_inverse(height),
+            row_forward: planner.plan_fft_forward(width),
+            row_inverse: planner.plan_fft_inverse(width),
+            column_forward: planner.plan_fft_forward(height),
+            column_inverse: planner.plan_fft_inverse(height),
         }
     }
 
@@ -126,72 +127,60 @@ impl Plan {
     fn scratch(&self) -> Scratch {
         let fft = self
             .row_forward
-            .get_scratch_len()
-            .max(self.row_inverse.get_scratch_len())
+            .get_inplace_scratch_len()
+            .max(self.row_inverse.get_inplace_scratch_len())
             .max(self.column_forward.get_inplace_scratch_len())
             .max(self.column_inverse.get_inplace_scratch_len());
         Scratch {
-            row: vec![0.0; self.width],
-            rows: vec![Complex32::zero(); self.height * self.half],
+            rows: vec![Complex32::zero(); self.height.div_ceil(2) * self.width],
             fft: vec![Complex32::zero(); fft],
         }
     }
 
-    fn spectrum(&self, slice: &[f32], scratch: &mut Scratch) -> SliceSpectrum {
-        for (row, out) in slice
-            .chunks_exact(self.width)
-            .zip(scratch.rows.chunks_exact_mut(self.half))
-        {
-            scratch.row.copy_from_slice(row);
-            self.row_forward
-                .process_with_scratch(&mut scratch.row, out, &mut scratch.fft)
-                .expect("the buffers have the plan's lengths");
+    fn empty(&self) -> Spectrum {
+        let half = self.width / 2 + 1;
+        Spectrum {
+            values: vec![Complex32::zero(); self.height * half],
+            amplitudes: vec![0.0; self.height * half],
         }
-        let mut values = vec![Complex32::zero(); self.height * self.half];
-        transpose(&scratch.rows, &mut values, self.height, self.half);
+    }
+
+    fn transform(&self, slice: &[f32], out: &mut Spectrum, scratch: &mut Scratch) {
+        let (height, width) = (self.height, self.width);
+        let Scratch { rows, fft } = scratch;
+        self.arch.dispatch(|| pack(slice, rows, width));
+        self.row_forward.process_with_scratch(rows, fft);
+        self.arch
+            .dispatch(|| split(rows, &mut out.values, height, width));
         self.column_forward
-            .process_with_scratch(&mut values, &mut scratch.fft);
-        let mut amplitudes = vec![0.0; values.len()];
+            .process_with_scratch(&mut out.values, fft);
         self.arch.dispatch(|| {
-            for (amplitude, v) in amplitudes.iter_mut().zip(&values) {
+            for (amplitude, v) in out.amplitudes.iter_mut().zip(&out.values) {
                 *amplitude = v.norm_sqr().sqrt();
             }
         });
-        SliceSpectrum { values, amplitudes }
     }
 
-    /// The adjoint of `spectrum` under the half spectrum's weights, which the inverse real FFT
-    /// applies by itself. Overwrites `values`.
+    /// The adjoint of `transform` under the half spectrum's weights. Overwrites `values`.
     fn adjoint(&self, values: &mut [Complex32], out: &mut [f32], scratch: &mut Scratch) {
-        self.column_inverse
-            .process_with_scratch(values, &mut scratch.fft);
-        transpose(values, &mut scratch.rows, self.half, self.height);
-        for (row, out) in scratch
-            .rows
-            .chunks_exact_mut(self.half)
-            .zip(out.chunks_exact_mut(self.width))
-        {
-            // Only the real part of the self-mirrored columns reaches the result; realfft refuses
-            // anything else.
-            row[0].im = 0.0;
-            if self.width.is_multiple_of(2) {
-                row[self.half - 1].im = 0.0;
-            }
-            self.row_inverse
-                .process_with_scratch(row, out, &mut scratch.fft)
-                .expect("the buffers have the plan's lengths");
-        }
+        let (height, width) = (self.height, self.width);
+        let Scratch { rows, fft } = scratch;
+        self.column_inverse.process_with_scratch(values, fft);
+        self.arch.dispatch(|| join(values, rows, height, width));
+        self.row_inverse.process_with_scratch(rows, fft);
+        self.arch.dispatch(|| unpack(rows, out, width));
     }
 
     /// Distances `first .. first + out.len()` of one `[depth, height, width]` volume.
     fn distances(&self, volume: &[f32], first: usize, out: &mut [f32]) {
         let mut scratch = self.scratch();
         let slice = |z: usize| &volume[z * self.slice()..(z + 1) * self.slice()];
-        let mut current = self.spectrum(slice(first), &mut scratch);
+        let [mut current, mut next] = [self.empty(), self.empty()];
+        self.transform(slice(first), &mut current, &mut scratch);
         for (offset, out) in out.iter_mut().enumerate() {
-            let next = self.spectrum(slice(first + offset + 1), &mut scratch);
+            self.transform(slice(first + offset + 1), &mut next, &mut scratch);
             *out = self.distance(&current.amplitudes, &next.amplitudes);
-            current = next;
+            swap(&mut current, &mut next);
         }
     }
 
@@ -215,31 +204,31 @@ impl Plan {
         let mut scratch = self.scratch();
         let depth = scale.len() + 1;
         let slice = |z: usize| &volume[z * self.slice()..(z + 1) * self.slice()];
-        let mut previous =
-            (first > 0).then(|| self.spectrum(slice(first - 1), &mut scratch).amplitudes);
-        let mut current = self.spectrum(slice(first), &mut scratch);
-        for (offset, out) in out.chunks_exact_mut(self.slice()).enumerate() {
-            let z = first + offset;
-            let next = (z + 1 < depth).then(|| self.spectrum(slice(z + 1), &mut scratch));
-            let SliceSpectrum {
-                mut values,
-                amplitudes,
-            } = current;
+        let [mut previous, mut current, mut next] = [self.empty(), self.empty(), self.empty()];
+        if first > 0 {
+            self.transform(slice(first - 1), &mut previous, &mut scratch);
+        }
+        self.transform(slice(first), &mut current, &mut scratch);
+        for (z, out) in (first..).zip(out.chunks_exact_mut(self.slice())) {
+            let Spectrum { values, amplitudes } = &mut current;
+            let amplitudes = &*amplitudes;
             // A slice without a neighbour stands in for it: no distance, no pull.
-            let below = previous
-                .as_ref()
-                .map_or((0.0, &amplitudes), |p| (scale[z - 1], p));
-            let above = next
-                .as_ref()
-                .map_or((0.0, &amplitudes), |n| (scale[z], &n.amplitudes));
+            let below = if z > 0 {
+                (scale[z - 1], &previous.amplitudes)
+            } else {
+                (0.0, amplitudes)
+            };
+            let above = if z + 1 < depth {
+                self.transform(slice(z + 1), &mut next, &mut scratch);
+                (scale[z], &next.amplitudes)
+            } else {
+                (0.0, amplitudes)
+            };
             self.arch
-                .dispatch(|| pull(&mut values, &amplitudes, below, above));
-            self.adjoint(&mut values, out, &mut scratch);
-            previous = Some(amplitudes);
-            match next {
-                Some(next) => current = next,
-                None => return,
-            }
+                .dispatch(|| pull(values, amplitudes, below, above));
+            self.adjoint(values, out, &mut scratch);
+            swap(&mut previous, &mut current);
+            swap(&mut current, &mut next);
         }
     }
 }
@@ -262,19 +251,5 @@ fn pull(
             0.0
         };
         *value *= ratio;
-    }
-}
-
-/// `b[j, i] = a[i, j]` in blocks that stay in the cache.
-fn transpose(a: &[Complex32], b: &mut [Complex32], rows: usize, columns: usize) {
-    const BLOCK: usize = 16;
-    for top in (0..rows).step_by(BLOCK) {
-        for left in (0..columns).step_by(BLOCK) {
-            for j in left..(left + BLOCK).min(columns) {
-                for i in top..(top + BLOCK).min(rows) {
-                    b[j * rows + i] = a[i * columns + j];
-                }
-            }
-        }
     }
 }

@@ -1,7 +1,12 @@
+mod adam;
 mod autodiff;
 mod autodiff_conv;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(feature = "cube")]
+mod cube_launch;
+#[cfg(feature = "cube")]
+mod cube_sums;
 mod divergence;
 #[cfg(feature = "flex")]
 mod flex;
@@ -12,3 +17,7 @@ mod gradient_scale;
 mod lanes;
 mod norm;
 mod overlap;
+#[cfg(feature = "flex")]
+mod row_pairs;
+#[cfg(feature = "cube")]
+mod spectral;

@@ -1,5 +1,6 @@
 //! What users call: arguments are checked, then the operation is dispatched to the tensor's device.
 
+mod adam;
 mod cast;
 mod convolution;
 mod dice_ce;
@@ -7,6 +8,7 @@ mod isc;
 mod norm;
 mod spd;
 
+pub use adam::adam_step;
 pub use cast::{F16_GRADIENT_SCALE, cast};
 pub use convolution::{conv_transpose3d, conv3d};
 pub use dice_ce::DiceCe;

@@ -1,5 +1,6 @@
 //! The backend extensions and their default bodies.
 
+pub mod adam;
 pub mod burn_convolution;
 pub mod composition;
 mod convolution;
@@ -9,9 +10,10 @@ mod gradient_scale;
 pub mod norm;
 pub mod overlap;
 
+pub use adam::{AdamOps, AdamStep};
 pub use convolution::{Bias, ConvGeometry, ConvOps};
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub(crate) use dft::column_weight;
 pub use divergence::DivergenceOps;
 pub use gradient_scale::GradientScaleOps;

@@ -2,11 +2,13 @@
 //!
 //! Nothing here is fast, nothing here uses Burn, and no product code calls it.
 
+mod adam;
 mod convolution;
 mod dice_ce;
 mod isc;
 mod norm;
 
+pub use adam::adam_step;
 pub use convolution::{ConvSizes, convolve, convolve_adjoint, convolve_weight_gradient};
 pub use dice_ce::{dice_ce, overlap_sums, overlap_sums_gradient};
 pub use isc::slice_distances;

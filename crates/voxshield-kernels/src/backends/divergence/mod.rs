@@ -3,5 +3,7 @@
 mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(feature = "cube")]
+mod cube_kernel;
 #[cfg(feature = "flex")]
 mod flex;

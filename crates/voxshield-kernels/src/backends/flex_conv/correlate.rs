@@ -10,14 +10,13 @@ use std::borrow::Cow;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::parts::{Load, Part, Runs};
 use super::plan::{Plan, Stencil};
 
 /// Every tile's width divides it: six vectors of 16, of 8 or of 4.
-const POSITIONS: usize = 96;
+pub(super) const POSITIONS: usize = 96;
 /// Rows of the largest tile.
-const ROWS: usize = 8;
-/// Floats of a slab: it stays in the second-level cache while all rows read it.
-const SLAB: usize = 1 << 18;
+pub(super) const ROWS: usize = 8;
 
 /// A weight seen as `[row, channel, tap]`, taps adjacent.
 #[derive(Clone, Copy)]
@@ -36,37 +35,41 @@ struct RowBlock {
     weights: Vec<Vec<f32>>,
 }
 
-/// One slab of one sample for some row blocks.
+/// One part of one sample for some row blocks.
 struct Task<'a> {
     sample: usize,
-    first_plane: usize,
+    part: Part,
     blocks: &'a [RowBlock],
     bias: Option<&'a [f32]>,
-    /// The part of each row's output volume that the slab covers.
+    /// What the part covers of the output: for each row, for each plane of the target, some lines.
     out: Vec<&'a mut [f32]>,
 }
 
-/// `[batch, channel, ..source]` to `[batch, row, ..target]`.
+/// `[batch, channel, ..source]` to `[batch, row, ..target]`, with the instructions of `arch`.
 pub(super) fn correlate(
+    arch: Arch,
     plan: &Plan,
     source: &[f32],
     [channels, rows]: [usize; 2],
     weights: Weights,
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let blocks = row_blocks(plan, channels, rows, weights);
+    let blocks = row_blocks(arch, plan, [channels, rows], weights);
+    let taps: usize = plan.stencils.iter().map(|s| s.taps.len()).sum();
+    let plan = &plan.clone().cut(&Load {
+        volumes: channels * plan.source_phases.len(),
+        unit: arch.dispatch(TileWidth),
+        products: taps * channels * rows,
+    });
     let sample_floats = channels * plan.source.iter().product::<usize>();
     let samples = source.len() / sample_floats;
     let volume: usize = plan.target.iter().product();
     let mut out = vec![0.0; samples * rows * volume];
 
-    let depth = plan.grid[0];
-    let plane = channels * plan.source_phases.len() * plan.plane();
-    let slabs = depth.div_ceil((SLAB / plane).clamp(1, depth));
-    let planes = depth.div_ceil(slabs);
-    let slabs = depth.div_ceil(planes);
-    // Where there are few slabs, threads share them and divide the rows.
-    let groups = (4 * rayon::current_num_threads()).div_ceil(samples * slabs);
+    let [_, across] = plan.parts();
+    let parts: usize = plan.parts().iter().product();
+    // Where there are few parts, threads share them and divide the rows.
+    let groups = (4 * rayon::current_num_threads()).div_ceil(samples * parts);
     let per_group = blocks.len().div_ceil(groups);
     let groups = blocks.len().div_ceil(per_group);
 
@@ -76,16 +79,16 @@ pub(super) fn correlate(
             .map(|block| block.rows)
             .sum()
     };
-    let mut tasks: Vec<Task> = Vec::with_capacity(samples * groups * slabs);
+    let mut tasks: Vec<Task> = Vec::with_capacity(samples * groups * parts);
     for sample in 0..samples {
         for (group, blocks) in blocks.chunks(per_group).enumerate() {
             let (from, to) = (first_row(group), first_row(group + 1));
-            tasks.extend((0..slabs).map(|slab| Task {
+            tasks.extend((0..parts).map(|part| Task {
                 sample,
-                first_plane: slab * planes,
+                part: plan.part(part),
                 blocks,
                 bias: bias.map(|bias| &bias[from..to]),
-                out: Vec::with_capacity(to - from),
+                out: Vec::new(),
             }));
         }
     }
@@ -94,54 +97,59 @@ pub(super) fn correlate(
         .enumerate()
         .flat_map(|(i, block)| std::iter::repeat_n(i / per_group, block.rows))
         .collect();
-    let slab_floats = planes * plan.target_step[0] * plan.target[1] * plan.target[2];
+    let [part_planes, part_rows] = [0, 1].map(|axis| plan.part[axis] * plan.target_step[axis]);
+    let [_, target_h, target_w] = plan.target;
     for (i, channel) in out.chunks_exact_mut(volume).enumerate() {
-        let first = (i / rows * groups + group_of_row[i % rows]) * slabs;
-        for (task, part) in tasks[first..]
-            .iter_mut()
-            .zip(channel.chunks_mut(slab_floats))
-        {
-            task.out.push(part);
+        let first = (i / rows * groups + group_of_row[i % rows]) * parts;
+        for (z, plane) in channel.chunks_exact_mut(target_h * target_w).enumerate() {
+            let first = first + z / part_planes * across;
+            let lines = plane.chunks_mut(part_rows * target_w);
+            for (task, lines) in tasks[first..].iter_mut().zip(lines) {
+                task.out.push(lines);
+            }
         }
     }
 
     tasks.into_par_iter().for_each(|task| {
-        let planes = planes.min(depth - task.first_plane);
-        let positions = plan.positions(planes);
-        let padded = positions.next_multiple_of(POSITIONS);
+        let part = task.part;
+        let runs = plan.runs(part, arch.dispatch(TileWidth));
+        let padded = runs.end(POSITIONS);
         let sample = &source[task.sample * sample_floats..][..sample_floats];
-        let stencils = plan.stencils.iter();
-        let first = task.first_plane * plan.plane();
+        let first = (part.first[0] * plan.grid[1] + part.first[1]) * plan.grid[2];
+        let rows = task.blocks.iter().map(|block| block.rows).sum::<usize>();
         // Voxels that are read as they lie need no copy, but for the last of them: a tile may
         // reach over the end.
-        let run = if plan.is_pointwise() && first + padded <= volume {
-            Run {
-                plan,
-                planes,
-                slab: Cow::Borrowed(sample),
-                channel_stride: volume,
-                starts: vec![vec![first]],
-                task,
-            }
+        let as_they_lie = plan.is_pointwise() && plan.part[1] == plan.grid[1];
+        let (slab, channel_stride, starts) = if as_they_lie && first + padded <= volume {
+            (Cow::Borrowed(sample), volume, vec![vec![first]])
         } else {
-            Run {
-                plan,
-                planes,
-                slab: Cow::Owned(plan.slab(sample, [task.first_plane, planes], padded)),
-                channel_stride: plan.source_phases.len() * plan.channel_stride(padded),
-                starts: stencils
-                    .map(|stencil| plan.starts(stencil, padded))
-                    .collect(),
-                task,
-            }
+            let stencils = plan.stencils.iter();
+            (
+                Cow::Owned(plan.slab(sample, part, padded)),
+                plan.source_phases.len() * plan.channel_stride(padded),
+                stencils.map(|s| plan.starts(s, padded)).collect(),
+            )
         };
-        Arch::new().dispatch(run);
+        arch.dispatch(Run {
+            plan,
+            runs,
+            planes: task.out.len() / rows,
+            slab,
+            channel_stride,
+            starts,
+            task,
+        });
     });
     out
 }
 
-fn row_blocks(plan: &Plan, channels: usize, rows: usize, weights: Weights) -> Vec<RowBlock> {
-    let widest = Arch::new().dispatch(WidestTile);
+fn row_blocks(
+    arch: Arch,
+    plan: &Plan,
+    [channels, rows]: [usize; 2],
+    weights: Weights,
+) -> Vec<RowBlock> {
+    let widest = arch.dispatch(WidestTile);
     let mut sizes = Vec::new();
     let mut left = rows;
     while left > 0 {
@@ -188,6 +196,8 @@ fn block_weights(
 /// A task with its slab.
 struct Run<'a> {
     plan: &'a Plan,
+    runs: Runs,
+    /// Planes of the target in the part.
     planes: usize,
     slab: Cow<'a, [f32]>,
     channel_stride: usize,
@@ -217,8 +227,20 @@ impl WithSimd for Run<'_> {
     }
 }
 
+/// Positions of the largest tile.
+struct TileWidth;
+
+impl WithSimd for TileWidth {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        3 * S::F32_LANES
+    }
+}
+
 /// Rows of the largest tile that the registers of this machine hold.
-struct WidestTile;
+pub(super) struct WidestTile;
 
 impl WithSimd for WidestTile {
     type Output = usize;
@@ -239,7 +261,16 @@ impl Run<'_> {
     ) {
         let width = VECTORS * S::F32_LANES;
         let mut sums = [0f32; ROWS * POSITIONS];
-        for at in (0..self.plan.positions(self.planes)).step_by(width) {
+        let Runs {
+            count,
+            stride,
+            length,
+        } = self.runs;
+        let tiles = (0..count).flat_map(|run| {
+            let tiles = (0..length).step_by(width);
+            tiles.map(move |at| run * stride + at)
+        });
+        for at in tiles {
             for (stencil, weights) in block.weights.iter().enumerate() {
                 if weights.is_empty() && self.task.bias.is_none() {
                     // No tap writes here, and the output is born as zeros.
@@ -252,39 +283,44 @@ impl Run<'_> {
                     weights: weights.as_chunks().0,
                     out: &mut sums,
                 });
-                let sums = sums.chunks_exact(width).take(block.rows);
-                self.write(stencil, at, first_row, sums);
+                let sums = &sums[..block.rows * width];
+                self.write(stencil, at, first_row, sums.chunks_exact(width));
             }
         }
     }
 
     /// Writes the positions `at ..` of some rows' sums to where they belong in the target.
     #[inline(always)]
-    fn write<'s>(
+    fn write(
         &mut self,
         stencil: usize,
         at: usize,
         first_row: usize,
-        sums: impl ExactSizeIterator<Item = &'s [f32]>,
+        sums: std::slice::ChunksExact<f32>,
     ) {
         let plan = self.plan;
         let [step_d, step_h, step_w] = plan.target_step;
-        let [_, target_h, target_w] = plan.target;
+        let [_, _, target_w] = plan.target;
         let [phase_d, phase_h, phase_w] = plan.stencils[stencil].phase;
         let columns = (target_w - phase_w).div_ceil(step_w);
-        for (row, sums) in (first_row..).zip(sums) {
-            let bias = self.task.bias.map_or(0.0, |bias| bias[row]);
-            let out = &mut *self.task.out[row];
-            let mut done = 0;
-            while done < sums.len() {
-                let [d, h, w] = plan.position(at + done);
-                let in_row = (plan.columns() - w).min(sums.len() - done);
-                let (y, z) = (h * step_h + phase_h, d * step_d + phase_d);
-                let start = (z * target_h + y) * target_w + w * step_w + phase_w;
-                // The grid is that of the largest phase, and it ends in zeros.
-                if w < columns && y < target_h && start < out.len() {
-                    let sums = &sums[done..][..in_row.min(columns - w)];
-                    let out = &mut out[start..];
+        let width = sums.clone().next().map_or(0, <[f32]>::len);
+        let mut done = 0;
+        while done < width {
+            let [d, h, w] = plan.position(at + done);
+            let in_row = (plan.columns() - w).min(width - done);
+            let z = d * step_d + phase_d;
+            let start = (h * step_h + phase_h) * target_w + w * step_w + phase_w;
+            // Between rows and planes there are positions that belong to nothing, and the grid is
+            // that of the largest phase.
+            if w < columns && h < self.task.part.size[1] && z < self.planes {
+                let length = in_row.min(columns - w);
+                for (row, sums) in (first_row..).zip(sums.clone()) {
+                    let bias = self.task.bias.map_or(0.0, |bias| bias[row]);
+                    let out = &mut *self.task.out[row * self.planes + z];
+                    let Some(out) = out.get_mut(start..) else {
+                        break;
+                    };
+                    let sums = &sums[done..][..length];
                     if step_w == 1 {
                         out.iter_mut().zip(sums).for_each(|(o, s)| *o = s + bias);
                     } else {
@@ -292,21 +328,21 @@ impl Run<'_> {
                         out.zip(sums).for_each(|(o, s)| *o = s + bias);
                     }
                 }
-                done += in_row;
             }
+            done += in_row;
         }
     }
 }
 
 /// The sums of `ROWS` rows at `VECTORS` vectors of positions, row by row.
-struct Tile<'a, const ROWS: usize, const VECTORS: usize> {
+pub(super) struct Tile<'a, const ROWS: usize, const VECTORS: usize> {
     /// A slab from the tile's first position on.
-    slab: &'a [f32],
-    channel_stride: usize,
-    starts: &'a [usize],
+    pub(super) slab: &'a [f32],
+    pub(super) channel_stride: usize,
+    pub(super) starts: &'a [usize],
     /// `[channel, tap]`.
-    weights: &'a [[f32; ROWS]],
-    out: &'a mut [f32],
+    pub(super) weights: &'a [[f32; ROWS]],
+    pub(super) out: &'a mut [f32],
 }
 
 impl<const ROWS: usize, const VECTORS: usize> WithSimd for Tile<'_, ROWS, VECTORS> {

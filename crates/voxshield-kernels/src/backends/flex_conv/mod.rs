@@ -1,6 +1,10 @@
 //! Convolutions on the CPU: direct, without a matrix of the taps of the whole volume.
 
 mod correlate;
+mod few_positions;
+#[cfg(test)]
+mod instruction_sets;
+mod parts;
 mod plan;
 mod weight_gradient;
 
@@ -10,6 +14,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 use burn::tensor::{Bytes, DType, Shape};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use correlate::{Weights, correlate};
@@ -47,7 +52,7 @@ impl ConvOps for Flex {
             channel_stride: taps,
         };
         let bias = bias.as_ref().map(|bias| bias.storage());
-        let y = correlate(&plan, x.storage(), [input, out], weights, bias);
+        let y = correlate(Arch::new(), &plan, x.storage(), [input, out], weights, bias);
         volume(y, [batch, out], output)
     }
 
@@ -76,7 +81,7 @@ impl ConvOps for Flex {
             channel_stride: input * taps,
         };
         let bias = bias.as_ref().map(|bias| bias.storage());
-        let x = correlate(&plan, y.storage(), [out, input], weights, bias);
+        let x = correlate(Arch::new(), &plan, y.storage(), [out, input], weights, bias);
         volume(x, [batch, input], target)
     }
 
@@ -93,7 +98,7 @@ impl ConvOps for Flex {
         }
         let plan = Plan::convolution(sizes(&x), kernel, sizes(&y), geometry);
         let (x, y) = (x.to_contiguous(), y.to_contiguous());
-        let gradient = weight_gradient(&plan, x.storage(), y.storage(), [input, out]);
+        let gradient = weight_gradient(Arch::new(), &plan, x.storage(), y.storage(), [input, out]);
         volume(gradient, [out, input], kernel)
     }
 

@@ -6,6 +6,7 @@
 //! tap is then one offset into one flat array, and neighbouring positions are neighbouring floats.
 //! The adjoint reads one phase and writes `s` of them.
 
+use super::parts::Part;
 use crate::ops::ConvGeometry;
 
 /// One tap of a [`Stencil`].
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     /// The most negative offset per axis, 0 if there is none, and the largest.
     low: [isize; 3],
     high: [isize; 3],
+    /// Positions per axis of a part, planes and rows; the last part of an axis may have fewer.
+    pub(super) part: [usize; 2],
     /// Rows from one plane to the next.
     rows: usize,
     /// Floats from one row to the next.
@@ -127,26 +130,46 @@ impl Plan {
         };
         let low = std::array::from_fn(|axis| offsets(axis).fold(0, isize::min));
         let high = std::array::from_fn(|axis| offsets(axis).fold(0, isize::max));
-        let pitch = |axis: usize| {
-            // What is read beyond a row's last position must not be the next row's values, and
-            // what is read before its first must not be the previous row's.
-            let reach = grid[axis] + high[axis] as usize;
-            let filled = source[axis].div_ceil(source_step[axis]).min(reach);
-            reach.max(filled + low[axis].unsigned_abs())
-        };
-        Self {
+        let mut plan = Self {
             source,
             source_step,
             source_phases,
             target,
             target_step,
             grid,
-            rows: pitch(1),
-            columns: pitch(2),
+            part: [grid[0], grid[1]],
+            rows: 0,
+            columns: 0,
             stencils,
             low,
             high,
-        }
+        };
+        [plan.rows, plan.columns] = [1, 2].map(|axis| plan.pitch(axis));
+        plan
+    }
+
+    /// Makes parts of `[planes, rows]`; a part of all rows shares the zeros between its planes.
+    pub(super) fn set_part(&mut self, part: [usize; 2]) {
+        self.part = part;
+        self.rows = if part[1] == self.grid[1] {
+            self.pitch(1)
+        } else {
+            part[1] + self.halo()[1]
+        };
+    }
+
+    /// Planes and rows that taps reach around a part.
+    pub(super) fn halo(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.high[axis] as usize + self.low[axis].unsigned_abs())
+    }
+
+    /// From one row, or one column, to the next where the whole axis is one part.
+    fn pitch(&self, axis: usize) -> usize {
+        // What is read beyond a row's last position must not be the next row's values, and
+        // what is read before its first must not be the previous row's.
+        let reach = self.grid[axis] + self.high[axis] as usize;
+        let filled = self.source[axis].div_ceil(self.source_step[axis]);
+        reach.max(filled.min(reach) + self.low[axis].unsigned_abs())
     }
 
     /// Whether the target's positions are the source's and the only tap reads its own position, as
@@ -165,12 +188,6 @@ impl Plan {
         (d * self.rows as isize + h) * self.columns as isize + w
     }
 
-    /// From the first position to the one after the last of a slab of `planes` planes.
-    pub(super) fn positions(&self, planes: usize) -> usize {
-        let [_, h, w] = self.grid;
-        ((planes - 1) * self.rows + h - 1) * self.columns + w
-    }
-
     /// Plane, row and column of a flat position; row and column may lie in the zeros.
     pub(super) fn position(&self, flat: usize) -> [usize; 3] {
         let row = flat / self.columns;
@@ -182,13 +199,13 @@ impl Plan {
         self.columns
     }
 
-    /// Floats of one plane of one channel and phase.
+    /// Positions from one plane to the next.
     pub(super) fn plane(&self) -> usize {
         self.rows * self.columns
     }
 
     /// Zeros before the first position of a slab: what the lowest offset needs.
-    pub(super) fn lead(&self) -> usize {
+    fn lead(&self) -> usize {
         (-self.flat(self.low)) as usize
     }
 
@@ -197,43 +214,37 @@ impl Plan {
         self.lead() + positions + self.flat(self.high) as usize
     }
 
-    /// Copies the planes `first .. first + planes` of one channel's phase, and those that taps
-    /// reach around them, into `out`, zeros on arrival.
-    pub(super) fn pack(
-        &self,
-        channel: &[f32],
-        phase: usize,
-        [first, planes]: [usize; 2],
-        out: &mut [f32],
-    ) {
+    /// Copies a part of one channel's phase, and what taps reach around it, into `out`, zeros on
+    /// arrival.
+    fn pack(&self, channel: &[f32], phase: usize, part: Part, out: &mut [f32]) {
         let [source_d, source_h, source_w] = self.source;
         let [step_d, step_h, step_w] = self.source_step;
         let [phase_d, phase_h, phase_w] = self.source_phases[phase];
-        let reach = |axis: usize| self.grid[axis] + self.high[axis] as usize;
-        let lead = self.lead();
+        let lead = self.lead() as isize;
         let width = source_w
             .saturating_sub(phase_w)
             .div_ceil(step_w)
-            .min(reach(2));
+            .min(self.grid[2] + self.high[2] as usize);
         if width == 0 {
             return;
         }
-        let last = planes as isize + self.high[0];
-        for plane in self.low[0]..last {
-            let Ok(j) = usize::try_from(first as isize + plane) else {
-                continue;
-            };
+        let reached = |axis: usize| self.low[axis]..part.size[axis] as isize + self.high[axis];
+        // The source's index of a plane or row of the part; none before the source's first.
+        let index = |axis: usize, at: isize| usize::try_from(part.first[axis] as isize + at).ok();
+        for plane in reached(0) {
+            let Some(j) = index(0, plane) else { continue };
             let d = j * step_d + phase_d;
             if d >= source_d {
                 break;
             }
-            for row in 0..reach(1) {
-                let h = row * step_h + phase_h;
+            for row in reached(1) {
+                let Some(j) = index(1, row) else { continue };
+                let h = j * step_h + phase_h;
                 if h >= source_h {
                     break;
                 }
                 let from = (d * source_h + h) * source_w + phase_w;
-                let at = lead as isize + self.flat([plane, row as isize, 0]);
+                let at = lead + self.flat([plane, row, 0]);
                 let out = &mut out[at as usize..][..width];
                 match step_w {
                     1 => out.copy_from_slice(&channel[from..][..width]),
@@ -253,9 +264,9 @@ impl Plan {
         }
     }
 
-    /// A slab of all `channels` (whole volumes, one after the other) and phases, each
+    /// A part of all `channels` (whole volumes, one after the other) and phases, each
     /// [`Plan::channel_stride`] long, phases within channels.
-    pub(super) fn slab(&self, channels: &[f32], range: [usize; 2], positions: usize) -> Vec<f32> {
+    pub(super) fn slab(&self, channels: &[f32], part: Part, positions: usize) -> Vec<f32> {
         let phases = self.source_phases.len();
         let stride = self.channel_stride(positions);
         let volume = self.source.iter().product();
@@ -265,7 +276,7 @@ impl Plan {
             .zip(slab.chunks_exact_mut(phases * stride))
         {
             for (phase, out) in out.chunks_exact_mut(stride).enumerate() {
-                self.pack(channel, phase, range, out);
+                self.pack(channel, phase, part, out);
             }
         }
         slab

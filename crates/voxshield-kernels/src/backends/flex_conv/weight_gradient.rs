@@ -8,14 +8,14 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::few_positions;
+use super::parts::{Part, SLAB};
 use super::plan::Plan;
 
 /// Positions that are summed in registers.
 const BLOCK: usize = 1536;
 /// Divides [`BLOCK`]; every vector's length divides it.
 const LANES: usize = 16;
-/// Floats of the slabs of both volumes together.
-const SLAB: usize = 1 << 18;
 /// Tasks that are made where there is enough to divide.
 const TASKS: usize = 16;
 /// Floats that the partial sums of all tasks may take.
@@ -24,6 +24,7 @@ const PARTIAL: usize = 1 << 24;
 /// `[batch, channel, ..source]` and `[batch, row, ..target]` to `[row, channel, tap]`; the plan is
 /// that of the convolution.
 pub(super) fn weight_gradient(
+    arch: Arch,
     plan: &Plan,
     source: &[f32],
     target: &[f32],
@@ -33,8 +34,12 @@ pub(super) fn weight_gradient(
     let source_volume: usize = plan.source.iter().product();
     let target_volume: usize = plan.target.iter().product();
     let samples = source.len() / (channels * source_volume);
+    if few_positions::pays(target.len() / rows, channels * taps, rows) {
+        return few_positions::weight_gradient(arch, plan, source, target, [channels, rows]);
+    }
 
-    let depth = plan.grid[0];
+    // Parts of whole planes only: with fewer positions in a part there are more sums over lanes.
+    let [depth, height, _] = plan.grid;
     let plane = (channels * plan.source_phases.len() + rows) * plan.plane();
     let slabs = depth.div_ceil((SLAB / plane).clamp(1, depth));
     let planes = depth.div_ceil(slabs);
@@ -54,8 +59,11 @@ pub(super) fn weight_gradient(
             let mut sums = vec![0.0; rows * chunk * taps];
             for slab in part * per_part..((part + 1) * per_part).min(samples * slabs) {
                 let (sample, first_plane) = (slab / slabs, slab % slabs * planes);
-                let planes = planes.min(depth - first_plane);
-                let positions = plan.positions(planes).next_multiple_of(LANES);
+                let part = Part {
+                    first: [first_plane, 0],
+                    size: [planes.min(depth - first_plane), height],
+                };
+                let positions = plan.span(part).next_multiple_of(LANES);
                 let x = &source[(sample * channels + first) * source_volume..];
                 let x = &x[..chunk * source_volume];
                 let y = &target[sample * rows * target_volume..][..rows * target_volume];
@@ -64,9 +72,9 @@ pub(super) fn weight_gradient(
                 let columns: Vec<usize> = (0..chunk)
                     .flat_map(|channel| starts.iter().map(move |start| channel * stride + start))
                     .collect();
-                Arch::new().dispatch(Run {
-                    x: &plan.slab(x, [first_plane, planes], positions),
-                    y: &target_slab(plan, y, [first_plane, planes], positions),
+                arch.dispatch(Run {
+                    x: &plan.slab(x, part, positions),
+                    y: &target_slab(plan, y, part, positions),
                     positions,
                     columns: &columns,
                     sums: &mut sums,
@@ -91,14 +99,13 @@ pub(super) fn weight_gradient(
 }
 
 /// The planes of all rows of `y` at the positions of the plan, zeros between them.
-fn target_slab(plan: &Plan, y: &[f32], [first, planes]: [usize; 2], positions: usize) -> Vec<f32> {
+fn target_slab(plan: &Plan, y: &[f32], part: Part, positions: usize) -> Vec<f32> {
     let [depth, height, width] = plan.target;
     let volume = depth * height * width;
     let mut slab = vec![0.0; y.len() / volume * positions];
     for (channel, out) in y.chunks_exact(volume).zip(slab.chunks_exact_mut(positions)) {
-        let planes = channel[first * height * width..]
-            .chunks_exact(height * width)
-            .take(planes);
+        let planes = channel.chunks_exact(height * width);
+        let planes = planes.skip(part.first[0]).take(part.size[0]);
         for (d, plane) in planes.enumerate() {
             for (h, row) in plane.chunks_exact(width).enumerate() {
                 let at = plan.flat([d as isize, h as isize, 0]) as usize;

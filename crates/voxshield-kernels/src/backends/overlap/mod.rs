@@ -3,6 +3,8 @@
 mod autodiff;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(feature = "cube")]
+mod cube_kernel;
 #[cfg(feature = "flex")]
 mod elementary;
 #[cfg(feature = "flex")]

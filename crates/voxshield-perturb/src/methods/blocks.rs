@@ -1,0 +1,63 @@
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{CodeInput, Needs, PerturbationMethod, squares};
+
+/// For each label a keyed sign for every block of [`BLOCK`]^3 voxels, equal in all cases: the vertex of the hypercube around which LSP draws
+/// its clusters.
+pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
+    name: "blocks",
+    title: "for each label a keyed pattern of constant blocks of 8^3 voxels",
+    source: "LSP, arXiv 2111.00898, in 3D",
+    needs: Needs::Labels,
+    code: Some(code),
+};
+
+const BLOCK: usize = 8;
+
+fn code(input: &CodeInput<'_>) -> Vec<f32> {
+    let grid = input.shape.map(|n| n.div_ceil(BLOCK));
+    let last = input.labels.iter().copied().max().unwrap_or(0);
+    let mut signs: Vec<Option<Vec<f32>>> = vec![None; usize::from(last) + 1];
+    let mut labels = input.labels.iter();
+    squares::fill(input.shape, |at| {
+        let label = labels.next().copied().unwrap_or(0);
+        let signs = signs[usize::from(label)]
+            .get_or_insert_with(|| squares::fill(grid, |block| sign(input.seed, label, block)));
+        let [z, y, x] = at.map(|i| i / BLOCK);
+        signs[(z * grid[1] + y) * grid[2] + x]
+    })
+}
+
+/// A stream for each label and block, so that volumes of different shapes have the same pattern.
+fn sign(seed: u64, label: u16, block: [usize; 3]) -> f32 {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let [z, y, x] = block.map(|i| i as u64 & 0xFFFF);
+    rng.set_stream(u64::from(label) << 48 | z << 32 | y << 16 | x);
+    if rng.random::<bool>() { 1.0 } else { -1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_constant_and_do_not_depend_on_the_shape() {
+        let small = code(&CodeInput {
+            labels: &[1; 9 * 10 * 17],
+            shape: [9, 10, 17],
+            seed: 4,
+        });
+        let large = code(&CodeInput {
+            labels: &[1; 16 * 16 * 32],
+            shape: [16, 16, 32],
+            seed: 4,
+        });
+        for (z, y, x) in [(0, 0, 0), (7, 7, 7), (8, 9, 16), (3, 8, 15)] {
+            let (a, b) = (small[(z * 10 + y) * 17 + x], large[(z * 16 + y) * 32 + x]);
+            assert_eq!(a, b);
+            assert_eq!(b, large[((z / 8 * 8) * 16 + y / 8 * 8) * 32 + x / 8 * 8]);
+        }
+        assert!(large.contains(&1.0) && large.contains(&-1.0));
+    }
+}

@@ -1,0 +1,49 @@
+//! Square waves on the voxel grid, the elements of lattices.
+
+/// `code(z, y, x)` at every voxel, `[depth, height, width]`.
+pub(super) fn fill(shape: [usize; 3], mut code: impl FnMut([usize; 3]) -> f32) -> Vec<f32> {
+    let [depth, height, width] = shape;
+    let mut out = Vec::with_capacity(depth * height * width);
+    for z in 0..depth {
+        for y in 0..height {
+            for x in 0..width {
+                out.push(code([z, y, x]));
+            }
+        }
+    }
+    out
+}
+
+/// The product over the chosen `axes` (`[depth, height, width]`) of signs that alternate from voxel to voxel.
+///
+/// Signs are counted from the middle of the volume: cases of different sizes, padded or cropped about their middle to one size, then
+/// have the same sign at the same place of the patch. Without that, networks with strides do not learn a lattice.
+pub(super) fn lattice(at: [usize; 3], shape: [usize; 3], axes: [bool; 3]) -> f32 {
+    let odd = (0..3)
+        .filter(|&axis| axes[axis])
+        .map(|axis| at[axis] + shape[axis].div_ceil(2))
+        .sum::<usize>()
+        % 2;
+    if odd == 0 { 1.0 } else { -1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_padded_about_their_middle_agree() {
+        let patch = 16;
+        for axes in [[true; 3], [true, false, false], [false, true, true]] {
+            for shape in [[9, 12, 11], [10, 15, 16], [13, 10, 9]] {
+                let start = shape.map(|n: usize| (patch - n) / 2);
+                fill(shape, |at| {
+                    let padded = [0, 1, 2].map(|axis| at[axis] + start[axis]);
+                    let expected = lattice(padded, [patch; 3], axes);
+                    assert_eq!(lattice(at, shape, axes), expected, "{shape:?} {at:?}");
+                    expected
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What every closed form of the list promises.
+
+use std::collections::BTreeSet;
+
+use voxshield_perturb::{Budget, ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod};
+
+const SHAPE: [usize; 3] = [9, 7, 11];
+const VOXELS: usize = 9 * 7 * 11;
+
+/// Two labels side by side, with background around them.
+fn labels() -> Vec<u16> {
+    let mut labels = vec![0; VOXELS];
+    for z in 2..7 {
+        for y in 2..5 {
+            for x in 2..9 {
+                labels[(z * 7 + y) * 11 + x] = if x < 5 { 1 } else { 2 };
+            }
+        }
+    }
+    labels
+}
+
+fn delta(method: ClosedForm, labels: &[u16], seed: u64) -> Vec<f32> {
+    let input = CodeInput {
+        labels,
+        shape: SHAPE,
+        seed,
+    };
+    method.delta(&input, Budget::new(0.1).unwrap(), 2).unwrap()
+}
+
+#[test]
+fn every_code_keeps_its_bound_its_seed_and_its_shape() {
+    let labels = labels();
+    for method in ClosedForm::all() {
+        let a = delta(method, &labels, 3);
+        assert_eq!(a.len(), 2 * VOXELS, "{method:?}");
+        assert_eq!(a[..VOXELS], a[VOXELS..], "{method:?}: channels differ");
+        assert!(a.iter().all(|d| d.abs() <= 0.1), "{method:?}");
+        assert!(a.iter().any(|d| d.abs() > 0.05), "{method:?}");
+        assert_eq!(a, delta(method, &labels, 3), "{method:?}");
+    }
+}
+
+#[test]
+fn keyed_codes_change_with_the_seed() {
+    let labels = labels();
+    for name in ["label-fields", "blocks", "autoregressive"] {
+        let method = ClosedForm::find(name).unwrap();
+        assert_ne!(
+            delta(method, &labels, 3),
+            delta(method, &labels, 4),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_needs_no_labels_ignores_them_and_what_needs_them_does_not() {
+    let (labels, empty) = (labels(), vec![0; VOXELS]);
+    for method in ClosedForm::all() {
+        let needs = PerturbationMethod::find(method.name()).unwrap().needs;
+        let same = delta(method, &labels, 1) == delta(method, &empty, 1);
+        assert_eq!(same, needs == Needs::Nothing, "{method:?}");
+        assert!(delta(method, &empty, 1).iter().all(|d| d.is_finite()));
+    }
+}
+
+#[test]
+fn a_support_of_zero_leaves_nothing_and_the_intensities_stay_in_range() {
+    let labels = labels();
+    let budget = Budget::new(0.1).unwrap();
+    let image: Vec<f32> = (0..2 * VOXELS).map(|i| (i % 21) as f32 / 20.0).collect();
+    let support: Vec<f32> = labels.iter().map(|&l| f32::from(u8::from(l > 0))).collect();
+    for method in ClosedForm::all() {
+        let mut delta = delta(method, &labels, 1);
+        budget.clip(&image, &support, &mut delta);
+        for ((d, x), s) in delta.iter().zip(&image).zip(support.iter().cycle()) {
+            assert!(*s > 0.0 || *d == 0.0, "{method:?}");
+            assert!((0.0..=1.0).contains(&(x + d)), "{method:?}");
+        }
+    }
+}
+
+#[test]
+fn names_are_unique_and_bad_input_is_an_error() {
+    let names: BTreeSet<_> = METHODS.iter().map(|method| method.name).collect();
+    assert_eq!(names.len(), METHODS.len());
+    let error = ClosedForm::find("voxshield").unwrap_err().to_string();
+    assert!(error.contains("checkerboard"), "{error}");
+    let input = CodeInput {
+        labels: &[0; 5],
+        shape: SHAPE,
+        seed: 0,
+    };
+    for method in ClosedForm::all() {
+        assert!(method.delta(&input, Budget::new(0.1).unwrap(), 1).is_err());
+        let text = serde_json::to_string(&method).unwrap();
+        assert_eq!(text, format!("{:?}", method.name()));
+        assert_eq!(serde_json::from_str::<ClosedForm>(&text).unwrap(), method);
+    }
+    assert!(serde_json::from_str::<ClosedForm>("\"none\"").is_err());
+}
