@@ -3,8 +3,8 @@
 #
 #   benches/nibabel.sh [FILE.nii.gz ...]     a synthetic 256^3 int16 volume unless given
 #
-# Both sides read the voxels as stored and write them again under another name. Ours flushes to the disk and
-# renames, nibabel's does not. nibabel runs at its own default level of zlib (1) and at the level of our writer (3). nibabel is
+# Both sides read the voxels as stored, write them again under another name, and flush the file to the disk: left
+# unflushed, one side's pages would be written in the other side's time. nibabel runs at its own default level of zlib (1) and at the level of our writer (3). nibabel is
 # installed into a virtual environment in $VENV.
 #
 # ROUNDS   alternations, 3 unless set
@@ -56,6 +56,8 @@ for _ in range(reps):
     voxels = np.asanyarray(image.dataobj.get_unscaled())
     after = time.perf_counter()
     nibabel.save(type(image)(voxels, image.affine, image.header), target)
+    with open(target) as file:
+        os.fsync(file.fileno())
     end = time.perf_counter()
     read.append(after - start)
     write.append(end - after)
