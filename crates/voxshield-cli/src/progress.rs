@@ -119,7 +119,7 @@ impl Progress {
 
     pub(crate) fn evaluate(&self, event: &EvaluateEvent<'_>) {
         match event {
-            EvaluateEvent::Stage(name) => self.phase(*name, 0),
+            EvaluateEvent::Stage(name) => self.phase(name, 0),
             EvaluateEvent::Protect(event) => self.protect(event),
             EvaluateEvent::Note(text) => self.warn(&format!("note: {text}")),
             EvaluateEvent::Planned { cells, finished } => self.note(&format!(

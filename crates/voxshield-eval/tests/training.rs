@@ -215,7 +215,13 @@ fn a_loss_that_leaves_the_numbers_is_an_error() {
 #[test]
 fn a_purifier_takes_a_learnable_perturbation_away() {
     let (epsilon, voxels) = (0.1, 4096);
-    let sign = |i: usize| if i / 256 % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = |i: usize| {
+        if (i / 256).is_multiple_of(2) {
+            1.0
+        } else {
+            -1.0
+        }
+    };
     let pair = |volume: &TrainingVolume| {
         let delta: Vec<f32> = (0..voxels)
             .map(|i| epsilon as f32 * sign(i) * volume.labels[i] as f32)

@@ -204,7 +204,7 @@ fn nonzero_box(image: ArrayView4<'_, f32>) -> Frame {
     let bounds = |axis: usize| {
         let mut inside = (0..native[axis]).filter(|&index| occupied(axis, index));
         let first = inside.next().unwrap_or(0);
-        let last = inside.last().unwrap_or(first);
+        let last = inside.next_back().unwrap_or(first);
         match image.iter().all(|&v| v == 0.0) {
             true => (0, native[axis]),
             false => (first, last + 1 - first),

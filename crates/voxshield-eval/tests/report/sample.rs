@@ -251,7 +251,7 @@ pub(crate) fn montages(case: &str) -> Result<Vec<Montage>, EvalError> {
             0.2 + 0.4 * f32::from(u8::from(inside)) + 0.1 * (0.3 * x).sin() * (0.2 * y).cos(),
         );
         labels.push(u16::from(inside));
-        let sign = if (z as usize + y as usize + x as usize) % 2 == 0 {
+        let sign = if (z as usize + y as usize + x as usize).is_multiple_of(2) {
             epsilon
         } else {
             -epsilon
