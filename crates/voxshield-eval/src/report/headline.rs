@@ -29,6 +29,8 @@ struct Control {
 enum Verdict {
     /// There is no clean control to compare with.
     Unknown,
+    /// Not even clean files taught these victims anything.
+    Untrained,
     /// Less than [`MEANINGFUL`] below the clean control.
     NotShown,
     /// This share of the clean control's Dice is left, in percent.
@@ -37,6 +39,8 @@ enum Verdict {
 
 /// Differences of mean Dice below this say nothing: seeds alone move small victims by as much.
 const MEANINGFUL: f64 = 0.1;
+/// A clean control below this leaves no room for a meaningful gap.
+const LEARNT: f64 = 2.0 * MEANINGFUL;
 
 /// One headline for each training set that is no control.
 pub(super) fn headlines(record: &EvaluationRecord) -> Vec<Headline> {
@@ -84,6 +88,7 @@ fn worst_of<'a>(record: &'a EvaluationRecord, set: &TrainingSet) -> Option<&'a W
 fn verdict(worst: f64, clean: Option<f64>, random: Option<f64>) -> Verdict {
     match clean {
         None => Verdict::Unknown,
+        Some(clean) if clean < LEARNT => Verdict::Untrained,
         Some(clean) if clean - worst < MEANINGFUL => Verdict::NotShown,
         Some(clean) => Verdict::Left {
             percent: 100.0 * worst / clean,
@@ -99,6 +104,7 @@ mod tests {
     #[test]
     fn a_gap_below_a_tenth_is_no_protection() {
         assert_eq!(verdict(0.2, None, Some(0.8)), Verdict::Unknown);
+        assert_eq!(verdict(0.0, Some(0.19), None), Verdict::Untrained);
         assert_eq!(verdict(0.75, Some(0.8), None), Verdict::NotShown);
         assert_eq!(verdict(0.9, Some(0.8), None), Verdict::NotShown);
         let left = |against_random| Verdict::Left {
