@@ -1,0 +1,146 @@
+mod evaluation;
+mod parse;
+mod protection;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use voxshield::{
+    models::{Precision, Width},
+    pipeline::DeviceChoice,
+};
+
+use self::parse::{epsilon, patch, spacing};
+pub(crate) use self::{
+    evaluation::{Augment, EvaluateArgs, Optimiser},
+    protection::{Preset, PreviewArgs, ProtectArgs, ProtectionArgs},
+};
+
+/// Protect labelled 3D medical volumes before publication.
+#[derive(Parser)]
+#[command(name = "voxshield", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Form of the result on stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// No progress on stderr (it is hidden anyway where stderr is not a terminal).
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Phantom dataset -> protect -> train victims -> table, on the CPU, in minutes.
+    Demo(DemoArgs),
+    /// What a file or a dataset is: layout, geometry, classes, epsilon in stored steps.
+    Inspect {
+        /// A NIfTI file or a dataset folder.
+        path: PathBuf,
+        /// The bound to judge by, in normalised units.
+        #[arg(long, default_value = "4/255", value_parser = epsilon)]
+        epsilon: f64,
+    },
+    /// One case, quick: a picture of what protection changes, and the time of the whole run.
+    Preview(PreviewArgs),
+    /// Protect a dataset: the main job.
+    Protect(ProtectArgs),
+    /// Check the written files against the clean dataset.
+    Verify {
+        /// The clean dataset.
+        dataset: PathBuf,
+        /// The protected folder.
+        output: PathBuf,
+    },
+    /// Train victims from the written files and test them on clean cases.
+    Evaluate(EvaluateArgs),
+    /// The networks there are, with their parameters and floating-point operations.
+    Models(ModelsArgs),
+    /// The perturbation methods there are, and what they need.
+    Methods,
+    /// What can be computed on.
+    Devices,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for the phantom datasets; a new `voxshield-demo*` in the current folder by default.
+    pub(crate) output: Option<PathBuf>,
+    /// Seed of phantoms, networks and patches.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The bound on the perturbation, in normalised units.
+    #[arg(long, default_value = "4/255", value_parser = epsilon)]
+    pub(crate) epsilon: f64,
+    /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceChoice,
+}
+
+#[derive(Args)]
+pub(crate) struct ModelsArgs {
+    /// Channels of the input.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) channels: usize,
+    /// Classes, background included.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) classes: usize,
+    /// Patch size D,H,W (or one number for a cube) in voxels.
+    #[arg(long, default_value = "96", value_parser = patch)]
+    pub(crate) patch: [usize; 3],
+    /// Voxel spacing D,H,W (or one number) in millimetres, for networks that adapt to it.
+    #[arg(long, default_value = "1", value_parser = spacing)]
+    pub(crate) spacing: [f64; 3],
+    /// How wide they are.
+    #[arg(long, value_enum, default_value_t = NetworkWidth::Full)]
+    pub(crate) width: NetworkWidth,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkWidth {
+    /// A few channels: trains on a CPU in minutes.
+    Narrow,
+    /// As published.
+    Full,
+}
+
+impl From<NetworkWidth> for Width {
+    fn from(width: NetworkWidth) -> Self {
+        match width {
+            NetworkWidth::Narrow => Self::Narrow,
+            NetworkWidth::Full => Self::Full,
+        }
+    }
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct ComputeArgs {
+    /// The type of the networks' activations: f32, or bf16 or f16, which halve their memory and are faster on
+    /// GPUs with matrix units for it. Weights and losses are f32. An error where the device has no
+    /// such type.
+    #[arg(long, default_value = "f32")]
+    pub(crate) precision: Precision,
+    /// Compute activations again in the backward pass where that is cheap, instead of keeping them:
+    /// less memory, a little more time, the same result.
+    #[arg(long)]
+    pub(crate) checkpointing: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,175 @@
+//! Values of flags.
+
+use std::path::PathBuf;
+
+use voxshield::{
+    models::Architecture,
+    perturb::{IscMode, METHODS, PerturbationMethod, RandomNoise, SoftRoi, Support},
+};
+
+/// A number or a fraction such as 4/255.
+pub(super) fn epsilon(text: &str) -> Result<f64, String> {
+    let number = |s: &str| {
+        s.trim()
+            .parse::<f64>()
+            .map_err(|_| format!("'{s}' is no number"))
+    };
+    let value = match text.split_once('/') {
+        Some((above, below)) => number(above)? / number(below)?,
+        None => number(text)?,
+    };
+    if value > 0.0 && value <= 1.0 {
+        Ok(value)
+    } else {
+        Err("expected a number above 0 and at most 1, or a fraction such as 4/255".into())
+    }
+}
+
+pub(super) fn support(text: &str) -> Result<Support, String> {
+    let hint = "expected roi, body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA]";
+    if let Some(settings) = text.strip_prefix("soft-roi:") {
+        return soft_roi(settings).ok_or_else(|| hint.into());
+    }
+    Support::ALL
+        .into_iter()
+        .find(|s| s.name() == text)
+        .ok_or_else(|| hint.into())
+}
+
+fn soft_roi(settings: &str) -> Option<Support> {
+    let mut parts = settings.split(',').map(str::trim);
+    let soft = SoftRoi {
+        kernel: parts.next()?.parse().ok()?,
+        iterations: parts.next()?.parse().ok()?,
+        sigma: parts.next()?.parse().ok()?,
+    };
+    (parts.next().is_none() && soft.validate().is_ok()).then_some(Support::SoftRoi(soft))
+}
+
+pub(super) fn isc_mode(text: &str) -> Result<IscMode, String> {
+    match text {
+        "reference" => Ok(IscMode::Reference),
+        "normalised" => Ok(IscMode::Normalised),
+        "phase" => Ok(IscMode::Phase),
+        _ => Err("expected reference, normalised or phase".into()),
+    }
+}
+
+pub(super) fn noise(text: &str) -> Result<RandomNoise, String> {
+    let (name, share) = match text.split_once(':') {
+        Some((name, share)) => {
+            let share = share
+                .parse::<f64>()
+                .map_err(|_| format!("'{share}' is no share"))?;
+            (name, Some(share))
+        }
+        None => (text, None),
+    };
+    match (name, share) {
+        ("uniform", None) => Ok(RandomNoise::Uniform),
+        ("gaussian", None) => Ok(RandomNoise::Gaussian),
+        ("rademacher", None) => Ok(RandomNoise::Rademacher),
+        ("salt-and-pepper", share) => Ok(RandomNoise::SaltAndPepper {
+            share: share.unwrap_or(0.1),
+        }),
+        ("sparse", share) => Ok(RandomNoise::Sparse {
+            share: share.unwrap_or(0.1),
+        }),
+        _ => Err(
+            "expected uniform, gaussian, rademacher, salt-and-pepper[:SHARE] or sparse[:SHARE]"
+                .into(),
+        ),
+    }
+}
+
+pub(super) fn patch(text: &str) -> Result<[usize; 3], String> {
+    per_axis(text)
+}
+
+pub(super) fn spacing(text: &str) -> Result<[f64; 3], String> {
+    let spacing = per_axis::<f64>(text)?;
+    match spacing.iter().all(|&mm| mm > 0.0 && mm.is_finite()) {
+        true => Ok(spacing),
+        false => Err("expected positive millimetres".into()),
+    }
+}
+
+/// D,H,W or one value for all.
+fn per_axis<T: std::str::FromStr + Copy>(text: &str) -> Result<[T; 3], String> {
+    let hint = || "expected D,H,W or one number".to_owned();
+    let values: Vec<T> = text
+        .split(',')
+        .map(|n| n.trim().parse().map_err(|_| hint()))
+        .collect::<Result<_, _>>()?;
+    match values[..] {
+        [n] => Ok([n; 3]),
+        [d, h, w] => Ok([d, h, w]),
+        _ => Err(hint()),
+    }
+}
+
+pub(super) fn network(text: &str) -> Result<String, String> {
+    let known = Architecture::find(text).map_err(|error| error.to_string())?;
+    Ok(known.name.to_owned())
+}
+
+pub(super) fn method(text: &str) -> Result<String, String> {
+    match PerturbationMethod::find(text) {
+        Some(method) => Ok(method.name.to_owned()),
+        None => {
+            let names: Vec<_> = METHODS.iter().map(|method| method.name).collect();
+            Err(format!("expected one of {}", names.join(", ")))
+        }
+    }
+}
+
+pub(super) fn named(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), PathBuf::from(path)))
+        }
+        _ => Err("expected NAME=DIR".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_parsed_or_refused() {
+        assert_eq!(epsilon("4/255").unwrap(), 4.0 / 255.0);
+        assert_eq!(epsilon("0.5").unwrap(), 0.5);
+        for bad in ["0", "2", "-1/3", "x", "1/0", "0/0"] {
+            assert!(epsilon(bad).is_err(), "{bad}");
+        }
+        assert_eq!(patch("16").unwrap(), [16; 3]);
+        assert_eq!(patch("8,16,24").unwrap(), [8, 16, 24]);
+        assert!(patch("8,16").is_err());
+        assert_eq!(spacing("2.5,1,1").unwrap(), [2.5, 1.0, 1.0]);
+        assert!(spacing("0").is_err() && spacing("1,nan,1").is_err());
+        assert_eq!(method("checkerboard").unwrap(), "checkerboard");
+        assert!(method("chequerboard").unwrap_err().contains("voxshield"));
+        let error = network("u-net").unwrap_err();
+        assert!(error.contains("residual-unet"), "{error}");
+        assert_eq!(
+            noise("sparse:0.3").unwrap(),
+            RandomNoise::Sparse { share: 0.3 }
+        );
+        assert!(noise("uniform:0.3").is_err());
+        assert_eq!(support("full").unwrap(), Support::Full);
+        let soft = Support::SoftRoi(SoftRoi::REFERENCE);
+        assert_eq!(support("soft-roi").unwrap(), soft);
+        assert_eq!(support("soft-roi:3,2,2").unwrap(), soft);
+        for bad in [
+            "soft",
+            "soft-roi:",
+            "soft-roi:4,2,2",
+            "soft-roi:3,2",
+            "soft-roi:3,2,2,2",
+            "soft-roi:3,2,-1",
+        ] {
+            assert!(support(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use voxshield::{
+    perturb::{IscMode, RandomNoise, Support},
+    pipeline::{DeviceChoice, NormalisationChoice},
+};
+
+use super::{
+    ComputeArgs, NetworkWidth,
+    parse::{epsilon, isc_mode, method, network, noise, patch, support},
+};
+
+#[derive(Args)]
+pub(crate) struct ProtectArgs {
+    /// The clean dataset; it is never written to.
+    pub(crate) dataset: PathBuf,
+    /// The folder to create.
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) protection: ProtectionArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct PreviewArgs {
+    /// The clean dataset; it is never written to.
+    pub(crate) dataset: PathBuf,
+    /// The case to show.
+    #[arg(long, value_name = "ID")]
+    pub(crate) case: String,
+    /// The picture to write: clean, protected, and the amplified perturbation of one slice.
+    #[arg(long, value_name = "FILE.png", default_value = "preview.png")]
+    pub(crate) out: PathBuf,
+    /// Seconds that the optimised method may train on this case, about.
+    #[arg(long, value_name = "S", default_value_t = 20)]
+    pub(crate) seconds: u64,
+    #[command(flatten)]
+    pub(crate) protection: ProtectionArgs,
+}
+
+/// How files are protected.
+#[derive(Args)]
+pub(crate) struct ProtectionArgs {
+    /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction.
+    #[arg(long, default_value = "4/255", value_parser = epsilon)]
+    pub(crate) epsilon: f64,
+    /// Where voxels may change: roi, body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
+    /// epsilon fades to 0; in voxels, 3,2,2 by default).
+    #[arg(long, default_value = "roi", value_parser = support)]
+    pub(crate) support: Support,
+    /// Where the perturbation comes from; `voxshield methods` lists the names.
+    #[arg(long, default_value = "voxshield", value_parser = method)]
+    pub(crate) method: String,
+    /// Distribution of `--method random`: uniform, gaussian, rademacher, salt-and-pepper[:SHARE]
+    /// or sparse[:SHARE].
+    #[arg(long, default_value = "uniform", value_parser = noise)]
+    pub(crate) noise: RandomNoise,
+    /// How intensities are brought to 0..1.
+    #[arg(long, default_value = "auto", help = format!("How intensities are brought to 0..1: {}", NormalisationChoice::HELP))]
+    pub(crate) normalise: NormalisationChoice,
+    /// Sizes of networks, patches and steps; the flags below change single values.
+    #[arg(long, value_enum, default_value_t = Preset::Compact)]
+    pub(crate) preset: Preset,
+    /// Network of the surrogate; `voxshield models` lists them.
+    #[arg(long, value_parser = network)]
+    pub(crate) surrogate: Option<String>,
+    /// Weights that the surrogate starts from: safetensors, or a PyTorch checkpoint of MONAI or
+    /// nnU-Net.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) surrogate_weights: Option<PathBuf>,
+    /// How wide surrogate and generator are; the preset says it otherwise.
+    #[arg(long, value_enum)]
+    pub(crate) width: Option<NetworkWidth>,
+    /// Rounds of surrogate steps and noise passes.
+    #[arg(long)]
+    pub(crate) rounds: Option<usize>,
+    /// Surrogate steps a round.
+    #[arg(long)]
+    pub(crate) surrogate_steps: Option<usize>,
+    /// Patches a step.
+    #[arg(long)]
+    pub(crate) batch: Option<usize>,
+    /// Patch size D,H,W (or one number for a cube) in voxels.
+    #[arg(long, value_parser = patch)]
+    pub(crate) patch: Option<[usize; 3]>,
+    /// Weight of the inter-slice frequency divergence.
+    #[arg(long)]
+    pub(crate) isc_weight: Option<f64>,
+    /// Form of that divergence: reference, normalised or phase.
+    #[arg(long, value_parser = isc_mode)]
+    pub(crate) isc_mode: Option<IscMode>,
+    /// Weight of the semantic prediction divergence.
+    #[arg(long)]
+    pub(crate) spd_weight: Option<f64>,
+    /// Adam's step size for the surrogate.
+    #[arg(long)]
+    pub(crate) surrogate_rate: Option<f64>,
+    /// Adam's step size for the noise generator.
+    #[arg(long)]
+    pub(crate) noise_rate: Option<f64>,
+    /// Seed of every random choice.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceChoice,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// Narrow networks on 32^3 patches: for a CPU.
+    Compact,
+    /// The paper's networks and step sizes on 160^3 patches: for a GPU.
+    Paper,
+}

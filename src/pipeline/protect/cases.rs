@@ -1,0 +1,122 @@
+use std::{io, path::Path, thread, time::Instant};
+
+use burn::tensor::Device;
+
+use super::Origin;
+use crate::{
+    data::{CaseRecord, DataError, FailedCase},
+    perturb::ahead,
+    pipeline::{
+        PipelineError, ProtectEvent, ProtectOptions, Scanned,
+        lanes::Behind,
+        scan::{ScannedCase, case_failure},
+        write::{ReadCase, write_case},
+    },
+};
+
+/// The most cases that are being written at the same time.
+const WRITERS: usize = 2;
+
+/// Writes all cases: while the perturbation of one is computed, the next is read, and those before it are compressed, written
+/// and checked. That is one case more at each of the two ends than in a plain loop, and [`WRITERS`] at most.
+pub(super) fn write_cases(
+    scanned: &Scanned,
+    origin: &Origin,
+    output: &Path,
+    options: &ProtectOptions,
+    device: &Device,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<(Vec<CaseRecord>, Vec<FailedCase>), PipelineError> {
+    let (dataset, epsilon) = (&scanned.dataset, options.method.epsilon());
+    let write = |job: Result<(ReadCase<'_>, Vec<f32>), PipelineError>| {
+        let (case, delta) = job?;
+        write_case(dataset, case, delta, output, epsilon)
+    };
+    let total = scanned.cases.len();
+    let mut outcomes = Outcomes::new(&scanned.cases);
+    let read = scanned
+        .cases
+        .iter()
+        .map(|case| ReadCase::open(dataset, case, options.support));
+    ahead(read, |ready| {
+        thread::scope(|scope| -> Result<(), PipelineError> {
+            let mut writers = Behind::spawn(scope, WRITERS, &write);
+            for (done, (ScannedCase { case, .. }, read)) in
+                scanned.cases.iter().zip(ready).enumerate()
+            {
+                let id = &case.id;
+                observer(ProtectEvent::CaseStarted { id, done, total });
+                let job = read.and_then(|mut read| {
+                    let start = Instant::now();
+                    let delta = origin.delta(&read.prepared, &read.image, id, options, device)?;
+                    read.spent += start.elapsed();
+                    Ok((read, delta))
+                });
+                if let Some(outcome) = writers.send(job) {
+                    outcomes.add(outcome, observer)?;
+                }
+            }
+            while let Some(outcome) = writers.next() {
+                outcomes.add(outcome, observer)?;
+            }
+            Ok(())
+        })
+    })?;
+    Ok((outcomes.cases, outcomes.failed))
+}
+
+/// What became of the cases, in their order.
+struct Outcomes<'a> {
+    pending: std::slice::Iter<'a, ScannedCase>,
+    cases: Vec<CaseRecord>,
+    failed: Vec<FailedCase>,
+}
+
+impl<'a> Outcomes<'a> {
+    fn new(cases: &'a [ScannedCase]) -> Self {
+        Self {
+            pending: cases.iter(),
+            cases: Vec::with_capacity(cases.len()),
+            failed: Vec::new(),
+        }
+    }
+
+    /// The outcome of the next case; an error that all others would meet as well is returned.
+    fn add(
+        &mut self,
+        outcome: Result<CaseRecord, PipelineError>,
+        observer: &mut dyn FnMut(ProtectEvent<'_>),
+    ) -> Result<(), PipelineError> {
+        let case = self.pending.next();
+        match (outcome, case) {
+            (Ok(record), _) => {
+                observer(ProtectEvent::CaseFinished(&record));
+                self.cases.push(record);
+            }
+            (Err(error), Some(case)) if !is_fatal(&error) => {
+                let failure = case_failure(&case.case, &error);
+                observer(ProtectEvent::CaseFailed(&failure));
+                self.failed.push(failure);
+            }
+            (Err(error), _) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Errors that the next case would meet as well.
+fn is_fatal(error: &PipelineError) -> bool {
+    let full = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::ReadOnlyFilesystem
+        )
+    };
+    match error {
+        PipelineError::Io { .. } => true,
+        PipelineError::Data(DataError::Io { source, .. }) => full(source),
+        _ => false,
+    }
+}

@@ -1,0 +1,105 @@
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    data::{FailedCase, MANIFEST_NAME, copy_file_atomic, is_nifti_name},
+    pipeline::{
+        PipelineError, ProtectEvent, Scanned,
+        write::{create_parent, manifest_path},
+    },
+};
+
+/// An error if `output` is the dataset `root`, inside it, or around it. The output may not exist yet.
+pub(in crate::pipeline) fn check_apart(root: &Path, output: &Path) -> Result<(), PipelineError> {
+    if !root.exists() {
+        // The layout search words this better than canonicalize does.
+        crate::data::discover(root)?;
+    }
+    let dataset = root.canonicalize().map_err(io("open the dataset", root))?;
+    let target = resolve(output).map_err(io("resolve the output folder", output))?;
+    if target.starts_with(&dataset) || dataset.starts_with(&target) {
+        return Err(PipelineError::OutputOverlaps {
+            output: output.to_path_buf(),
+            dataset: root.to_path_buf(),
+        });
+    }
+    Ok(())
+}
+
+fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PipelineError + 'a {
+    move |source| PipelineError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+pub(super) fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
+    check_apart(root, output)?;
+    match fs::read_dir(output) {
+        Ok(entries) => match entries.count() {
+            0 => Ok(()),
+            _ => Err(PipelineError::OutputNotEmpty {
+                path: output.to_path_buf(),
+            }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io("open the output folder", output)(error)),
+    }
+}
+
+/// The absolute path of something that may not exist yet: its nearest existing ancestor decides
+/// about symbolic links.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let mut missing = Vec::new();
+    let mut known = absolute.as_path();
+    loop {
+        match known.canonicalize() {
+            Ok(mut found) => {
+                found.extend(missing.iter().rev());
+                return Ok(found);
+            }
+            Err(error) => match (known.file_name(), known.parent()) {
+                (Some(name), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+                    missing.push(name);
+                    known = parent;
+                }
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+/// Copies what belongs to the dataset but to no case (dataset.json, licences); an image that no
+/// case claims is never copied unprotected.
+pub(super) fn copy_auxiliary(
+    scanned: &Scanned,
+    output: &Path,
+    skipped: &mut Vec<FailedCase>,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<(), PipelineError> {
+    for relative in &scanned.dataset.auxiliary {
+        let is_manifest = relative.as_os_str() == MANIFEST_NAME;
+        let is_image = relative
+            .file_name()
+            .is_some_and(|name| is_nifti_name(&name.to_string_lossy()));
+        if is_manifest || is_image {
+            let path = manifest_path(relative);
+            let reason = "belongs to no case: not copied to the output".to_owned();
+            observer(ProtectEvent::Warning(format!("{path}: {reason}")));
+            skipped.push(FailedCase {
+                id: String::new(),
+                path,
+                reason,
+            });
+            continue;
+        }
+        let target = output.join(relative);
+        create_parent(&target)?;
+        copy_file_atomic(&scanned.dataset.root.join(relative), &target)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+mod cases;
+mod folders;
+mod origin;
+
+use std::{fs, path::Path};
+
+use self::{
+    cases::write_cases,
+    folders::{check_folders, copy_auxiliary},
+};
+pub(super) use self::{
+    folders::check_apart,
+    origin::{Origin, train},
+};
+use super::{Method, PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan};
+use crate::{
+    data::{CaseRecord, FailedCase, MANIFEST_NAME, Manifest},
+    perturb::Event,
+};
+
+/// What [`protect`] reports while it runs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProtectEvent<'a> {
+    /// The dataset is being read.
+    Scan(ScanEvent),
+    /// The dataset was read: usable, failed and skipped cases are known.
+    Scanned(&'a Scanned),
+    /// The optimiser.
+    Train(&'a Event),
+    /// The perturbation of a case is about to be computed. Those before it may still be on their way to the disk.
+    CaseStarted {
+        /// Its id.
+        id: &'a str,
+        /// Cases started before it.
+        done: usize,
+        /// Cases in all.
+        total: usize,
+    },
+    /// A case is written and checked; cases finish or fail in their order.
+    CaseFinished(&'a CaseRecord),
+    /// A case failed; the others go on.
+    CaseFailed(&'a FailedCase),
+    /// Something to show.
+    Warning(String),
+}
+
+/// Protects the dataset at `root` into the new folder `output` and returns the manifest, which is
+/// also written there as `voxshield.json`.
+///
+/// A case that cannot be read or protected is listed in the manifest's `failed` and is absent from
+/// the output; the others are protected all the same. Unlabelled cases are listed in `skipped`.
+///
+/// # Errors
+/// [`PipelineError`] for a job that cannot be done at all: bad options, overlapping folders, no
+/// usable case, a full disk. What was finished before stays, without a manifest.
+pub fn protect(
+    root: &Path,
+    output: &Path,
+    options: &ProtectOptions,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<Manifest, PipelineError> {
+    options.validate()?;
+    let device = options.device.open()?;
+    check_folders(root, output)?;
+    let epsilon = options.method.epsilon();
+    let scanned = scan(
+        root,
+        options.normalisation,
+        options.support,
+        epsilon,
+        &mut |event| {
+            observer(ProtectEvent::Scan(event));
+        },
+    )?;
+    observer(ProtectEvent::Scanned(&scanned));
+    if scanned.cases.is_empty() {
+        return Err(PipelineError::NoUsableCase {
+            path: root.to_path_buf(),
+            failed: scanned.failed.len(),
+            first: scanned
+                .failed
+                .first()
+                .or(scanned.skipped.first())
+                .map_or_else(|| "the dataset has no case".into(), |f| f.reason.clone()),
+        });
+    }
+    fs::create_dir_all(output).map_err(|source| PipelineError::Io {
+        action: "create the output folder",
+        path: output.to_path_buf(),
+        source,
+    })?;
+    let origin = match &options.method {
+        Method::Random { noise, seed, .. } => Origin::Drawn {
+            noise: *noise,
+            seed: *seed,
+        },
+        Method::ClosedForm { code, seed, .. } => Origin::Coded {
+            code: *code,
+            seed: *seed,
+        },
+        Method::Voxshield(config) => Origin::Learned(Box::new(train(
+            &scanned, config, options, &device, observer,
+        )?)),
+    };
+
+    let (cases, mut failures) = write_cases(&scanned, &origin, output, options, &device, observer)?;
+    let mut failed = scanned.failed.clone();
+    failed.append(&mut failures);
+    let mut skipped = scanned.skipped.clone();
+    copy_auxiliary(&scanned, output, &mut skipped, observer)?;
+    let manifest = Manifest {
+        format: Manifest::FORMAT,
+        program: "voxshield".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        layout: scanned.dataset.layout.into(),
+        method: options.to_json(),
+        epsilon,
+        support: options.support.name().into(),
+        seed: options.method.seed(),
+        device: options.device.to_string(),
+        normalisation: scanned.normalisation.clone(),
+        cases,
+        failed,
+        skipped,
+    };
+    manifest.write_atomic(&output.join(MANIFEST_NAME))?;
+    Ok(manifest)
+}

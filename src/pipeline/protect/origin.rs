@@ -1,0 +1,90 @@
+use burn::tensor::Device;
+
+use crate::{
+    models::{NoiseGenerator, read_weights},
+    perturb::{
+        Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, PerturbError, RandomNoise,
+        SourceError, generate,
+    },
+    pipeline::{CachedSource, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned},
+};
+
+/// Where the deltas of a run come from.
+pub(in crate::pipeline) enum Origin {
+    Drawn { noise: RandomNoise, seed: u64 },
+    Coded { code: ClosedForm, seed: u64 },
+    Learned(Box<NoiseGenerator>),
+}
+
+impl Origin {
+    pub(in crate::pipeline) fn delta(
+        &self,
+        prepared: &PreparedCase,
+        image: &[f32],
+        id: &str,
+        options: &ProtectOptions,
+        device: &Device,
+    ) -> Result<Vec<f32>, PipelineError> {
+        let (channels, shape) = (prepared.volume.channels(), prepared.volume.shape());
+        Ok(match self {
+            Self::Drawn { noise, seed } => {
+                // A stream of its own for each case, independent of the order of the cases.
+                let seed = seed.wrapping_add(stream(id));
+                let budget = Budget::new(options.method.epsilon())?;
+                noise.sample(budget, channels, shape.iter().product(), seed)?
+            }
+            Self::Coded { code, seed } => {
+                let labels = prepared.label_values();
+                let input = CodeInput {
+                    labels: &labels,
+                    shape,
+                    seed: *seed,
+                };
+                code.delta(&input, Budget::new(options.method.epsilon())?, channels)?
+            }
+            Self::Learned(generator) => {
+                generate(generator, image, channels, shape, options.tiles, device)?
+            }
+        })
+    }
+}
+
+/// FNV-1a of a case id.
+fn stream(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+pub(in crate::pipeline) fn train(
+    scanned: &Scanned,
+    config: &BilevelConfig,
+    options: &ProtectOptions,
+    device: &Device,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<NoiseGenerator, PipelineError> {
+    let mut source = CachedSource::new(scanned.cases.len(), |index| {
+        let case = &scanned.cases[index];
+        let load = || -> Result<_, PipelineError> {
+            let prepared = PreparedCase::open(&scanned.dataset, &case.case)?;
+            let image = prepared.normalised(&case.ranges);
+            let support = prepared.support(options.support, &image)?;
+            Ok(prepared.training_volume(image, support, &scanned.classes))
+        };
+        load().map_err(|error| Box::new(error) as SourceError)
+    });
+    let mut bilevel = Bilevel::new(
+        config.clone(),
+        scanned.channels,
+        scanned.classes.len(),
+        device,
+    )?;
+    if let Some(weights) = &options.surrogate_weights {
+        let weights = read_weights(&weights.path).map_err(PerturbError::from)?;
+        bilevel = bilevel.with_surrogate_weights(&weights)?;
+    }
+    let trained = bilevel.run(&mut source, &mut |event| {
+        observer(ProtectEvent::Train(event))
+    })?;
+    Ok(trained.generator)
+}
