@@ -176,9 +176,7 @@ mod tests {
     fn three_clusters_become_three_classes_from_dark_to_bright() {
         let mut histogram = [0; BINS];
         for (centre, count) in [(30usize, 500u64), (120, 100), (220, 300)] {
-            for bin in centre - 8..=centre + 8 {
-                histogram[bin] = count;
-            }
+            histogram[centre - 8..=centre + 8].fill(count);
         }
         let class_of = k_means(&histogram, 3);
         for (class, centre) in [30usize, 120, 220].into_iter().enumerate() {

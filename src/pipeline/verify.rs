@@ -182,7 +182,7 @@ fn check_case(
             )
         });
         problems.push(format!(
-            "{} voxels are beyond their share of epsilon{worst}",
+            "{} voxels are beyond epsilon, or their share of it{worst}",
             found.over_budget
         ));
     }

@@ -87,7 +87,7 @@ fn each_label_keeps_its_share_and_the_written_files_prove_it() {
         let report = verify(&clean, &out, &mut |_| {}).unwrap();
         assert!(!report.is_kept(), "{report:?}");
         // At 4/255 a twentieth is less than a stored step, which is a refusal by itself.
-        let expected = ["share of epsilon", "no such usable case"][index];
+        let expected = ["their share of it", "no such usable case"][index];
         let problems = &report.cases[0].problems;
         assert!(
             problems.iter().any(|p| p.contains(expected)),

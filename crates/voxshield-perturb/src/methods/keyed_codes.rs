@@ -5,15 +5,16 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{CodeInput, Needs, PerturbationMethod, squares};
 
-/// For each label a field of its own with periods of 8 to 16 voxels: the sign of `f - median(f)`,
-/// `f = sum_k cos(2 pi k.r / 32 + phase_k)` over wave vectors of length 2 to 4.
+/// For each label a field of its own with periods of 11 to 16 voxels: the sign of `f - median(f)`,
+/// `f = sum_k cos(2 pi k.r / 32 + phase_k)` over wave vectors of length 2 to 3.
 ///
 /// The seed deals the wave vectors out among eight labels, so that codes of different labels have no frequency in common. The code
 /// is counted from the middle of the volume, as lattices are. Over a period it has as many +1 as -1. A Gaussian of 1 voxel leaves
-/// 55 % of its energy at least, a resampling by 1.25 and back (linear) more; `label-fields`, with half the periods, keeps less.
+/// more than half of its energy (0.55 to 0.6 measured), a resampling by 1.25 and back (linear) more; `label-fields`, with half the
+/// periods, keeps less.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     name: "keyed-codes",
-    title: "a keyed, zero-mean code for each label with periods of 8 to 16 voxels, which a blur and a resampling let through",
+    title: "a keyed, zero-mean code for each label with periods of 11 to 16 voxels, which a blur and a resampling let through",
     source: "inferred; LSP with band-limited codes",
     needs: Needs::Labels,
     code: Some(code),
@@ -82,14 +83,14 @@ fn tile(seed: u64, label: u16) -> Vec<f32> {
     signs
 }
 
-/// Half of the wave vectors with `2 <= |k| <= 4`; the other half has the same cosines.
+/// Half of the wave vectors with `2 <= |k| <= 3`; the other half has the same cosines.
 fn wave_vectors() -> Vec<[i32; 3]> {
-    let axis = || -4i32..=4;
+    let axis = || -3i32..=3;
     axis()
         .flat_map(move |z| axis().flat_map(move |y| axis().map(move |x| [z, y, x])))
         .filter(|k| {
             let length: i32 = k.iter().map(|c| c * c).sum();
-            (4..=16).contains(&length) && *k > [0, 0, 0]
+            (4..=9).contains(&length) && *k > [0, 0, 0]
         })
         .collect()
 }
@@ -154,7 +155,7 @@ mod tests {
                 share(along_axes(&tile, resampled)),
             );
             assert!(
-                blurred > 0.55 && resampled > 0.6,
+                blurred > 0.53 && resampled > 0.7,
                 "{label}: {blurred} {resampled}"
             );
         }
