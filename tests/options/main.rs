@@ -64,7 +64,7 @@ fn changes(clean: &Path, out: &Path, manifest: &Manifest) -> Vec<(f64, u16)> {
     let file = |root: &Path| StoredVolume::read(&root.join(&case.files[0].path)).unwrap();
     let (before, after) = (file(clean), file(out));
     let label = clean.join(
-        &case.files[0]
+        case.files[0]
             .path
             .replace("imagesTr", "labelsTr")
             .replace("_0000", ""),
