@@ -117,7 +117,7 @@ impl Chart {
 }
 
 /// Styles of lines that the style sheet knows, each a colour and a dash pattern.
-const STYLES: usize = 6;
+const STYLES: usize = 12;
 
 /// From the smallest to the largest value, never empty.
 fn extent(values: impl Iterator<Item = f64>) -> [f64; 2] {
