@@ -13,6 +13,7 @@
 //!   `images/` + `labels/` folders.
 //! * [`Manifest`]: what was done, by whom, to which bytes.
 //! * [`compare`]: a clean and a protected volume against each other, voxel by voxel.
+//! * [`seal_residual`], [`open_residual`]: the encrypted way back from a protected case to the original.
 //! * [`resample_image`], [`resample_labels`], [`remap_labels`]: another grid and other label values, as scipy makes them, to
 //!   repeat a victim's preprocessing.
 //! * [`Artefact`], [`Int8Code`]: perturbations as the reference implementation stores them.
@@ -56,6 +57,7 @@ mod phantom;
 mod quantise;
 mod remap;
 mod resample;
+mod unlock;
 mod volume;
 
 pub use artefact::Artefact;
@@ -65,7 +67,8 @@ pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
 pub use geometry::{Affine, Orientation};
 pub use hash::{sha256_bytes, sha256_file};
 pub use intensity::{
-    CtStatistics, CtStatisticsBuilder, Foreground, IntensityRange, Modality, Normalisation,
+    CtStatistics, CtStatisticsBuilder, Foreground, IntensityError, IntensityRange, Modality,
+    Normalisation,
 };
 pub use label::LabelMap;
 pub use layout::{Case, CaseProblem, Channel, Dataset, Layout, Split, Tree, discover, layouts};
@@ -81,4 +84,7 @@ pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
 pub use quantise::Int8Code;
 pub use remap::{Remapped, remap_labels};
 pub use resample::{Boundary, resample_image, resample_labels, resample_linear, shape_at_spacing};
+pub use unlock::{
+    Identities, Recipients, UnlockError, generate_identity, open_residual, seal_residual,
+};
 pub use volume::Volume;

@@ -15,4 +15,5 @@ mod real_data;
 mod resample;
 mod round_trip;
 mod support;
+mod unlock;
 mod volume;
