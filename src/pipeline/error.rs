@@ -60,6 +60,14 @@ pub enum PipelineError {
         /// What is wrong.
         reason: String,
     },
+    /// The output holds something other than what was written and checked.
+    #[error("{path} is not safe to publish, and has no manifest: {problems}")]
+    UnsafeOutput {
+        /// The output folder.
+        path: PathBuf,
+        /// All that was found.
+        problems: String,
+    },
     /// The device is unknown or not compiled in.
     #[error("device '{name}': {reason}")]
     Device {
@@ -108,6 +116,26 @@ pub enum PipelineError {
         id: String,
         /// The clean dataset.
         dataset: PathBuf,
+    },
+    /// A case that was protected without `--unlock-to`.
+    #[error(
+        "case {id} has no residual: it was protected without --unlock-to and cannot be restored"
+    )]
+    NoResidual {
+        /// The case.
+        id: String,
+    },
+    /// A file that the manifest lists.
+    #[error("{path} is missing, or a symbolic link that leaves the folder; fetch the file again")]
+    NotInFolder {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file whose hash is not that of the manifest.
+    #[error("{path} is not the file that the manifest lists; fetch it again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// Two training sets of one name.
     #[error("two training sets are called '{name}'; clean, random and protected are taken")]

@@ -1,6 +1,7 @@
 //! Where files meet tensors.
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
+//! [`unlock`] restores the originals for those who hold a key,
 //! [`inspect`] says what a file or dataset is, [`trial`] trains one victim from written files,
 //! [`evaluate`] many, with controls and defences. [`preview`] shows one case before a long run.
 
@@ -16,6 +17,7 @@ mod protect;
 mod scan;
 mod source;
 mod trial;
+mod unlock;
 mod verify;
 mod write;
 
@@ -33,4 +35,5 @@ pub use protect::{ProtectEvent, protect};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;
 pub use trial::{LabelScore, TrialResult, trial};
+pub use unlock::{RestoredCase, UnlockReport, unlock};
 pub use verify::{CaseVerdict, VerifyReport, verify};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DeviceChoice, PipelineError};
 use crate::{
-    data::{DataError, IntensityRange, sha256_file},
+    data::{DataError, IntensityRange, Recipients, sha256_file},
     perturb::{BilevelConfig, Budget, ClosedForm, RandomNoise, Support, TileConfig},
 };
 
@@ -174,6 +174,9 @@ pub struct ProtectOptions {
     /// What the surrogate starts from; its own seed if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surrogate_weights: Option<SurrogateWeights>,
+    /// Who can restore the originals; nobody if empty. Not in the manifest.
+    #[serde(skip)]
+    pub unlock_to: Recipients,
     /// What to compute on.
     #[serde(skip)]
     pub device: DeviceChoice,
@@ -187,6 +190,7 @@ impl Default for ProtectOptions {
             normalisation: NormalisationChoice::Auto,
             tiles: TileConfig::default(),
             surrogate_weights: None,
+            unlock_to: Recipients::default(),
             device: DeviceChoice::Cpu,
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::intensity::IntensityError;
 use crate::nifti::{Datatype, HeaderError};
+use crate::signature::SignatureError;
 use crate::unlock::UnlockError;
 
 /// Anything that can go wrong between a file and a checked array.
@@ -252,6 +253,14 @@ pub enum DataError {
         path: PathBuf,
         /// What is wrong with it.
         problem: UnlockError,
+    },
+    /// A signature, or a key to make or check one.
+    #[error("{}: {problem}", path.display())]
+    Signature {
+        /// The signature or the key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: SignatureError,
     },
 
     /// A perturbation artefact of the reference implementation that cannot be used.

@@ -14,6 +14,7 @@
 //! * [`Manifest`]: what was done, by whom, to which bytes.
 //! * [`compare`]: a clean and a protected volume against each other, voxel by voxel.
 //! * [`seal_residual`], [`open_residual`]: the encrypted way back from a protected case to the original.
+//! * [`SigningKey`], [`PublicKey`]: who made a manifest.
 //! * [`resample_image`], [`resample_labels`], [`remap_labels`]: another grid and other label values, as scipy makes them, to
 //!   repeat a victim's preprocessing.
 //! * [`Artefact`], [`Int8Code`]: perturbations as the reference implementation stores them.
@@ -57,6 +58,7 @@ mod phantom;
 mod quantise;
 mod remap;
 mod resample;
+mod signature;
 mod unlock;
 mod volume;
 
@@ -74,6 +76,7 @@ pub use label::LabelMap;
 pub use layout::{Case, CaseProblem, Channel, Dataset, Layout, Split, Tree, discover, layouts};
 pub use manifest::{
     CaseRecord, FailedCase, FileRecord, LabelRecord, MANIFEST_NAME, Manifest, NormalisationRecord,
+    UnlockRecord,
 };
 pub use nifti::{
     Datatype, Endian, Header, HeaderError, NewVoxels, Scaling, StoredVolume, Value, Version,
@@ -84,7 +87,9 @@ pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
 pub use quantise::Int8Code;
 pub use remap::{Remapped, remap_labels};
 pub use resample::{Boundary, resample_image, resample_labels, resample_linear, shape_at_spacing};
+pub use signature::{PublicKey, SIGNATURE_NAME, SignatureError, SigningKey, generate_signing_key};
 pub use unlock::{
-    Identities, Recipients, UnlockError, generate_identity, open_residual, seal_residual,
+    Identities, Recipients, UNLOCK_FOLDER, UnlockError, generate_identity, open_residual,
+    seal_residual,
 };
 pub use volume::Volume;

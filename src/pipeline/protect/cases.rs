@@ -30,7 +30,7 @@ pub(super) fn write_cases(
     let (dataset, epsilon) = (&scanned.dataset, options.method.epsilon());
     let write = |job: Result<(ReadCase<'_>, Vec<f32>), PipelineError>| {
         let (case, delta) = job?;
-        write_case(dataset, case, delta, output, epsilon)
+        write_case(dataset, case, delta, output, epsilon, &options.unlock_to)
     };
     let total = scanned.cases.len();
     let mut outcomes = Outcomes::new(&scanned.cases);

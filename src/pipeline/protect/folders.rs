@@ -4,7 +4,7 @@ use std::{
 };
 
 use crate::{
-    data::{FailedCase, MANIFEST_NAME, copy_file_atomic, is_nifti_name},
+    data::{FailedCase, MANIFEST_NAME, UNLOCK_FOLDER, copy_file_atomic, is_nifti_name},
     pipeline::{
         PipelineError, ProtectEvent, Scanned,
         write::{create_parent, manifest_path},
@@ -36,7 +36,7 @@ fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Pip
     }
 }
 
-pub(super) fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
+pub(in crate::pipeline) fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
     check_apart(root, output)?;
     match fs::read_dir(output) {
         Ok(entries) => match entries.count() {
@@ -82,7 +82,9 @@ pub(super) fn copy_auxiliary(
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<(), PipelineError> {
     for relative in &scanned.dataset.auxiliary {
-        let is_manifest = relative.as_os_str() == MANIFEST_NAME;
+        // Those of an earlier protection say nothing about this one.
+        let is_manifest =
+            relative.as_os_str() == MANIFEST_NAME || relative.starts_with(UNLOCK_FOLDER);
         let is_image = relative
             .file_name()
             .is_some_and(|name| is_nifti_name(&name.to_string_lossy()));

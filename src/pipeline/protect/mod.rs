@@ -4,15 +4,14 @@ mod origin;
 
 use std::{fs, path::Path};
 
-use self::{
-    cases::write_cases,
-    folders::{check_folders, copy_auxiliary},
-};
+use self::{cases::write_cases, folders::copy_auxiliary};
 pub(super) use self::{
-    folders::check_apart,
+    folders::{check_apart, check_folders},
     origin::{Origin, train},
 };
-use super::{Method, PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan};
+use super::{
+    Method, PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan, verify::folder_problems,
+};
 use crate::{
     data::{CaseRecord, FailedCase, MANIFEST_NAME, Manifest},
     perturb::Event,
@@ -124,6 +123,14 @@ pub fn protect(
         failed,
         skipped,
     };
+    // Each case was compared when it was written; now the folder as a whole, as `verify` does it.
+    let problems = folder_problems(&scanned.dataset, &manifest, output)?;
+    if !problems.is_empty() {
+        return Err(PipelineError::UnsafeOutput {
+            path: output.to_path_buf(),
+            problems: problems.join("; "),
+        });
+    }
     manifest.write_atomic(&output.join(MANIFEST_NAME))?;
     Ok(manifest)
 }

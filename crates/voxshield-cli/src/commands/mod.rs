@@ -2,10 +2,12 @@ mod demo;
 mod devices;
 mod evaluate;
 mod inspect;
+mod keygen;
 mod methods;
 mod models;
 mod preview;
 mod protect;
+mod unlock;
 mod verify;
 
 use crate::{
@@ -20,7 +22,17 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Inspect { path, epsilon } => inspect::run(&path, epsilon, format),
         Command::Preview(args) => preview::run(&args, format, quiet),
         Command::Protect(args) => protect::run(&args, format, quiet),
-        Command::Verify { dataset, output } => verify::run(&dataset, &output, format, quiet),
+        Command::Verify {
+            dataset,
+            output,
+            public_key,
+        } => verify::run(&dataset, &output, public_key.as_deref(), format, quiet),
+        Command::Unlock {
+            protected,
+            restored,
+            identity,
+        } => unlock::run(&protected, &restored, &identity, format, quiet),
+        Command::Keygen { key, signing } => keygen::run(&key, signing, format),
         Command::Evaluate(args) => evaluate::run(&args, format, quiet),
         Command::Models(args) => models::run(&args, format),
         Command::Methods => methods::run(format),

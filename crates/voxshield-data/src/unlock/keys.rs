@@ -16,7 +16,7 @@ const LIMIT: u64 = 1 << 20;
 const SECRET: &str = "AGE-SECRET-KEY-";
 
 /// The public keys that residuals are encrypted to; each of them alone can open all residuals.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipients(Vec<x25519::Recipient>);
 
 impl Recipients {
@@ -50,11 +50,6 @@ impl Recipients {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// The public keys as text, in the order given.
-    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().map(ToString::to_string)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &dyn age::Recipient> {

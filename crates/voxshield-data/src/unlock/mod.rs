@@ -13,6 +13,10 @@ mod keys;
 mod residual;
 mod seal;
 
+/// The folder of a protected dataset that holds the residuals, under the name of each case's first image with `.age` added.
+pub const UNLOCK_FOLDER: &str = "voxshield-unlock";
+
 pub use error::UnlockError;
+pub(crate) use keys::write_secret;
 pub use keys::{Identities, Recipients, generate_identity};
 pub use seal::{open_residual, seal_residual};

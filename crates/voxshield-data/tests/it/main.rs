@@ -14,6 +14,7 @@ mod quantise;
 mod real_data;
 mod resample;
 mod round_trip;
+mod signature;
 mod support;
 mod unlock;
 mod volume;
