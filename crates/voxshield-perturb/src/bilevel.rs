@@ -7,13 +7,17 @@ use voxshield_models::{Architecture, Network, NoiseGenerator, TensorMap};
 use crate::running::RunningLosses;
 use crate::schedule::schedule;
 use crate::{
-    Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
-    SurrogateLearner, Term, ahead, voxshield_terms,
+    Batch, BilevelConfig, Budget, Checkpoints, Event, NoiseLearner, PatchSource, PerturbError,
+    RoundRecord, SurrogateLearner, Term, TrainingState, ahead, checkpoint, voxshield_terms,
 };
 
 /// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
 /// any, a device that works asynchronously would pile up steps, and the batches that they hold.
 const STEPS_UNREAD: usize = 4;
+
+/// Roles in a [`TrainingState`].
+const SURROGATE: &str = "surrogate";
+const GENERATOR: &str = "generator";
 
 /// VoxShield's bilevel loop (arXiv 2605.17345).
 ///
@@ -34,6 +38,7 @@ pub struct Bilevel {
     classes: usize,
     surrogate: SurrogateLearner,
     noise: NoiseLearner,
+    history: Vec<RoundRecord>,
 }
 
 /// What the loop leaves behind, on the inner device (no gradients).
@@ -86,6 +91,7 @@ impl Bilevel {
             classes,
             surrogate: SurrogateLearner::new(surrogate, rates.surrogate, budget),
             noise: NoiseLearner::new(generator, rates.noise, budget, terms),
+            history: Vec::new(),
             config,
         })
     }
@@ -106,14 +112,68 @@ impl Bilevel {
         Ok(self)
     }
 
+    /// Whether the state between two rounds is all that later rounds depend on. Not so for a surrogate that draws in training (V-Net's
+    /// dropout): its run starts anew when it is interrupted.
+    pub fn is_resumable(&self) -> bool {
+        !self.surrogate.network().draws_in_training()
+    }
+
+    /// Goes on from where `state` was taken, in a run of the same configuration over the same cases.
+    ///
+    /// # Errors
+    /// [`PerturbError::State`] or [`PerturbError::Weights`] if it is the state of another run.
+    pub fn resumed(mut self, state: &TrainingState) -> Result<Self, PerturbError> {
+        let learner = |role: &str| {
+            let found = state.learners.get(role);
+            found.ok_or_else(|| checkpoint::state(format!("it has no {role}")))
+        };
+        if state.round > self.config.rounds || state.history.len() != state.round {
+            return Err(checkpoint::state(format!(
+                "{} rounds with {} records; the run has {} rounds",
+                state.round,
+                state.history.len(),
+                self.config.rounds
+            )));
+        }
+        self.surrogate = self.surrogate.with_state(learner(SURROGATE)?)?;
+        self.noise = self.noise.with_state(learner(GENERATOR)?)?;
+        self.history.clone_from(&state.history);
+        Ok(self)
+    }
+
+    fn state(&self) -> Result<TrainingState, PerturbError> {
+        Ok(TrainingState {
+            round: self.history.len(),
+            history: self.history.clone(),
+            learners: [
+                (SURROGATE.to_owned(), self.surrogate.state()?),
+                (GENERATOR.to_owned(), self.noise.state()?),
+            ]
+            .into(),
+        })
+    }
+
     /// Runs all rounds.
     ///
     /// # Errors
     /// [`PerturbError::NoCases`], whatever the source or a term reports, and
     /// [`PerturbError::Diverged`] if a loss is no longer finite.
     pub fn run(
+        self,
+        source: &mut dyn PatchSource,
+        observer: &mut dyn FnMut(&Event),
+    ) -> Result<Trained, PerturbError> {
+        self.run_with(source, None, observer)
+    }
+
+    /// As [`Bilevel::run`], with the state handed out after every few rounds.
+    ///
+    /// # Errors
+    /// As [`Bilevel::run`]; [`PerturbError::Checkpoint`] with what storing a state reports.
+    pub fn run_with(
         mut self,
         source: &mut dyn PatchSource,
+        checkpoints: Option<Checkpoints<'_>>,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Trained, PerturbError> {
         let cases = source.cases();
@@ -123,31 +183,41 @@ impl Bilevel {
         let batches = {
             let (patch, device) = (self.config.patch, self.device.clone());
             let (channels, classes) = (self.channels, self.classes);
+            let done = self.history.len() * self.steps_a_round(cases);
             schedule(&self.config, cases)
+                .skip(done)
                 .map(move |draws| Batch::read(source, &draws, patch, channels, classes, &device))
         };
-        let history = ahead(batches, |batches| self.rounds(cases, batches, observer))?;
+        ahead(batches, |batches| {
+            self.rounds(cases, batches, checkpoints, observer)
+        })?;
         let trained = Trained {
             generator: self.noise.into_generator().valid(),
             surrogate: self.surrogate.into_network().valid(),
-            history,
+            history: self.history,
         };
         // Whole volumes come next, of other sizes than the patches: their memory is free for them.
         self.device.memory_cleanup();
         Ok(trained)
     }
 
+    fn steps_a_round(&self, cases: usize) -> usize {
+        self.config.surrogate_steps + cases.div_ceil(self.config.batch)
+    }
+
     fn rounds(
         &mut self,
         cases: usize,
         mut batches: IntoIter<Result<Batch, PerturbError>>,
+        mut checkpoints: Option<Checkpoints<'_>>,
         observer: &mut dyn FnMut(&Event),
-    ) -> Result<Vec<RoundRecord>, PerturbError> {
+    ) -> Result<(), PerturbError> {
         let (rounds, s_steps) = (self.config.rounds, self.config.surrogate_steps);
         let n_steps = cases.div_ceil(self.config.batch);
-        let (mut done, total) = (0, rounds * (s_steps + n_steps));
-        let mut history = Vec::with_capacity(rounds);
-        for round in 0..rounds {
+        let begun = self.history.len();
+        let a_round = self.steps_a_round(cases);
+        let (mut done, total) = (begun * a_round, rounds * a_round);
+        for round in begun..rounds {
             observer(&Event::RoundStarted { round, rounds });
             let mut tick = || {
                 done += 1;
@@ -189,9 +259,15 @@ impl Bilevel {
                     .collect(),
             };
             observer(&Event::RoundFinished(record.clone()));
-            history.push(record);
+            self.history.push(record);
+            if let Some(checkpoints) = &mut checkpoints
+                && (round + 1) % checkpoints.every.max(1) == 0
+            {
+                let state = self.state()?;
+                (checkpoints.save)(&state).map_err(|source| PerturbError::Checkpoint { source })?;
+            }
         }
-        Ok(history)
+        Ok(())
     }
 }
 
