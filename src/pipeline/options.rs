@@ -6,7 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceChoice, PipelineError};
+use super::{DeviceChoice, GeneratorTarget, PipelineError, SavedGenerator};
 use crate::{
     data::{DataError, IntensityRange, Recipients, sha256_file},
     perturb::{BilevelConfig, Budget, ClosedForm, RandomNoise, Support, TileConfig},
@@ -90,6 +90,8 @@ impl<'de> Deserialize<'de> for NormalisationChoice {
 pub enum Method {
     /// The bilevel optimisation.
     Voxshield(BilevelConfig),
+    /// A generator that an earlier run trained and saved.
+    SavedGenerator(SavedGenerator),
     /// Noise that learns nothing, as a control.
     Random {
         /// Its distribution.
@@ -111,10 +113,21 @@ pub enum Method {
 }
 
 impl Method {
+    /// Its name, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Voxshield(_) => "voxshield",
+            Self::SavedGenerator(_) => "saved-generator",
+            Self::Random { .. } => "random",
+            Self::ClosedForm { code, .. } => code.name(),
+        }
+    }
+
     /// The bound on `|delta|` in normalised units.
     pub fn epsilon(&self) -> f64 {
         match self {
             Self::Voxshield(config) => config.epsilon,
+            Self::SavedGenerator(saved) => saved.config().epsilon,
             Self::Random { epsilon, .. } | Self::ClosedForm { epsilon, .. } => *epsilon,
         }
     }
@@ -123,14 +136,20 @@ impl Method {
     pub fn seed(&self) -> u64 {
         match self {
             Self::Voxshield(config) => config.seed,
+            Self::SavedGenerator(saved) => saved.config().seed,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed,
         }
     }
 
-    /// The same method with another seed.
+    /// The same method with another seed; of a saved generator, the training of another one.
     pub(super) fn set_seed(&mut self, to: u64) {
         match self {
             Self::Voxshield(config) => config.seed = to,
+            Self::SavedGenerator(saved) => {
+                let mut config = saved.config().clone();
+                config.seed = to;
+                *self = Self::Voxshield(config);
+            }
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed = to,
         }
     }
@@ -174,6 +193,9 @@ pub struct ProtectOptions {
     /// What the surrogate starts from; its own seed if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surrogate_weights: Option<SurrogateWeights>,
+    /// Where the trained generator is saved, for cases that come later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save_generator: Option<GeneratorTarget>,
     /// Who can restore the originals; nobody if empty. Not in the manifest.
     #[serde(skip)]
     pub unlock_to: Recipients,
@@ -190,6 +212,7 @@ impl Default for ProtectOptions {
             normalisation: NormalisationChoice::Auto,
             tiles: TileConfig::default(),
             surrogate_weights: None,
+            save_generator: None,
             unlock_to: Recipients::default(),
             device: DeviceChoice::Cpu,
         }
@@ -200,16 +223,25 @@ impl ProtectOptions {
     /// Checks the method's settings.
     ///
     /// # Errors
-    /// [`PipelineError::Perturb`] naming the setting that is out of range.
+    /// [`PipelineError::Perturb`] naming the setting that is out of range, [`PipelineError::GeneratorMismatch`] if a saved generator
+    /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none.
     pub fn validate(&self) -> Result<(), PipelineError> {
         match &self.method {
             Method::Voxshield(config) => config.validate()?,
+            Method::SavedGenerator(saved) => saved.check(self)?,
             Method::Random { noise, epsilon, .. } => {
                 noise.sample(Budget::new(*epsilon)?, 1, 0, 0)?;
             }
             Method::ClosedForm { epsilon, .. } => {
                 Budget::new(*epsilon)?;
             }
+        }
+        if self.save_generator.is_some() && !matches!(self.method, Method::Voxshield(_)) {
+            return Err(PipelineError::OptionWithoutMeaning {
+                option: "--save-generator",
+                method: self.method.name(),
+                hint: "only `voxshield` trains a generator",
+            });
         }
         if let Support::SoftRoi(soft) = self.support {
             soft.validate()?;

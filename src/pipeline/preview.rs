@@ -6,8 +6,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Method, NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions,
-    check_apart,
+    NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, check_apart,
     protect::{Origin, train},
     scan::{ScannedCase, scan_dataset},
     write::{ReadCase, write_case},
@@ -122,37 +121,28 @@ pub fn preview(
         });
     };
 
-    let (origin, rounds, training) = match &options.method {
-        Method::Random { noise, seed, .. } => {
-            let (noise, seed) = (*noise, *seed);
-            (Origin::Drawn { noise, seed }, None, None)
-        }
-        Method::ClosedForm { code, seed, .. } => {
-            let (code, seed) = (*code, *seed);
-            (Origin::Coded { code, seed }, None, None)
-        }
-        Method::Voxshield(config) => {
-            // As many cases as a batch has patches: every step is a full one, as in the whole run.
-            scanned.cases = vec![case.clone(); config.batch];
-            let mut run = |config: &BilevelConfig| {
-                let mut watch = Stopwatch::start();
-                let generator = train(&scanned, config, options, &device, &mut |event| {
-                    watch.see(&event);
-                    observer(event);
-                })?;
-                Ok::<_, PipelineError>((generator, watch))
-            };
-            let start = Instant::now();
-            let (_, watch) = run(&measuring(config))?;
-            let steps = watch.last_two();
-            let left = time.saturating_sub(start.elapsed()).as_secs_f64();
-            let short = fitting(config, steps, left);
-            let (generator, _) = run(&short)?;
-            let estimate = TrainingEstimate::new(steps, config, cases);
-            let origin = Origin::Learned(Box::new(generator));
-            (origin, Some(short.rounds), Some(estimate))
-        }
-    };
+    let (mut rounds, mut training) = (None, None);
+    let origin = Origin::of(&options.method, scanned.channels, &device, |config| {
+        // As many cases as a batch has patches: every step is a full one, as in the whole run.
+        scanned.cases = vec![case.clone(); config.batch];
+        let mut run = |config: &BilevelConfig| {
+            let mut watch = Stopwatch::start();
+            let generator = train(&scanned, config, options, &device, &mut |event| {
+                watch.see(&event);
+                observer(event);
+            })?;
+            Ok::<_, PipelineError>((generator, watch))
+        };
+        let start = Instant::now();
+        let (_, watch) = run(&measuring(config))?;
+        let steps = watch.last_two();
+        let left = time.saturating_sub(start.elapsed()).as_secs_f64();
+        let short = fitting(config, steps, left);
+        let (generator, _) = run(&short)?;
+        training = Some(TrainingEstimate::new(steps, config, cases));
+        rounds = Some(short.rounds);
+        Ok(generator)
+    })?;
     let read = ReadCase::open(&dataset, &case, options.support)?;
     let delta = origin.delta(&read.prepared, &read.image, id, options, &device)?;
     let (montage, record) = written(&dataset, &case, read, delta, scratch, options)?;

@@ -9,6 +9,7 @@
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
 //! | [`Bilevel`] | VoxShield's loop of them |
+//! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
 //! | [`TrainingState`] | what a run that was interrupted goes on from |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
 //! | [`SignDescent`] | error-minimising noise by projected sign descent (EMN) |
@@ -42,6 +43,7 @@ mod sign_descent;
 mod support;
 mod surrogate;
 mod tiles;
+mod transforms;
 
 pub use adam::Adam;
 pub use ahead::ahead;
@@ -62,3 +64,4 @@ pub use sign_descent::SignDescent;
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
 pub use tiles::{TileConfig, TileMap, tiled};
+pub use transforms::{Family, Transforms, View};

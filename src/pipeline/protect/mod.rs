@@ -4,13 +4,16 @@ mod origin;
 
 use std::{fs, path::Path};
 
-use self::{cases::write_cases, folders::copy_auxiliary};
+use self::{
+    cases::write_cases,
+    folders::{check_outside, copy_auxiliary},
+};
 pub(super) use self::{
     folders::{check_apart, check_folders},
     origin::{Origin, train},
 };
 use super::{
-    Method, PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan, verify::folder_problems,
+    PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan, verify::folder_problems,
 };
 use crate::{
     data::{CaseRecord, FailedCase, MANIFEST_NAME, Manifest},
@@ -62,6 +65,9 @@ pub fn protect(
     options.validate()?;
     let device = options.device.open()?;
     check_folders(root, output)?;
+    if let Some(target) = &options.save_generator {
+        check_outside(target.path(), &[root, output])?;
+    }
     let epsilon = options.method.epsilon();
     let scanned = scan(
         root,
@@ -89,18 +95,17 @@ pub fn protect(
         path: output.to_path_buf(),
         source,
     })?;
-    let origin = match &options.method {
-        Method::Random { noise, seed, .. } => Origin::Drawn {
-            noise: *noise,
-            seed: *seed,
-        },
-        Method::ClosedForm { code, seed, .. } => Origin::Coded {
-            code: *code,
-            seed: *seed,
-        },
-        Method::Voxshield(config) => Origin::Learned(Box::new(train(
-            &scanned, config, options, &device, observer,
-        )?)),
+    let mut target = options.save_generator.clone();
+    let origin = Origin::of(&options.method, scanned.channels, &device, |config| {
+        let generator = train(&scanned, config, options, &device, observer)?;
+        if let Some(target) = &mut target {
+            target.write(&generator, config, options, &scanned)?;
+        }
+        Ok(generator)
+    })?;
+    let options = &ProtectOptions {
+        save_generator: target,
+        ..options.clone()
     };
 
     let (cases, mut failures) = write_cases(&scanned, &origin, output, options, &device, observer)?;

@@ -6,7 +6,9 @@ use crate::{
         Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, PerturbError, RandomNoise,
         SourceError, generate,
     },
-    pipeline::{CachedSource, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned},
+    pipeline::{
+        CachedSource, Method, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned,
+    },
 };
 
 /// Where the deltas of a run come from.
@@ -17,6 +19,27 @@ pub(in crate::pipeline) enum Origin {
 }
 
 impl Origin {
+    /// That of `method`, for images of `channels`; `train` is called where a generator is to be trained.
+    pub(in crate::pipeline) fn of(
+        method: &Method,
+        channels: usize,
+        device: &Device,
+        train: impl FnOnce(&BilevelConfig) -> Result<NoiseGenerator, PipelineError>,
+    ) -> Result<Self, PipelineError> {
+        Ok(match method {
+            Method::Random { noise, seed, .. } => Self::Drawn {
+                noise: *noise,
+                seed: *seed,
+            },
+            Method::ClosedForm { code, seed, .. } => Self::Coded {
+                code: *code,
+                seed: *seed,
+            },
+            Method::SavedGenerator(saved) => Self::Learned(Box::new(saved.load(channels, device)?)),
+            Method::Voxshield(config) => Self::Learned(Box::new(train(config)?)),
+        })
+    }
+
     pub(in crate::pipeline) fn delta(
         &self,
         prepared: &PreparedCase,

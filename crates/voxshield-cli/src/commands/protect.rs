@@ -1,7 +1,9 @@
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{BilevelConfig, ClosedForm},
-    pipeline::{Method, ProtectOptions, SurrogateWeights, protect},
+    pipeline::{
+        GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
+    },
 };
 
 use crate::{
@@ -36,11 +38,31 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     Ok(Outcome::of(manifest.failed.is_empty()))
 }
 
+/// The paper's bound, 4/255 of the intensity range.
+const EPSILON: f64 = 4.0 / 255.0;
+
 pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
+    let epsilon = args.epsilon.unwrap_or(EPSILON);
+    let common = ProtectOptions {
+        device: args.device,
+        ..ProtectOptions::default()
+    };
+    if let Some(path) = &args.generator {
+        let saved = SavedGenerator::open(path)?;
+        if let Some(epsilon) = args.epsilon {
+            saved.expect_epsilon(epsilon)?;
+        }
+        return Ok(ProtectOptions {
+            support: args.support.unwrap_or(saved.support()),
+            normalisation: args.normalise.unwrap_or(saved.normalisation()),
+            method: Method::SavedGenerator(saved),
+            ..common
+        });
+    }
     let method = match args.method.as_str() {
         "random" => Method::Random {
             noise: args.noise,
-            epsilon: args.epsilon,
+            epsilon,
             seed: args.seed,
         },
         "voxshield" => {
@@ -48,7 +70,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
                 Preset::Compact => BilevelConfig::compact(),
                 Preset::Paper => BilevelConfig::paper(),
             };
-            config.epsilon = args.epsilon;
+            config.epsilon = epsilon;
             config.seed = args.seed;
             config.precision = args.compute.precision;
             config.checkpointing = args.compute.checkpointing;
@@ -56,6 +78,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             set(&mut config.rounds, args.rounds);
             set(&mut config.surrogate_steps, args.surrogate_steps);
             set(&mut config.batch, args.batch);
+            set(&mut config.isc_lags, args.isc_lags);
             let set = |value: &mut f64, flag: Option<f64>| *value = flag.unwrap_or(*value);
             set(&mut config.isc_weight, args.isc_weight);
             set(&mut config.spd_weight, args.spd_weight);
@@ -64,25 +87,30 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             config.isc_mode = args.isc_mode.unwrap_or(config.isc_mode);
             config.patch = args.patch.unwrap_or(config.patch);
             config.networks = args.width.map_or(config.networks, Into::into);
-            if let Some(surrogate) = &args.surrogate {
-                config.surrogate.clone_from(surrogate);
+            config.band_limit = args.band_limit.or(config.band_limit);
+            if let Some(transforms) = &args.transforms {
+                config.transforms.clone_from(transforms);
+            }
+            if let [first, others @ ..] = &args.surrogate[..] {
+                config.surrogate.clone_from(first);
+                config.other_surrogates = others.to_vec();
             }
             Method::Voxshield(config)
         }
         name => Method::ClosedForm {
             code: ClosedForm::find(name)?,
-            epsilon: args.epsilon,
+            epsilon,
             seed: args.seed,
         },
     };
     let weights = args.surrogate_weights.as_deref();
     Ok(ProtectOptions {
         method,
-        support: args.support,
-        normalisation: args.normalise,
+        support: args.support.unwrap_or_default(),
+        normalisation: args.normalise.unwrap_or_default(),
         surrogate_weights: weights.map(SurrogateWeights::open).transpose()?,
-        device: args.device,
-        ..ProtectOptions::default()
+        save_generator: args.save_generator.as_deref().map(GeneratorTarget::new),
+        ..common
     })
 }
 
