@@ -22,6 +22,30 @@ pub enum PipelineError {
         /// The output folder.
         path: PathBuf,
     },
+    /// The output folder holds an interrupted run.
+    #[error(
+        "the output folder {path} holds a run that was interrupted; go on with --resume, or remove it"
+    )]
+    Unfinished {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// An interrupted run that is not this one.
+    #[error(
+        "the output folder {path} holds an interrupted run that differs in its {what}; repeat the command that began it, or remove the folder"
+    )]
+    OtherRun {
+        /// The output folder.
+        path: PathBuf,
+        /// What differs: version, device, options, recipients or sources.
+        what: &'static str,
+    },
+    /// Another process is writing the output.
+    #[error("another process is writing {path}; wait for it, or choose another folder")]
+    Locked {
+        /// The output folder.
+        path: PathBuf,
+    },
     /// Not one case can be used.
     #[error("no case of {path} can be used ({failed} failed); first reason: {first}")]
     NoUsableCase {

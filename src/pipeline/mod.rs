@@ -9,6 +9,7 @@ mod case;
 mod device;
 mod error;
 mod evaluate;
+mod import;
 mod inspect;
 mod lanes;
 mod options;
@@ -28,6 +29,7 @@ pub use error::PipelineError;
 pub use evaluate::{
     EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
 };
+pub use import::import;
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
 pub use preview::{Preview, TimeEstimate, TrainingEstimate, preview};

@@ -199,6 +199,9 @@ pub struct ProtectOptions {
     /// Who can restore the originals; nobody if empty. Not in the manifest.
     #[serde(skip)]
     pub unlock_to: Recipients,
+    /// Whether to go on where an earlier run of the same options was interrupted. Not in the manifest.
+    #[serde(skip)]
+    pub resume: bool,
     /// What to compute on.
     #[serde(skip)]
     pub device: DeviceChoice,
@@ -214,6 +217,7 @@ impl Default for ProtectOptions {
             surrogate_weights: None,
             save_generator: None,
             unlock_to: Recipients::default(),
+            resume: false,
             device: DeviceChoice::Cpu,
         }
     }

@@ -176,6 +176,13 @@ pub(super) fn write_case(
     })
 }
 
+/// Where the residual of a case is, relative to the protected folder.
+pub(super) fn unlock_path(case: &Case) -> Option<PathBuf> {
+    let mut name = case.images.first()?.clone().into_os_string();
+    name.push(".age");
+    Some(Path::new(UNLOCK_FOLDER).join(name))
+}
+
 /// Writes the encrypted residual of a case, if somebody is to have it.
 fn seal(
     case: &Case,
@@ -185,12 +192,9 @@ fn seal(
     output: &Path,
     written: &mut Written,
 ) -> Result<Option<UnlockRecord>, PipelineError> {
-    let (false, Some(image)) = (recipients.is_empty(), case.images.first()) else {
+    let (false, Some(relative)) = (recipients.is_empty(), unlock_path(case)) else {
         return Ok(None);
     };
-    let mut name = image.clone().into_os_string();
-    name.push(".age");
-    let relative = Path::new(UNLOCK_FOLDER).join(name);
     let target = output.join(&relative);
     written.push(&target);
     seal_residual(

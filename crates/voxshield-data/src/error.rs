@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::dicom::DicomError;
 use crate::intensity::IntensityError;
 use crate::nifti::{Datatype, HeaderError};
 use crate::signature::SignatureError;
@@ -253,6 +254,14 @@ pub enum DataError {
         path: PathBuf,
         /// What is wrong with it.
         problem: UnlockError,
+    },
+    /// A DICOM file or series that gives no volume.
+    #[error("{}: {problem}", path.display())]
+    Dicom {
+        /// The file, or the folder of the series.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: DicomError,
     },
     /// A signature, or a key to make or check one.
     #[error("{}: {problem}", path.display())]

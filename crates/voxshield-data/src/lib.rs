@@ -14,6 +14,7 @@
 //! * [`Manifest`]: what was done, by whom, to which bytes.
 //! * [`compare`]: a clean and a protected volume against each other, voxel by voxel.
 //! * [`seal_residual`], [`open_residual`]: the encrypted way back from a protected case to the original.
+//! * [`import_dicom`]: series of DICOM slices as NIfTI volumes.
 //! * [`SigningKey`], [`PublicKey`]: who made a manifest.
 //! * [`resample_image`], [`resample_labels`], [`remap_labels`]: another grid and other label values, as scipy makes them, to
 //!   repeat a victim's preprocessing.
@@ -44,6 +45,7 @@
 mod artefact;
 mod budget;
 mod compare;
+mod dicom;
 mod error;
 mod fsx;
 mod geometry;
@@ -55,6 +57,7 @@ mod manifest;
 mod nifti;
 mod perturb;
 mod phantom;
+mod privacy;
 mod quantise;
 mod remap;
 mod resample;
@@ -64,6 +67,7 @@ mod volume;
 
 pub use artefact::Artefact;
 pub use compare::{Comparison, Worst, compare};
+pub use dicom::{DicomError, ImportedCase, import_dicom};
 pub use error::DataError;
 pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
 pub use geometry::{Affine, Orientation};
@@ -84,6 +88,7 @@ pub use nifti::{
 };
 pub use perturb::Perturbed;
 pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
+pub use privacy::identifying_name;
 pub use quantise::Int8Code;
 pub use remap::{Remapped, remap_labels};
 pub use resample::{Boundary, resample_image, resample_labels, resample_linear, shape_at_spacing};

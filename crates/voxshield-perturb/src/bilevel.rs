@@ -8,8 +8,8 @@ use voxshield_models::{Architecture, Network, NoiseGenerator, TensorMap};
 use crate::running::RunningLosses;
 use crate::schedule::schedule;
 use crate::{
-    Batch, BilevelConfig, Budget, Checkpoints, Event, NoiseLearner, PatchSource, PerturbError,
-    RoundRecord, SurrogateLearner, Term, TrainingState, ahead, checkpoint, voxshield_terms,
+    Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
+    SaveState, SurrogateLearner, Term, TrainingState, ahead, checkpoint, voxshield_terms,
 };
 
 /// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
@@ -191,14 +191,14 @@ impl Bilevel {
         self.run_with(source, None, observer)
     }
 
-    /// As [`Bilevel::run`], with the state handed out after every few rounds.
+    /// As [`Bilevel::run`], with the state for `save` after every round.
     ///
     /// # Errors
-    /// As [`Bilevel::run`]; [`PerturbError::Checkpoint`] with what storing a state reports.
+    /// As [`Bilevel::run`], and what `save` reports.
     pub fn run_with(
         mut self,
         source: &mut dyn PatchSource,
-        checkpoints: Option<Checkpoints<'_>>,
+        save: Option<SaveState<'_>>,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Trained, PerturbError> {
         let cases = source.cases();
@@ -214,7 +214,7 @@ impl Bilevel {
                 .map(move |draws| Batch::read(source, &draws, patch, channels, classes, &device))
         };
         ahead(batches, |batches| {
-            self.rounds(cases, batches, checkpoints, observer)
+            self.rounds(cases, batches, save, observer)
         })?;
         let trained = Trained {
             generator: self.noise.into_generator().valid(),
@@ -234,7 +234,7 @@ impl Bilevel {
         &mut self,
         cases: usize,
         mut batches: IntoIter<Result<Batch, PerturbError>>,
-        mut checkpoints: Option<Checkpoints<'_>>,
+        mut save: Option<SaveState<'_>>,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<(), PerturbError> {
         let (rounds, s_steps) = (self.config.rounds, self.config.surrogate_steps);
@@ -295,11 +295,8 @@ impl Bilevel {
             };
             observer(&Event::RoundFinished(record.clone()));
             self.history.push(record);
-            if let Some(checkpoints) = &mut checkpoints
-                && (round + 1) % checkpoints.every.max(1) == 0
-            {
-                let state = self.state()?;
-                (checkpoints.save)(&state).map_err(|source| PerturbError::Checkpoint { source })?;
+            if let Some(save) = &mut save {
+                save(&|| self.state())?;
             }
         }
         Ok(())

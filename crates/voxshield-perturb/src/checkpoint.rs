@@ -7,7 +7,7 @@ use burn::store::burn_pack::{Reader, Scalar, Tensor, Writer};
 use burn::tensor::{Bytes, TensorData};
 use voxshield_models::{Parameter, TensorMap};
 
-use crate::{PerturbError, RoundRecord, SourceError};
+use crate::{PerturbError, RoundRecord};
 
 /// Under which name the number of finished rounds is stored.
 const ROUND: &str = "round";
@@ -38,13 +38,9 @@ pub(crate) struct LearnerState {
     pub(crate) counters: BTreeMap<String, u64>,
 }
 
-/// What a run does with its state after every few rounds.
-pub struct Checkpoints<'a> {
-    /// Rounds between two calls, at least 1.
-    pub every: usize,
-    /// Stores a state; an error stops the run.
-    pub save: &'a mut dyn FnMut(&TrainingState) -> Result<(), SourceError>,
-}
+/// Called after every round with a function that reads the state from the device, which waits for it; an error stops the run.
+pub type SaveState<'a> =
+    &'a mut dyn FnMut(&dyn Fn() -> Result<TrainingState, PerturbError>) -> Result<(), PerturbError>;
 
 impl TrainingState {
     /// The state in Burn's pack format.
@@ -147,7 +143,7 @@ pub(crate) fn optimiser_state(
         let name = names
             .get(id)
             .ok_or_else(|| state("the optimiser knows another network"))?;
-        Ok([name, what].join("/"))
+        Ok::<_, PerturbError>([name, what].join("/"))
     };
     let mut counters = BTreeMap::new();
     for (stored, &value) in reader.scalars() {
@@ -175,7 +171,7 @@ pub(crate) fn with_optimiser_state(
         let (name, what) = entry.split_once(SEPARATOR).unwrap_or((entry, ""));
         let parameter = parameters.iter().find(|parameter| parameter.name == name);
         let parameter = parameter.ok_or_else(|| state(format!("the network has no {name}")))?;
-        Ok((parameter, format!("{}.{what}", parameter.id.val())))
+        Ok::<_, PerturbError>((parameter, format!("{}.{what}", parameter.id.val())))
     };
     let mut tensors = Vec::with_capacity(learner.moments.len());
     for (entry, data) in &learner.moments {

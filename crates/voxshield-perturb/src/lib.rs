@@ -50,7 +50,7 @@ pub use ahead::ahead;
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;
-pub use checkpoint::{Checkpoints, TrainingState};
+pub use checkpoint::{SaveState, TrainingState};
 pub use config::{BilevelConfig, IscMode, LearningRates};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};

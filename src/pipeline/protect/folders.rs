@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::state::STATE_FOLDER;
 use crate::{
     data::{FailedCase, MANIFEST_NAME, UNLOCK_FOLDER, copy_file_atomic, is_nifti_name},
     pipeline::{
@@ -36,14 +37,23 @@ fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Pip
     }
 }
 
+/// The checks of a job that makes `output` from the dataset `root`.
 pub(in crate::pipeline) fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
     check_apart(root, output)?;
+    check_free(output, false)
+}
+
+/// An error unless `output` is missing or empty, or holds an interrupted run where that is to be resumed.
+pub(super) fn check_free(output: &Path, resume: bool) -> Result<(), PipelineError> {
+    let path = || output.to_path_buf();
     match fs::read_dir(output) {
+        Ok(_) if output.join(STATE_FOLDER).is_dir() => match resume {
+            true => Ok(()),
+            false => Err(PipelineError::Unfinished { path: path() }),
+        },
         Ok(entries) => match entries.count() {
             0 => Ok(()),
-            _ => Err(PipelineError::OutputNotEmpty {
-                path: output.to_path_buf(),
-            }),
+            _ => Err(PipelineError::OutputNotEmpty { path: path() }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(io("open the output folder", output)(error)),

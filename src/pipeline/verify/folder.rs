@@ -9,7 +9,7 @@ use crate::{
         CaseRecord, Dataset, MANIFEST_NAME, Manifest, SIGNATURE_NAME, file_parts, is_nifti_name,
         sha256_file,
     },
-    pipeline::{PipelineError, write::manifest_path},
+    pipeline::{PipelineError, protect::STATE_FOLDER, write::manifest_path},
 };
 
 /// What is in a protected folder, against what the manifest lists and what the dataset has beside its cases: missing, extra and
@@ -71,7 +71,7 @@ fn listed(dataset: &Dataset, manifest: &Manifest) -> BTreeMap<String, Vec<String
             let source = sha256_file(&dataset.root.join(&label.path));
             add(&label.path, source.unwrap_or_default());
         }
-        for unlock in &case.unlock {
+        if let Some(unlock) = &case.unlock {
             add(&unlock.path, unlock.sha256.clone());
         }
     };
@@ -79,7 +79,7 @@ fn listed(dataset: &Dataset, manifest: &Manifest) -> BTreeMap<String, Vec<String
     files
 }
 
-/// All files below a folder, hidden ones too; links and whatever is no file are problems.
+/// All files below a folder, hidden ones too, but for the state of an unfinished run; links and whatever is no file are problems.
 fn walk(
     root: &Path,
     folder: &Path,
@@ -96,7 +96,9 @@ fn walk(
         let entry = entry.map_err(failed)?;
         let path = folder.join(entry.file_name());
         let kind = entry.file_type().map_err(failed)?;
-        if kind.is_dir() {
+        if kind.is_dir() && path.as_os_str() == STATE_FOLDER {
+            continue;
+        } else if kind.is_dir() {
             walk(root, &path, found, problems)?;
         } else if kind.is_file() {
             found.insert(path);

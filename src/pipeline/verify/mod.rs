@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use self::case::judge;
 pub(super) use self::folder::folder_problems;
-use super::{PipelineError, ProtectOptions, lanes::in_order, scan::scan};
+use super::{PipelineError, ProtectOptions, lanes::in_order, protect::STATE_FOLDER, scan::scan};
 use crate::data::{MANIFEST_NAME, Manifest};
 
 /// The result of [`verify`].
@@ -101,6 +101,11 @@ pub fn verify(
         problems.push(
             "the manifest says another layout or normalisation than the clean dataset has"
                 .to_owned(),
+        );
+    }
+    if output.join(STATE_FOLDER).exists() {
+        problems.push(
+            "the run that writes this folder is not complete: go on with --resume".to_owned(),
         );
     }
     problems.extend(folder_problems(&scanned.dataset, &manifest, output)?);

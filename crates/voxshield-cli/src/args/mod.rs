@@ -48,6 +48,13 @@ pub(crate) enum Command {
         #[arg(long, default_value = "4/255", value_parser = epsilon)]
         epsilon: f64,
     },
+    /// Read DICOM series, and write them as a dataset of NIfTI volumes that can be protected.
+    Import {
+        /// A folder with images/CASE/ (the files of one series each) and labels/CASE.nii.gz, or one series.
+        dicom: PathBuf,
+        /// The folder to create.
+        output: PathBuf,
+    },
     /// One case, quick: a picture of what protection changes, and the time of the whole run.
     Preview(PreviewArgs),
     /// Protect a dataset: the main job.

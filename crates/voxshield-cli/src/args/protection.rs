@@ -17,6 +17,9 @@ pub(crate) struct ProtectArgs {
     pub(crate) dataset: PathBuf,
     /// The folder to create.
     pub(crate) output: PathBuf,
+    /// Go on where the same command was interrupted; the result is that of an undisturbed run.
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// Who can restore the originals with `voxshield unlock`: an age recipient, `age1...`. May be given several times.
     #[arg(long, value_name = "RECIPIENT")]
     pub(crate) unlock_to: Vec<String>,

@@ -1,6 +1,7 @@
 mod demo;
 mod devices;
 mod evaluate;
+mod import;
 mod inspect;
 mod keygen;
 mod methods;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Demo(args) => demo::run(&args, format, quiet),
         Command::Inspect { path, epsilon } => inspect::run(&path, epsilon, format),
+        Command::Import { dicom, output } => import::run(&dicom, &output, format, quiet),
         Command::Preview(args) => preview::run(&args, format, quiet),
         Command::Protect(args) => protect::run(&args, format, quiet),
         Command::Verify {

@@ -14,6 +14,7 @@ use crate::{
 
 pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Result<Outcome> {
     let mut options = options(&args.protection)?;
+    options.resume = args.resume;
     for recipient in &args.unlock_to {
         options.unlock_to.add(recipient)?;
     }
