@@ -44,7 +44,7 @@ pub(super) fn write_cases(
     };
     let read = pending
         .iter()
-        .map(|&case| ReadCase::open(dataset, case, options.support));
+        .map(|&case| ReadCase::open(dataset, case, options));
     ahead(read, |ready| {
         thread::scope(|scope| -> Result<(), PipelineError> {
             let mut writers = Behind::spawn(scope, WRITERS, &write);

@@ -3,16 +3,17 @@ use std::path::Path;
 
 use crate::{
     data::{CaseRecord, Dataset, Volume, compare, sha256_file},
-    perturb::Support,
-    pipeline::{PipelineError, PreparedCase, Scanned, scan::ScannedCase, write::manifest_path},
+    pipeline::{
+        PipelineError, PreparedCase, ProtectOptions, Scanned, scan::ScannedCase,
+        write::manifest_path,
+    },
 };
 
 pub(super) fn judge(
     scanned: &Scanned,
     record: &CaseRecord,
     output: &Path,
-    support: Support,
-    epsilon: f64,
+    options: &ProtectOptions,
 ) -> CaseVerdict {
     let mut verdict = CaseVerdict {
         id: record.id.clone(),
@@ -25,16 +26,8 @@ pub(super) fn judge(
         None => Err("the clean dataset has no such usable case".to_owned()),
         Some(clean) => {
             let dataset = &scanned.dataset;
-            check_case(
-                dataset,
-                clean,
-                record,
-                output,
-                support,
-                epsilon,
-                &mut verdict,
-            )
-            .map_err(|error| error.to_string())
+            check_case(dataset, clean, record, output, options, &mut verdict)
+                .map_err(|error| error.to_string())
         }
     };
     verdict.problems.extend(checked.err());
@@ -46,8 +39,7 @@ fn check_case(
     clean: &ScannedCase,
     record: &CaseRecord,
     output: &Path,
-    support: Support,
-    epsilon: f64,
+    options: &ProtectOptions,
     verdict: &mut CaseVerdict,
 ) -> Result<(), PipelineError> {
     let problems = &mut verdict.problems;
@@ -76,9 +68,9 @@ fn check_case(
     if record.labels.first().map(|label| &label.path) != expected.as_ref() {
         problems.push("the manifest does not list the case's label file".to_owned());
     }
-    let prepared = PreparedCase::open(dataset, &clean.case)?;
+    let prepared = PreparedCase::open_with(dataset, &clean.case, options.labels)?;
     let image = prepared.normalised(&clean.ranges);
-    let mask = prepared.mask_array(&prepared.support(support, &image)?);
+    let mask = prepared.mask_array(prepared.support(options, &clean.case.id, &image)?)?;
     let files: Vec<_> = clean
         .case
         .images
@@ -86,8 +78,14 @@ fn check_case(
         .map(|relative| output.join(relative))
         .collect();
     let protected = Volume::open(&files)?;
-    let mask = mask.as_ref().map(|m| m.view());
-    let found = compare(&prepared.volume, &protected, &clean.ranges, epsilon, mask)?;
+    let epsilon = options.method.epsilon();
+    let found = compare(
+        &prepared.volume,
+        &protected,
+        &clean.ranges,
+        epsilon,
+        Some(mask.view()),
+    )?;
     if found.over_budget > 0 {
         let worst = found.worst.as_ref().map_or_else(String::new, |w| {
             format!(
@@ -96,7 +94,7 @@ fn check_case(
             )
         });
         problems.push(format!(
-            "{} voxels are beyond epsilon{worst}",
+            "{} voxels are beyond epsilon, or their share of it{worst}",
             found.over_budget
         ));
     }

@@ -39,7 +39,7 @@ impl VerifyReport {
     }
 }
 
-/// Checks a protected folder against the clean dataset: budget at every voxel, unchanged voxels
+/// Checks a protected folder against the clean dataset: budget (its share of epsilon, by support and label) at every voxel, unchanged voxels
 /// outside the support, headers and extensions byte for byte, labels byte for byte, hashes and numbers as the
 /// manifest says, no file that it does not list, and none missing.
 ///
@@ -60,26 +60,11 @@ pub fn verify(
     if options.method.epsilon() != manifest.epsilon || options.support.name() != manifest.support {
         problems.push("the manifest contradicts itself about epsilon or support".to_owned());
     }
-    let epsilon = manifest.epsilon;
-    let scanned = scan(
-        root,
-        options.normalisation,
-        options.support,
-        epsilon,
-        &mut |_| {},
-    )?;
+    let scanned = scan(root, &options, &mut |_| {})?;
     let mut cases = Vec::with_capacity(manifest.cases.len());
     in_order(
         manifest.cases.len(),
-        |index| {
-            judge(
-                &scanned,
-                &manifest.cases[index],
-                output,
-                options.support,
-                epsilon,
-            )
-        },
+        |index| judge(&scanned, &manifest.cases[index], output, &options),
         |_, verdict| {
             observer(&verdict);
             cases.push(verdict);

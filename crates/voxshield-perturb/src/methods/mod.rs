@@ -11,6 +11,7 @@ mod checkerboard;
 mod closed_form;
 mod distance;
 mod distance_rings;
+mod keyed_codes;
 mod label_fields;
 mod label_lattices;
 mod optimised;
@@ -70,6 +71,7 @@ pub static METHODS: &[PerturbationMethod] = &[
     symmetric_lattice::METHOD,
     label_lattices::METHOD,
     label_fields::METHOD,
+    keyed_codes::METHOD,
     boundary_contrast::METHOD,
     distance_rings::METHOD,
     blocks::METHOD,
