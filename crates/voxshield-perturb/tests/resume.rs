@@ -1,5 +1,7 @@
 //! A run that stops after any round and goes on from its stored state ends where an undisturbed run ends.
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use voxshield_models::parameters;
 use voxshield_perturb::{
     Bilevel, BilevelConfig, InMemory, PerturbError, RoundRecord, TrainingState, TrainingVolume,
@@ -103,11 +105,43 @@ fn states_of_other_runs_and_damaged_ones_are_errors() {
         ));
     }
     // A file that claims other rounds than it has records of.
-    let lying = TrainingState {
-        round: 3,
-        ..state.clone()
-    };
+    let mut lying = state;
+    lying.round = 3;
     assert!(bilevel(config()).resumed(&lying).is_err());
+}
+
+/// What an attacker puts in its place is an error or a state, never a panic.
+#[test]
+fn no_bytes_are_a_panic() {
+    let config = BilevelConfig {
+        surrogate_steps: 1,
+        rounds: 1,
+        ..config()
+    };
+    let bytes = states(config.clone()).swap_remove(0);
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut read = 0;
+    for _ in 0..2000 {
+        let mut changed = bytes.clone();
+        for _ in 0..1 << rng.random_range(0..5) {
+            // Half of the changes where names, shapes and offsets are.
+            let end = if rng.random() { 4096 } else { changed.len() };
+            let at = rng.random_range(0..end.min(changed.len()).max(1));
+            match (rng.random_range(0..4), changed.get_mut(at)) {
+                (0, Some(byte)) => *byte ^= 1 << rng.random_range(0..8),
+                (1, Some(byte)) => *byte = rng.random(),
+                (2, _) => changed.truncate(at),
+                _ => drop(changed.splice(at..at, [0xFF; 3])),
+            }
+        }
+        if let Ok(state) = TrainingState::from_bytes(&changed) {
+            read += 1;
+            if read < 50 {
+                let _ = bilevel(config.clone()).resumed(&state);
+            }
+        }
+    }
+    assert!(read > 0, "some changes are in the numbers only");
 }
 
 #[test]
