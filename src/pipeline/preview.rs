@@ -12,7 +12,7 @@ use super::{
     write::{ReadCase, write_case},
 };
 use crate::{
-    data::{Case, CaseRecord, Dataset, Modality, discover},
+    data::{Case, CaseRecord, Dataset, Modality, Recipients, discover},
     eval::picture::{Montage, Subject},
     perturb::{BilevelConfig, Event},
 };
@@ -126,7 +126,7 @@ pub fn preview(
         scanned.cases = vec![case.clone(); config.batch];
         let mut run = |config: &BilevelConfig| {
             let mut watch = Stopwatch::start();
-            let generator = train(&scanned, config, options, &device, &mut |event| {
+            let generator = train(&scanned, config, options, &device, None, &mut |event| {
                 watch.see(&event);
                 observer(event);
             })?;
@@ -266,7 +266,14 @@ fn written(
             source,
         })?;
     let epsilon = options.method.epsilon();
-    let record = write_case(dataset, read, delta, folder.path(), epsilon)?;
+    let record = write_case(
+        dataset,
+        read,
+        delta,
+        folder.path(),
+        epsilon,
+        &Recipients::default(),
+    )?;
     let clean = PreparedCase::open(dataset, &case.case)?;
     let copy = Dataset {
         root: folder.path().to_path_buf(),

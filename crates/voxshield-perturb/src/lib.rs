@@ -10,6 +10,7 @@
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
 //! | [`Bilevel`] | VoxShield's loop of them |
 //! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
+//! | [`TrainingState`] | what a run that was interrupted goes on from |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
 //! | [`SignDescent`] | error-minimising noise by projected sign descent (EMN) |
 //! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
@@ -25,6 +26,7 @@ mod ahead;
 mod batch;
 mod bilevel;
 mod budget;
+mod checkpoint;
 mod config;
 mod error;
 mod event;
@@ -48,6 +50,7 @@ pub use ahead::ahead;
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;
+pub use checkpoint::{SaveState, TrainingState};
 pub use config::{BilevelConfig, IscMode, LearningRates};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};

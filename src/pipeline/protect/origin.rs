@@ -1,5 +1,6 @@
 use burn::tensor::Device;
 
+use super::state::TrainingFile;
 use crate::{
     models::{NoiseGenerator, read_weights},
     perturb::{
@@ -77,6 +78,7 @@ pub(in crate::pipeline) fn train(
     config: &BilevelConfig,
     options: &ProtectOptions,
     device: &Device,
+    file: Option<TrainingFile>,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<NoiseGenerator, PipelineError> {
     let mut source = CachedSource::new(scanned.cases.len(), |index| {
@@ -89,17 +91,29 @@ pub(in crate::pipeline) fn train(
         };
         load().map_err(|error| Box::new(error) as SourceError)
     });
-    let mut bilevel = Bilevel::new(
-        config.clone(),
-        scanned.channels,
-        scanned.classes.len(),
-        device,
-    )?;
-    if let Some(weights) = &options.surrogate_weights {
-        let weights = read_weights(&weights.path).map_err(PerturbError::from)?;
-        bilevel = bilevel.with_surrogate_weights(&weights)?;
-    }
-    let trained = bilevel.run(&mut source, &mut |event| {
+    let new = || -> Result<Bilevel, PipelineError> {
+        let (channels, classes) = (scanned.channels, scanned.classes.len());
+        let bilevel = Bilevel::new(config.clone(), channels, classes, device)?;
+        match &options.surrogate_weights {
+            None => Ok(bilevel),
+            Some(weights) => {
+                let weights = read_weights(&weights.path).map_err(PerturbError::from)?;
+                Ok(bilevel.with_surrogate_weights(&weights)?)
+            }
+        }
+    };
+    let bilevel = new()?;
+    let mut file = file.filter(|_| bilevel.is_resumable());
+    let bilevel = match file.as_ref().and_then(TrainingFile::read) {
+        None => bilevel,
+        // A state that does not fit is as good as none: the result is the same.
+        Some(state) => bilevel.resumed(&state).map_or_else(|_| new(), Ok)?,
+    };
+    let mut save = |state: &dyn Fn() -> _| match &mut file {
+        Some(file) => file.save(state),
+        None => Ok(()),
+    };
+    let trained = bilevel.run_with(&mut source, Some(&mut save), &mut |event| {
         observer(ProtectEvent::Train(event))
     })?;
     Ok(trained.generator)

@@ -1,0 +1,241 @@
+//! What an interrupted run leaves behind, and goes on from: a hidden folder in the output, gone when the run is complete.
+//!
+//! | file | content |
+//! |---|---|
+//! | `lock` | locked by the one process that writes the output, or shared by those that write shards of it; the system frees it when they end, however they end |
+//! | `lock-I-of-N` | locked by the process that writes that shard |
+//! | `journal`, `journal-I-of-N` | what the run is, then a line for each finished case, appended and flushed to the disk |
+//! | `training` | the state of the optimisation after a round, replaced as a whole |
+
+mod journal;
+mod training;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use self::journal::Journal;
+pub(super) use self::training::TrainingFile;
+use crate::{
+    data::{
+        Case, CaseRecord, MANIFEST_NAME, Manifest, file_parts, remove_stale_temporaries,
+        sha256_bytes, sha256_file,
+    },
+    pipeline::{
+        PipelineError, ProtectOptions, Scanned, Shard, lanes::in_order, write::unlock_path,
+    },
+};
+
+/// The folder's name in the output; [`Tree`](crate::data::Tree) leaves hidden folders out.
+pub(in crate::pipeline) const STATE_FOLDER: &str = ".voxshield";
+
+/// A run that holds the output.
+pub(super) struct RunState {
+    folder: PathBuf,
+    journal: Journal,
+    /// Cases that are finished, and whose files are still what they were.
+    pub(super) done: BTreeMap<String, CaseRecord>,
+    shard: Option<Shard>,
+    // Dropped last: the output is ours until then.
+    _locks: Vec<File>,
+}
+
+/// The manifest of a run that was complete before it was resumed.
+pub(super) fn completed(output: &Path, options: &ProtectOptions) -> Option<Manifest> {
+    let manifest = Manifest::read(&output.join(MANIFEST_NAME)).ok()?;
+    let complete = options.resume && !output.join(STATE_FOLDER).exists();
+    (complete && same_options(&manifest.method, options)).then_some(manifest)
+}
+
+impl RunState {
+    /// Takes the output folder, creating it, and finds out what is done already if the run is to be resumed.
+    pub(super) fn begin(
+        output: &Path,
+        options: &ProtectOptions,
+        scanned: &Scanned,
+    ) -> Result<Self, PipelineError> {
+        let folder = output.join(STATE_FOLDER);
+        fs::create_dir_all(&folder).map_err(failed("create the folder", &folder))?;
+        let own = options
+            .shard
+            .map(|shard| shard.to_string().replace('/', "-of-"));
+        let own = own.map_or_else(String::new, |name| format!("-{name}"));
+        let mut locks = vec![lock(&folder.join("lock"), output, options.shard.is_some())?];
+        if options.shard.is_some() {
+            locks.push(lock(&folder.join(format!("lock{own}")), output, false)?);
+        }
+        if !options.resume && folder.join(journal::NAME).exists() {
+            return Err(PipelineError::Unfinished {
+                path: output.to_path_buf(),
+            });
+        }
+        let header = header(options, scanned)?;
+        let (journal, mut records) =
+            Journal::open(&folder, &format!("{}{own}", journal::NAME), &header)?;
+        if options.resume && options.shard.is_none() {
+            records.extend(Journal::of_shards(&folder, &header)?);
+            // Those of other shards may be in use; now there is no other process.
+            clean(output)?;
+        }
+        let mut state = Self {
+            folder,
+            journal,
+            done: BTreeMap::new(),
+            shard: options.shard,
+            _locks: locks,
+        };
+        if options.resume {
+            state.keep_intact(output, scanned, records);
+            for at in (0..scanned.cases.len()).filter(|&at| !state.is_done(scanned, at)) {
+                remove_files(output, &scanned.cases[at].case);
+            }
+        }
+        Ok(state)
+    }
+
+    /// Whether nothing is to be done for the case at this position of the dataset: it is finished, or another shard's.
+    pub(super) fn is_done(&self, scanned: &Scanned, position: usize) -> bool {
+        let id = &scanned.cases[position].case.id;
+        self.done.contains_key(id) || self.shard.is_some_and(|shard| !shard.has(position))
+    }
+
+    /// Notes that a case is finished; on the disk when this returns.
+    pub(super) fn finished(&mut self, record: &CaseRecord) -> Result<(), PipelineError> {
+        self.journal.append(record)
+    }
+
+    /// Where the state of the optimisation is kept.
+    pub(super) fn training(&self) -> TrainingFile {
+        TrainingFile::new(&self.folder)
+    }
+
+    /// Removes the folder: the run is complete.
+    pub(super) fn complete(self) -> Result<(), PipelineError> {
+        fs::remove_dir_all(&self.folder).map_err(failed("remove the folder", &self.folder))
+    }
+
+    /// Keeps the records whose files are there and unchanged, source and result.
+    fn keep_intact(&mut self, output: &Path, scanned: &Scanned, records: Vec<CaseRecord>) {
+        let root = &scanned.dataset.root;
+        let intact = |record: &CaseRecord| {
+            let is =
+                |path: PathBuf, hash: &str| sha256_file(&path).is_ok_and(|found| found == hash);
+            let of = |folder: &Path, path: &str| folder.join(path);
+            record.files.iter().all(|file| {
+                is(of(root, &file.path), &file.sha256_before)
+                    && is(of(output, &file.path), &file.sha256_after)
+                    && file_parts(&of(output, &file.path)).is_ok()
+            }) && record.labels.iter().all(|label| {
+                is(of(root, &label.path), &label.sha256)
+                    && is(of(output, &label.path), &label.sha256)
+            }) && record
+                .unlock
+                .iter()
+                .all(|unlock| is(of(output, &unlock.path), &unlock.sha256))
+        };
+        in_order(
+            records.len(),
+            |index| intact(&records[index]),
+            |index, good| {
+                if good {
+                    let record = records[index].clone();
+                    self.done.insert(record.id.clone(), record);
+                }
+            },
+        );
+    }
+}
+
+fn lock(path: &Path, output: &Path, shared: bool) -> Result<File, PipelineError> {
+    let file = File::create(path).map_err(failed("create the file", path))?;
+    let outcome = match shared {
+        true => file.try_lock_shared(),
+        false => file.try_lock(),
+    };
+    match outcome {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(PipelineError::Locked {
+            path: output.to_path_buf(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed("lock the file", path)(source)),
+    }
+}
+
+/// What a run is: when any of it differs, it is another run.
+fn header(options: &ProtectOptions, scanned: &Scanned) -> Result<Value, PipelineError> {
+    let mut sources = Vec::with_capacity(scanned.cases.len());
+    in_order(
+        scanned.cases.len(),
+        |index| -> Result<Value, PipelineError> {
+            let case = &scanned.cases[index];
+            let paths = case.case.images.iter().chain(&case.case.label);
+            let mut hashes = Vec::new();
+            for path in paths {
+                for part in file_parts(&scanned.dataset.root.join(path))? {
+                    hashes.push(sha256_file(&part)?);
+                }
+            }
+            Ok(json!([case.case.id, hashes, case.ranges]))
+        },
+        |_, source| sources.push(source),
+    );
+    let sources = Value::Array(sources.into_iter().collect::<Result<_, _>>()?);
+    Ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "device": options.device.to_string(),
+        "options": options.to_json(),
+        "recipients": sha256_bytes(format!("{:?}", options.unlock_to).as_bytes()),
+        "sources": sha256_bytes(sources.to_string().as_bytes()),
+    }))
+}
+
+/// Whether a manifest's options are these, apart from what a run fills in.
+fn same_options(manifest: &Value, options: &ProtectOptions) -> bool {
+    let without = |mut value: Value| {
+        if let Some(object) = value.as_object_mut() {
+            object.remove("save_generator");
+        }
+        value
+    };
+    without(manifest.clone()) == without(options.to_json())
+}
+
+/// Removes the temporary files of killed runs, in all folders.
+fn clean(folder: &Path) -> Result<(), PipelineError> {
+    remove_stale_temporaries(folder)?;
+    for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
+        let entry = entry.map_err(failed("list the folder", folder))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            clean(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an interrupted run may have written of a case that it did not finish.
+fn remove_files(output: &Path, case: &Case) {
+    let unlock = unlock_path(case);
+    for relative in case.images.iter().chain(&case.label).chain(&unlock) {
+        let path = output.join(relative);
+        for part in file_parts(&path).unwrap_or_else(|_| vec![path]) {
+            // Mostly, it is not there.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+/// An error about a file of the run's state.
+fn failed<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> PipelineError + 'a {
+    move |source| PipelineError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
