@@ -19,23 +19,24 @@
 #   PYTHON     python3 unless set, with torch and monai
 #   LIMIT      seconds that one process may take, 300 unless set
 #
-# A dry run on Mesa's software Vulkan, with a PyTorch for the CPU or none:
-#   FEATURES=vulkan PROFILE=dev benches/gpu.sh build
-#   DEVICES=vulkan SIZES=16 BATCHES=1 ROUNDS=1 REPS=1 benches/gpu.sh run target/gpu.tar.xz none
+# A dry run on Mesa's software Vulkan, with a PyTorch for the CPU or none (wgpu: Mesa 22.3 crashes on vulkan's shaders):
+#   FEATURES=wgpu PROFILE=dev benches/gpu.sh build
+#   DEVICES=wgpu SIZES=16 BATCHES=1 ROUNDS=1 REPS=1 benches/gpu.sh run target/gpu.tar.xz none
 set -euo pipefail
 usage() {
     sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
-# The executables among cargo's messages.
+# The executables among cargo's messages: folder of the package, name, path.
 executables() {
     python3 -c '
-import json, sys
+import json, os, sys
 for line in sys.stdin:
     message = json.loads(line)
     if message.get("executable"):
-        print(message["target"]["name"], message["executable"])'
+        package = os.path.basename(os.path.dirname(message["manifest_path"]))
+        print(package, message["target"]["name"], message["executable"])'
 }
 
 build() {
@@ -48,15 +49,15 @@ build() {
     stage="$(mktemp -d)"
     trap "rm -rf '$stage'" EXIT
     cargo build --profile "${PROFILE:-release}" --example peer_step --features "$features" \
-        --message-format=json-render-diagnostics | executables | while read -r name path; do
+        --message-format=json-render-diagnostics | executables | while read -r _ name path; do
         strip -o "$stage/$name" "$path"
     done
-    for crate in kernels models perturb; do
-        cargo test -p "voxshield-$crate" --tests --no-run --features "$kit" \
-            --message-format=json-render-diagnostics | executables | while read -r name path; do
-            # What reads files of the checkout that built it has nothing to say about a device.
-            [[ "$name" == checkpoints ]] || strip -o "$stage/test-$crate-$name" "$path"
-        done
+    # One call, so that cargo builds Burn once for all three.
+    cargo test -p voxshield-kernels -p voxshield-models -p voxshield-perturb --tests --no-run \
+        --features "$kit" --message-format=json-render-diagnostics |
+        executables | while read -r crate name path; do
+        # What reads files of the checkout that built it has nothing to say about a device.
+        [[ "$name" == checkpoints ]] || strip -o "$stage/test-${crate#voxshield-}-$name" "$path"
     done
     mkdir -p "$(dirname "$bundle")"
     # The test binaries share most of their code: a dictionary larger than two of them finds it.

@@ -13,7 +13,8 @@ use burn_cubecl::{
 use super::kernels::{AxisLaunch, TapsLaunch, gather_columns, scatter_columns};
 use crate::ops::ConvGeometry;
 
-/// Elements of a matrix of columns that exist at a time.
+/// The most elements of a matrix of columns that exist at a time: in f32 the 128 MiB that WebGPU promises to bind,
+/// and software Vulkan does not exceed.
 const ELEMENTS: usize = 1 << 25;
 /// Rows come in multiples of this, so that their matrices begin where a device wants them to.
 const ROWS: usize = 64;
@@ -67,7 +68,7 @@ impl Columns {
     /// The slabs of rows.
     pub(super) fn slabs(&self) -> impl Iterator<Item = Range<usize>> {
         let all = self.rows();
-        let rows = (ELEMENTS / self.width()).max(1).next_multiple_of(ROWS);
+        let rows = (ELEMENTS / self.width() / ROWS).max(1) * ROWS;
         (0..all)
             .step_by(rows)
             .map(move |first| first..all.min(first + rows))
@@ -173,5 +174,35 @@ impl Columns {
             .saturating_sub(padding)
             .min(depth);
         start..(sample * depth + end).max(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slabs_cover_the_matrix_and_keep_the_limit() {
+        for channels in [1, 3, 24, 96, 768] {
+            let columns = Columns {
+                batch: 1,
+                channels,
+                input: [96; 3],
+                output: [96; 3],
+                kernel: [3; 3],
+                geometry: ConvGeometry {
+                    stride: [1; 3],
+                    padding: [1; 3],
+                    dilation: [1; 3],
+                },
+            };
+            let mut next = 0;
+            for slab in columns.slabs() {
+                assert_eq!(slab.start, next);
+                assert!(slab.len() * columns.width() <= ELEMENTS, "{channels}");
+                next = slab.end;
+            }
+            assert_eq!(next, columns.rows());
+        }
     }
 }
