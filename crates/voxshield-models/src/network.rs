@@ -115,9 +115,8 @@ where
 /// `x` as a leaf whose gradient can be asked for after a forward pass of `network`, recorded (with
 /// gradient checkpointing or without) as the network records its own.
 ///
-/// # Shapes
-/// - `x`: `[batch, channel, depth, height, width]`, without autodiff
-pub fn input_leaf(network: &dyn Network, x: Tensor<5>) -> Tensor<5> {
+/// `x`, of any shape, is without autodiff: the input of the network, or what the input is made from.
+pub fn input_leaf<const D: usize>(network: &dyn Network, x: Tensor<D>) -> Tensor<D> {
     let strategy = network.device().gradient_checkpointing_strategy();
     x.autodiff()
         .with_gradient_checkpointing_strategy(strategy.unwrap_or_default())

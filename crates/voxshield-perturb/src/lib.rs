@@ -11,6 +11,7 @@
 //! | [`Bilevel`] | VoxShield's loop of them |
 //! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
+//! | [`SharedNoise`], [`SharedNoiseTraining`] | one perturbation for all cases, or for each label: class-wise and universal noise |
 //! | [`SignDescent`] | error-minimising noise by projected sign descent (EMN) |
 //! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
 //! | [`METHODS`] | every method by name; [`ClosedForm`] is one that needs no training |
@@ -37,6 +38,7 @@ mod patch;
 mod random;
 mod running;
 mod schedule;
+mod shared_noise;
 mod sign_descent;
 mod support;
 mod surrogate;
@@ -57,6 +59,7 @@ pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};
 pub use random::RandomNoise;
+pub use shared_noise::{SharedBy, SharedNoise, SharedNoiseConfig, SharedNoiseTraining};
 pub use sign_descent::SignDescent;
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;

@@ -65,6 +65,8 @@ impl Needs {
 /// Every method that can be asked for by name.
 pub static METHODS: &[PerturbationMethod] = &[
     optimised::VOXSHIELD,
+    optimised::EMN_UNIVERSAL,
+    optimised::EMN_CLASS,
     optimised::RANDOM,
     alternating_slices::METHOD,
     checkerboard::METHOD,

@@ -11,6 +11,22 @@ pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     code: None,
 };
 
+pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
+    name: "emn-universal",
+    title: "one error-minimising tile for all voxels of the dataset; a saved one protects later cases at once",
+    source: "EMN, arXiv 2101.04898, with one noise for all",
+    needs: Needs::Training,
+    code: None,
+};
+
+pub(super) const EMN_CLASS: PerturbationMethod = PerturbationMethod {
+    name: "emn-class",
+    title: "an error-minimising tile for each label (support body or full); a saved one protects later cases at once",
+    source: "EMN's class-wise noise, arXiv 2101.04898, on voxels",
+    needs: Needs::Training,
+    code: None,
+};
+
 pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
     name: "random",
     title: "noise that learns nothing, drawn anew for each case: the control",
