@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{DeviceChoice, PipelineError};
 use crate::{
     data::{DataError, IntensityRange, sha256_file},
-    perturb::{BilevelConfig, Budget, ClosedForm, RandomNoise, Support, TileConfig},
+    perturb::{BilevelConfig, Budget, ClosedForm, PgdConfig, RandomNoise, Support, TileConfig},
 };
 
 /// How intensities are brought to 0..1.
@@ -108,6 +108,8 @@ pub enum Method {
         /// The seed; the same for all cases.
         seed: u64,
     },
+    /// Descent on each case's perturbation, by signed gradients.
+    SampleWise(PgdConfig),
 }
 
 impl Method {
@@ -115,6 +117,7 @@ impl Method {
     pub fn epsilon(&self) -> f64 {
         match self {
             Self::Voxshield(config) => config.epsilon,
+            Self::SampleWise(config) => config.epsilon,
             Self::Random { epsilon, .. } | Self::ClosedForm { epsilon, .. } => *epsilon,
         }
     }
@@ -123,6 +126,7 @@ impl Method {
     pub fn seed(&self) -> u64 {
         match self {
             Self::Voxshield(config) => config.seed,
+            Self::SampleWise(config) => config.seed,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed,
         }
     }
@@ -131,6 +135,7 @@ impl Method {
     pub(super) fn set_seed(&mut self, to: u64) {
         match self {
             Self::Voxshield(config) => config.seed = to,
+            Self::SampleWise(config) => config.seed = to,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed = to,
         }
     }
@@ -200,6 +205,7 @@ impl ProtectOptions {
     pub fn validate(&self) -> Result<(), PipelineError> {
         match &self.method {
             Method::Voxshield(config) => config.validate()?,
+            Method::SampleWise(config) => config.validate()?,
             Method::Random { noise, epsilon, .. } => {
                 noise.sample(Budget::new(*epsilon)?, 1, 0, 0)?;
             }

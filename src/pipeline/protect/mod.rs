@@ -1,4 +1,5 @@
 mod cases;
+mod deltas;
 mod folders;
 mod origin;
 
@@ -10,7 +11,7 @@ use self::{
 };
 pub(super) use self::{
     folders::check_apart,
-    origin::{Origin, train},
+    origin::{Origin, descend, train},
 };
 use super::{Method, PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan};
 use crate::{
@@ -102,9 +103,14 @@ pub fn protect(
         Method::Voxshield(config) => Origin::Learned(Box::new(train(
             &scanned, config, options, &device, observer,
         )?)),
+        Method::SampleWise(config) => Origin::Stored(Box::new(descend(
+            &scanned, config, options, &device, output, observer,
+        )?)),
     };
 
     let (cases, mut failures) = write_cases(&scanned, &origin, output, options, &device, observer)?;
+    // What it keeps on the disk goes before the manifest comes.
+    drop(origin);
     let mut failed = scanned.failed.clone();
     failed.append(&mut failures);
     let mut skipped = scanned.skipped.clone();

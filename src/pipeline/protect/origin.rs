@@ -1,10 +1,13 @@
+use std::path::Path;
+
 use burn::tensor::Device;
 
+use super::deltas::FileDeltas;
 use crate::{
-    models::{NoiseGenerator, read_weights},
+    models::{NoiseGenerator, TensorMap, read_weights},
     perturb::{
-        Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, PerturbError, RandomNoise,
-        SourceError, generate,
+        Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, DeltaCode, DeltaStore, PerturbError,
+        Pgd, PgdConfig, RandomNoise, SourceError, Window, generate,
     },
     pipeline::{CachedSource, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned},
 };
@@ -14,6 +17,15 @@ pub(in crate::pipeline) enum Origin {
     Drawn { noise: RandomNoise, seed: u64 },
     Coded { code: ClosedForm, seed: u64 },
     Learned(Box<NoiseGenerator>),
+    Stored(Box<Stored>),
+}
+
+/// Perturbations that were found case by case.
+pub(in crate::pipeline) struct Stored {
+    deltas: FileDeltas,
+    code: DeltaCode,
+    /// Of each case in the store.
+    ids: Vec<String>,
 }
 
 impl Origin {
@@ -45,7 +57,22 @@ impl Origin {
             Self::Learned(generator) => {
                 generate(generator, image, channels, shape, options.tiles, device)?
             }
+            Self::Stored(stored) => stored.delta(id, shape)?,
         })
+    }
+}
+
+impl Stored {
+    fn delta(&self, id: &str, shape: [usize; 3]) -> Result<Vec<f32>, PipelineError> {
+        let case = self.ids.iter().position(|other| other == id);
+        // Every case that is written was in the store's run.
+        let case = case.unwrap_or(self.ids.len());
+        let codes = self.deltas.read(case, Window::whole(shape));
+        let codes = codes.map_err(|source| PerturbError::Source { case, source })?;
+        Ok(codes
+            .into_iter()
+            .map(|code| self.code.decode(code))
+            .collect())
     }
 }
 
@@ -63,7 +90,54 @@ pub(in crate::pipeline) fn train(
     device: &Device,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<NoiseGenerator, PipelineError> {
-    let mut source = CachedSource::new(scanned.cases.len(), |index| {
+    let mut source = volumes(scanned, options);
+    let mut bilevel = Bilevel::new(
+        config.clone(),
+        scanned.channels,
+        scanned.classes.len(),
+        device,
+    )?;
+    if let Some(weights) = surrogate_weights(options)? {
+        bilevel = bilevel.with_surrogate_weights(&weights)?;
+    }
+    let trained = bilevel.run(&mut source, &mut |event| {
+        observer(ProtectEvent::Train(event))
+    })?;
+    Ok(trained.generator)
+}
+
+/// Finds the perturbation of every case; they are kept in a temporary folder within `scratch`.
+pub(in crate::pipeline) fn descend(
+    scanned: &Scanned,
+    config: &PgdConfig,
+    options: &ProtectOptions,
+    device: &Device,
+    scratch: &Path,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<Stored, PipelineError> {
+    let mut source = volumes(scanned, options);
+    let mut deltas = FileDeltas::create(scratch, scanned.channels)?;
+    let classes = scanned.classes.len();
+    let mut pgd = Pgd::new(config.clone(), scanned.channels, classes, device)?;
+    if let Some(weights) = surrogate_weights(options)? {
+        pgd = pgd.with_surrogate_weights(&weights)?;
+    }
+    pgd.run(&mut source, &mut deltas, &mut |event| {
+        observer(ProtectEvent::Train(event));
+    })?;
+    Ok(Stored {
+        deltas,
+        code: DeltaCode::new(Budget::new(config.epsilon)?),
+        ids: scanned
+            .cases
+            .iter()
+            .map(|case| case.case.id.clone())
+            .collect(),
+    })
+}
+
+fn volumes<'a>(scanned: &'a Scanned, options: &'a ProtectOptions) -> CachedSource<'a> {
+    CachedSource::new(scanned.cases.len(), |index| {
         let case = &scanned.cases[index];
         let load = || -> Result<_, PipelineError> {
             let prepared = PreparedCase::open(&scanned.dataset, &case.case)?;
@@ -72,19 +146,11 @@ pub(in crate::pipeline) fn train(
             Ok(prepared.training_volume(image, support, &scanned.classes))
         };
         load().map_err(|error| Box::new(error) as SourceError)
-    });
-    let mut bilevel = Bilevel::new(
-        config.clone(),
-        scanned.channels,
-        scanned.classes.len(),
-        device,
-    )?;
-    if let Some(weights) = &options.surrogate_weights {
-        let weights = read_weights(&weights.path).map_err(PerturbError::from)?;
-        bilevel = bilevel.with_surrogate_weights(&weights)?;
-    }
-    let trained = bilevel.run(&mut source, &mut |event| {
-        observer(ProtectEvent::Train(event))
-    })?;
-    Ok(trained.generator)
+    })
+}
+
+fn surrogate_weights(options: &ProtectOptions) -> Result<Option<TensorMap>, PipelineError> {
+    let weights = options.surrogate_weights.as_ref();
+    let weights = weights.map(|weights| read_weights(&weights.path));
+    Ok(weights.transpose().map_err(PerturbError::from)?)
 }

@@ -83,6 +83,12 @@ pub(crate) struct ProtectionArgs {
     /// Patch size D,H,W (or one number for a cube) in voxels.
     #[arg(long, value_parser = patch)]
     pub(crate) patch: Option<[usize; 3]>,
+    /// Steps that a sample-wise method (emn, ...) takes on a case at each visit; the method says it otherwise.
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<usize>,
+    /// Share of the support that salm3d perturbs, above 0 and at most 1; 0.1 by default.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) share: Option<f64>,
     /// Weight of the inter-slice frequency divergence.
     #[arg(long)]
     pub(crate) isc_weight: Option<f64>,

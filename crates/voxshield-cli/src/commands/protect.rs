@@ -1,6 +1,9 @@
 use voxshield::{
     data::Manifest,
-    perturb::{BilevelConfig, ClosedForm},
+    perturb::{
+        BilevelConfig, ClosedForm, Family, LearningRates, PerturbationMethod, PgdConfig, Recipe,
+        Scale, Sparsity,
+    },
     pipeline::{Method, ProtectOptions, SurrogateWeights, protect},
 };
 
@@ -27,40 +30,17 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
 }
 
 pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
-    let method = match args.method.as_str() {
-        "random" => Method::Random {
+    let family = PerturbationMethod::find(&args.method).map(PerturbationMethod::family);
+    let method = match family {
+        Some(Family::Random) => Method::Random {
             noise: args.noise,
             epsilon: args.epsilon,
             seed: args.seed,
         },
-        "voxshield" => {
-            let mut config = match args.preset {
-                Preset::Compact => BilevelConfig::compact(),
-                Preset::Paper => BilevelConfig::paper(),
-            };
-            config.epsilon = args.epsilon;
-            config.seed = args.seed;
-            config.precision = args.compute.precision;
-            config.checkpointing = args.compute.checkpointing;
-            let set = |value: &mut usize, flag: Option<usize>| *value = flag.unwrap_or(*value);
-            set(&mut config.rounds, args.rounds);
-            set(&mut config.surrogate_steps, args.surrogate_steps);
-            set(&mut config.batch, args.batch);
-            let set = |value: &mut f64, flag: Option<f64>| *value = flag.unwrap_or(*value);
-            set(&mut config.isc_weight, args.isc_weight);
-            set(&mut config.spd_weight, args.spd_weight);
-            set(&mut config.learning_rates.surrogate, args.surrogate_rate);
-            set(&mut config.learning_rates.noise, args.noise_rate);
-            config.isc_mode = args.isc_mode.unwrap_or(config.isc_mode);
-            config.patch = args.patch.unwrap_or(config.patch);
-            config.networks = args.width.map_or(config.networks, Into::into);
-            if let Some(surrogate) = &args.surrogate {
-                config.surrogate.clone_from(surrogate);
-            }
-            Method::Voxshield(config)
-        }
-        name => Method::ClosedForm {
-            code: ClosedForm::find(name)?,
+        Some(Family::Voxshield) => Method::Voxshield(bilevel(args)),
+        Some(Family::SampleWise) => Method::SampleWise(sample_wise(args)?),
+        _ => Method::ClosedForm {
+            code: ClosedForm::find(&args.method)?,
             epsilon: args.epsilon,
             seed: args.seed,
         },
@@ -73,6 +53,65 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         surrogate_weights: weights.map(SurrogateWeights::open).transpose()?,
         device: args.device,
         ..ProtectOptions::default()
+    })
+}
+
+fn bilevel(args: &ProtectionArgs) -> BilevelConfig {
+    let preset = match args.preset {
+        Preset::Compact => BilevelConfig::compact(),
+        Preset::Paper => BilevelConfig::paper(),
+    };
+    BilevelConfig {
+        epsilon: args.epsilon,
+        surrogate: args.surrogate.clone().unwrap_or(preset.surrogate),
+        networks: args.width.map_or(preset.networks, Into::into),
+        rounds: args.rounds.unwrap_or(preset.rounds),
+        surrogate_steps: args.surrogate_steps.unwrap_or(preset.surrogate_steps),
+        batch: args.batch.unwrap_or(preset.batch),
+        patch: args.patch.unwrap_or(preset.patch),
+        learning_rates: LearningRates {
+            surrogate: args
+                .surrogate_rate
+                .unwrap_or(preset.learning_rates.surrogate),
+            noise: args.noise_rate.unwrap_or(preset.learning_rates.noise),
+        },
+        isc_weight: args.isc_weight.unwrap_or(preset.isc_weight),
+        isc_mode: args.isc_mode.unwrap_or(preset.isc_mode),
+        spd_weight: args.spd_weight.unwrap_or(preset.spd_weight),
+        seed: args.seed,
+        precision: args.compute.precision,
+        checkpointing: args.compute.checkpointing,
+    }
+}
+
+fn sample_wise(args: &ProtectionArgs) -> anyhow::Result<PgdConfig> {
+    let scale = match args.preset {
+        Preset::Compact => Scale::Compact,
+        Preset::Paper => Scale::Source,
+    };
+    let preset = PgdConfig::new(&args.method, scale)?;
+    let sparsity = preset.recipe.sparsity.map(|sparsity| Sparsity {
+        share: args.share.unwrap_or(sparsity.share),
+        ..sparsity
+    });
+    Ok(PgdConfig {
+        recipe: Recipe {
+            steps: args.steps.unwrap_or(preset.recipe.steps),
+            sparsity,
+            ..preset.recipe
+        },
+        epsilon: args.epsilon,
+        surrogate: args.surrogate.clone().unwrap_or(preset.surrogate),
+        networks: args.width.map_or(preset.networks, Into::into),
+        rounds: args.rounds.unwrap_or(preset.rounds),
+        surrogate_steps: args.surrogate_steps.unwrap_or(preset.surrogate_steps),
+        batch: args.batch.unwrap_or(preset.batch),
+        patch: args.patch.unwrap_or(preset.patch),
+        surrogate_rate: args.surrogate_rate.unwrap_or(preset.surrogate_rate),
+        seed: args.seed,
+        precision: args.compute.precision,
+        checkpointing: args.compute.checkpointing,
+        method: preset.method,
     })
 }
 

@@ -1,14 +1,14 @@
 //! The entries of what is not a closed form; the methods themselves are [`Bilevel`](crate::Bilevel) and
 //! [`RandomNoise`](crate::RandomNoise).
 
-use super::{Needs, PerturbationMethod};
+use super::{Make, Needs, PerturbationMethod};
 
 pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     name: "voxshield",
     title: "noise generator trained against a surrogate, with inter-slice divergence",
     source: "arXiv 2605.17345",
     needs: Needs::Training,
-    code: None,
+    make: Make::Voxshield,
 };
 
 pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
@@ -16,5 +16,5 @@ pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
     title: "noise that learns nothing, drawn anew for each case: the control",
     source: "-",
     needs: Needs::Nothing,
-    code: None,
+    make: Make::Random,
 };
