@@ -7,7 +7,7 @@ mod common;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use voxshield::kernels::IscScaling;
 use voxshield::models::{NoiseGeneratorConfig, ResidualUnetConfig};
-use voxshield::perturb::{Budget, NoiseLearner, SurrogateLearner, voxshield_terms};
+use voxshield::perturb::{Budget, NoiseLearner, SurrogateLearner, View, voxshield_terms};
 
 const EPSILON: f64 = 4.0 / 255.0;
 const CLASSES: usize = 5;
@@ -23,20 +23,22 @@ fn step(criterion: &mut Criterion) {
             let budget = Budget::new(EPSILON).expect("a budget");
             let surrogate = Box::new(surrogate.expect("valid"));
             let mut surrogate = SurrogateLearner::new(surrogate, 5e-4, budget);
-            let terms = voxshield_terms(0.2, IscScaling::Reference, 0.05);
+            let terms = voxshield_terms(0.2, IscScaling::Reference, 1, 0.05);
             let mut noise = NoiseLearner::new(generator.expect("valid"), 1e-4, budget, terms);
             let batch = common::batch(size, 1, 1, CLASSES, &device);
             group.throughput(Throughput::Elements((size * size * size) as u64));
             group.bench_function(BenchmarkId::new("S", size), |bencher| {
                 bencher.iter(|| {
                     let delta = noise.delta(&batch);
-                    surrogate.step(&batch, delta).expect("an S-step");
+                    surrogate
+                        .step(&batch, delta, &View::identity())
+                        .expect("an S-step");
                     device.sync().expect("a device");
                 });
             });
             group.bench_function(BenchmarkId::new("N", size), |bencher| {
                 bencher.iter(|| {
-                    let loss = noise.step(&batch, surrogate.network());
+                    let loss = noise.step(&batch, surrogate.network(), &View::identity());
                     loss.expect("an N-step");
                     device.sync().expect("a device");
                 });

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use voxshield::burn::tensor::{Device, Int, Tensor, TensorData};
 use voxshield::kernels::{IscScaling, inter_slice_divergence};
 use voxshield::models::{NoiseGeneratorConfig, Precision, ResidualUnetConfig};
-use voxshield::perturb::{Batch, Budget, NoiseLearner, SurrogateLearner, voxshield_terms};
+use voxshield::perturb::{Batch, Budget, NoiseLearner, SurrogateLearner, View, voxshield_terms};
 use voxshield::pipeline::DeviceChoice;
 
 const EPSILON: f64 = 4.0 / 255.0;
@@ -52,16 +52,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let generator = generator.with_precision(precision);
     let budget = Budget::new(EPSILON)?;
     let mut surrogate = SurrogateLearner::new(surrogate, 5e-4, budget);
-    let terms = voxshield_terms(0.2, IscScaling::Reference, 0.05);
+    let terms = voxshield_terms(0.2, IscScaling::Reference, 1, 0.05);
     let mut noise = NoiseLearner::new(generator, 1e-4, budget, terms);
     let batch_of = phantom(size, batch, channels, classes, &device);
 
     let mut delta = noise.delta(&batch_of);
     let s_step = timed(reps, &device, || {
-        surrogate.step(&batch_of, delta.clone()).map(drop)
+        surrogate
+            .step(&batch_of, delta.clone(), &View::identity())
+            .map(drop)
     })?;
     let n_step = timed(reps, &device, || {
-        noise.step(&batch_of, surrogate.network())?;
+        noise.step(&batch_of, surrogate.network(), &View::identity())?;
         delta = noise.delta(&batch_of);
         Ok::<_, voxshield::perturb::PerturbError>(())
     })?;

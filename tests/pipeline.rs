@@ -11,8 +11,8 @@ use voxshield::{
         discover, sha256_file, write_new, write_phantom_dataset,
     },
     perturb::{
-        BilevelConfig, ClosedForm, Family, METHODS, Peak, PgdConfig, RandomNoise, Scale, SoftRoi,
-        Support,
+        BilevelConfig, ClosedForm, METHODS, MethodKind, Peak, PgdConfig, RandomNoise, Scale,
+        SoftRoi, Support,
     },
     pipeline::{Method, PipelineError, ProtectEvent, ProtectOptions, ScanEvent, protect, verify},
 };
@@ -148,7 +148,9 @@ fn sample_wise(name: &str) -> PgdConfig {
 }
 
 fn sample_wise_names() -> impl Iterator<Item = &'static str> {
-    let sample_wise = METHODS.iter().filter(|m| m.family() == Family::SampleWise);
+    let sample_wise = METHODS
+        .iter()
+        .filter(|m| m.kind() == MethodKind::SampleWise);
     sample_wise.map(|method| method.name)
 }
 

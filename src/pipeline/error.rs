@@ -115,6 +115,46 @@ pub enum PipelineError {
         /// The name.
         name: String,
     },
+    /// A file that holds no saved generator.
+    #[error("{path} is no generator that `protect --save-generator` wrote: {reason}")]
+    NotAGenerator {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A saved generator was made for something else.
+    #[error(
+        "the saved generator was trained with {what} {expected}, not {found}; use it as it was trained, or train another one"
+    )]
+    GeneratorMismatch {
+        /// The setting.
+        what: &'static str,
+        /// The generator's.
+        expected: String,
+        /// What was asked for, or what the dataset has.
+        found: String,
+    },
+    /// A generator, or anything else that undoes a protection, would be published with the data.
+    #[error(
+        "{path} lies inside {folder}: a saved generator shows others what was added to the data; keep it elsewhere"
+    )]
+    SecretInside {
+        /// The file.
+        path: PathBuf,
+        /// The dataset or the output folder.
+        folder: PathBuf,
+    },
+    /// An option that means nothing for the method.
+    #[error("{option}: it has no meaning for the method '{method}'; {hint}")]
+    OptionWithoutMeaning {
+        /// The option.
+        option: &'static str,
+        /// The method by name.
+        method: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
     /// An evaluation without content.
     #[error("nothing to evaluate: the number of {what} is 0")]
     NothingToDo {

@@ -13,6 +13,7 @@ mod lanes;
 mod options;
 mod preview;
 mod protect;
+mod saved;
 mod scan;
 mod source;
 mod trial;
@@ -30,6 +31,7 @@ pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights}
 pub use preview::{Preview, TimeEstimate, TrainingEstimate, preview};
 use protect::check_apart;
 pub use protect::{ProtectEvent, protect};
+pub use saved::{GeneratorTarget, SavedGenerator};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;
 pub use trial::{LabelScore, TrialResult, trial};

@@ -6,10 +6,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceChoice, PipelineError};
+use super::{DeviceChoice, GeneratorTarget, PipelineError, SavedGenerator};
 use crate::{
     data::{DataError, IntensityRange, sha256_file},
-    perturb::{BilevelConfig, Budget, ClosedForm, PgdConfig, RandomNoise, Support, TileConfig},
+    perturb::{
+        BilevelConfig, Budget, ClosedForm, PerturbationMethod, PgdConfig, RandomNoise, Support,
+        TileConfig,
+    },
 };
 
 /// How intensities are brought to 0..1.
@@ -90,6 +93,8 @@ impl<'de> Deserialize<'de> for NormalisationChoice {
 pub enum Method {
     /// The bilevel optimisation.
     Voxshield(BilevelConfig),
+    /// A generator that an earlier run trained and saved.
+    SavedGenerator(SavedGenerator),
     /// Noise that learns nothing, as a control.
     Random {
         /// Its distribution.
@@ -113,10 +118,24 @@ pub enum Method {
 }
 
 impl Method {
+    /// Its name, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Voxshield(_) => "voxshield",
+            Self::SavedGenerator(_) => "saved-generator",
+            Self::Random { .. } => "random",
+            Self::ClosedForm { code, .. } => code.name(),
+            Self::SampleWise(config) => {
+                PerturbationMethod::find(&config.method).map_or("sample-wise", |method| method.name)
+            }
+        }
+    }
+
     /// The bound on `|delta|` in normalised units.
     pub fn epsilon(&self) -> f64 {
         match self {
             Self::Voxshield(config) => config.epsilon,
+            Self::SavedGenerator(saved) => saved.config().epsilon,
             Self::SampleWise(config) => config.epsilon,
             Self::Random { epsilon, .. } | Self::ClosedForm { epsilon, .. } => *epsilon,
         }
@@ -126,15 +145,21 @@ impl Method {
     pub fn seed(&self) -> u64 {
         match self {
             Self::Voxshield(config) => config.seed,
+            Self::SavedGenerator(saved) => saved.config().seed,
             Self::SampleWise(config) => config.seed,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed,
         }
     }
 
-    /// The same method with another seed.
+    /// The same method with another seed; of a saved generator, the training of another one.
     pub(super) fn set_seed(&mut self, to: u64) {
         match self {
             Self::Voxshield(config) => config.seed = to,
+            Self::SavedGenerator(saved) => {
+                let mut config = saved.config().clone();
+                config.seed = to;
+                *self = Self::Voxshield(config);
+            }
             Self::SampleWise(config) => config.seed = to,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed = to,
         }
@@ -179,6 +204,9 @@ pub struct ProtectOptions {
     /// What the surrogate starts from; its own seed if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surrogate_weights: Option<SurrogateWeights>,
+    /// Where the trained generator is saved, for cases that come later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save_generator: Option<GeneratorTarget>,
     /// What to compute on.
     #[serde(skip)]
     pub device: DeviceChoice,
@@ -192,6 +220,7 @@ impl Default for ProtectOptions {
             normalisation: NormalisationChoice::Auto,
             tiles: TileConfig::default(),
             surrogate_weights: None,
+            save_generator: None,
             device: DeviceChoice::Cpu,
         }
     }
@@ -201,10 +230,12 @@ impl ProtectOptions {
     /// Checks the method's settings.
     ///
     /// # Errors
-    /// [`PipelineError::Perturb`] naming the setting that is out of range.
+    /// [`PipelineError::Perturb`] naming the setting that is out of range, [`PipelineError::GeneratorMismatch`] if a saved generator
+    /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none.
     pub fn validate(&self) -> Result<(), PipelineError> {
         match &self.method {
             Method::Voxshield(config) => config.validate()?,
+            Method::SavedGenerator(saved) => saved.check(self)?,
             Method::SampleWise(config) => config.validate()?,
             Method::Random { noise, epsilon, .. } => {
                 noise.sample(Budget::new(*epsilon)?, 1, 0, 0)?;
@@ -212,6 +243,13 @@ impl ProtectOptions {
             Method::ClosedForm { epsilon, .. } => {
                 Budget::new(*epsilon)?;
             }
+        }
+        if self.save_generator.is_some() && !matches!(self.method, Method::Voxshield(_)) {
+            return Err(PipelineError::OptionWithoutMeaning {
+                option: "--save-generator",
+                method: self.method.name(),
+                hint: "only `voxshield` trains a generator",
+            });
         }
         if let Support::SoftRoi(soft) = self.support {
             soft.validate()?;

@@ -6,9 +6,8 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Method, NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions,
-    check_apart,
-    protect::{Origin, descend, train},
+    NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, check_apart,
+    protect::{Origin, Task, descend, train},
     scan::{ScannedCase, scan_dataset},
     write::{ReadCase, write_case},
 };
@@ -127,20 +126,21 @@ pub fn preview(
         });
     };
 
-    let (origin, rounds, training) = match &options.method {
-        Method::Random { noise, seed, .. } => {
-            let (noise, seed) = (*noise, *seed);
-            (Origin::Drawn { noise, seed }, None, None)
-        }
-        Method::ClosedForm { code, seed, .. } => {
-            let (code, seed) = (*code, *seed);
-            (Origin::Coded { code, seed }, None, None)
-        }
-        Method::Voxshield(config) => {
-            // As many cases as a batch has patches: every step is a full one, as in the whole run.
-            scanned.cases = vec![case.clone(); config.batch];
-            let visits = cases.div_ceil(config.batch);
-            let run = |[rounds, surrogate_steps]: [usize; 2], observer: &mut Observer<'_>| {
+    let (mut rounds, mut training) = (None, None);
+    let origin = Origin::of(&options.method, scanned.channels, &device, |task| {
+        let (whole, noise_steps) = match task {
+            Task::Generator(config) => {
+                // As many cases as a batch has patches: every step is a full one, as in the whole run.
+                scanned.cases = vec![case.clone(); config.batch];
+                (
+                    [config.rounds, config.surrogate_steps],
+                    cases.div_ceil(config.batch),
+                )
+            }
+            Task::Deltas(config) => ([config.rounds, config.surrogate_steps], cases),
+        };
+        let run = |[rounds, surrogate_steps]: [usize; 2], observer: &mut Observer<'_>| match task {
+            Task::Generator(config) => {
                 let config = BilevelConfig {
                     rounds,
                     surrogate_steps,
@@ -148,12 +148,8 @@ pub fn preview(
                 };
                 let generator = train(&scanned, &config, options, &device, observer)?;
                 Ok(Origin::Learned(Box::new(generator)))
-            };
-            let whole = [config.rounds, config.surrogate_steps];
-            timed(whole, visits, time, observer, run)?
-        }
-        Method::SampleWise(config) => {
-            let run = |[rounds, surrogate_steps]: [usize; 2], observer: &mut Observer<'_>| {
+            }
+            Task::Deltas(config) => {
                 let config = PgdConfig {
                     rounds,
                     surrogate_steps,
@@ -161,11 +157,12 @@ pub fn preview(
                 };
                 let stored = descend(&scanned, &config, options, &device, scratch, observer)?;
                 Ok(Origin::Stored(Box::new(stored)))
-            };
-            let whole = [config.rounds, config.surrogate_steps];
-            timed(whole, cases, time, observer, run)?
-        }
-    };
+            }
+        };
+        let (origin, short, estimate) = timed(whole, noise_steps, time, observer, run)?;
+        (rounds, training) = (Some(short), Some(estimate));
+        Ok(origin)
+    })?;
     let read = ReadCase::open(&dataset, &case, options.support)?;
     let delta = origin.delta(&read.prepared, &read.image, id, options, &device)?;
     let (montage, record) = written(&dataset, &case, read, delta, scratch, options)?;
@@ -218,14 +215,14 @@ fn relevant(
 type Observer<'a> = dyn FnMut(ProtectEvent<'_>) + 'a;
 
 /// Optimises for as many rounds as fit into `time`, and estimates the whole run: `[rounds, surrogate steps a round]`, and so many
-/// steps on the noise a round.
+/// steps on the noise a round. Gives the rounds that were run, too.
 fn timed(
     whole: [usize; 2],
     noise_steps: usize,
     time: Duration,
     observer: &mut Observer<'_>,
     mut run: impl FnMut([usize; 2], &mut Observer<'_>) -> Result<Origin, PipelineError>,
-) -> Result<(Origin, Option<usize>, Option<TrainingEstimate>), PipelineError> {
+) -> Result<(Origin, usize, TrainingEstimate), PipelineError> {
     let start = Instant::now();
     let mut steps = [0.0; 2];
     // A round of a step each, twice: the first warms the device up, the second counts.
@@ -241,7 +238,7 @@ fn timed(
     let short = fitting(whole, steps, left);
     let origin = run(short, observer)?;
     let estimate = TrainingEstimate::new(steps, whole, noise_steps);
-    Ok((origin, Some(short[0]), Some(estimate)))
+    Ok((origin, short[0], estimate))
 }
 
 /// As many rounds, and as many surrogate steps in each, as fit into the seconds that are left; one at least.

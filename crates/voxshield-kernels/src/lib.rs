@@ -21,7 +21,8 @@ pub mod reference;
 
 pub use error::KernelError;
 pub use functions::{
-    DiceCe, F16_GRADIENT_SCALE, IscScaling, NormActivation, adam_step, cast, conv_transpose3d,
-    conv3d, instance_norm_act, inter_slice_divergence, semantic_divergence, slice_distances,
+    AxisMap, DiceCe, F16_GRADIENT_SCALE, IscScaling, NormActivation, adam_step, cast,
+    conv_transpose3d, conv3d, instance_norm_act, inter_slice_divergence, map_axes,
+    semantic_divergence, slice_distances,
 };
 pub use ops::{AdamStep, ConvGeometry};

@@ -97,4 +97,7 @@ pub use parameters::{
 pub use precision::Precision;
 pub use segmenter::Segmenter;
 pub use sliding_window::{Blend, SlidingWindow};
-pub use weights::{load_weights, read_weights, save_weights, write_weights};
+pub use weights::{
+    load_weights, read_description, read_weights, save_weights, write_described_weights,
+    write_weights,
+};

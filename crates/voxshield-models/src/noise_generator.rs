@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
-use voxshield_kernels::cast;
+use voxshield_kernels::{AxisMap, cast, map_axes};
 
 use crate::{ModelError, NamedParameters, Precision, ResidualUnet, ResidualUnetConfig, Segmenter};
 
@@ -13,14 +13,22 @@ pub struct NoiseGeneratorConfig {
     pub unet: ResidualUnetConfig,
     /// The bound of the perturbation in normalised units, in `(0, 1]`; VoxShield uses 4/255.
     pub epsilon: f64,
+    /// Standard deviation in voxels of the Gaussian that smooths the perturbation, so that a blur or a resampling of the
+    /// protected volume leaves most of it; `None`, VoxShield's own, for no smoothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band_limit: Option<f64>,
 }
 
 impl NoiseGeneratorConfig {
+    /// The largest [`band_limit`](Self::band_limit) in voxels; beyond it a perturbation is a constant for any network.
+    pub const MAX_BAND_LIMIT: f64 = 16.0;
+
     /// The generator of VoxShield, [`ResidualUnetConfig::noise_generator`], bounded by `epsilon`.
     pub fn new(in_channels: usize, epsilon: f64) -> Self {
         Self {
             unet: ResidualUnetConfig::noise_generator(in_channels),
             epsilon,
+            band_limit: None,
         }
     }
 
@@ -30,7 +38,7 @@ impl NoiseGeneratorConfig {
     ///
     /// As [`ResidualUnetConfig::validate`]; [`ModelError::ChannelsDiffer`] if the body's output
     /// has other channels than its input; [`ModelError::OutOfRange`] if `epsilon` is not in
-    /// `(0, 1]`.
+    /// `(0, 1]` or the band limit not in `(0, 16]` voxels.
     pub fn validate(&self) -> Result<(), ModelError> {
         self.unet.validate()?;
         if self.unet.in_channels != self.unet.out_channels {
@@ -39,14 +47,21 @@ impl NoiseGeneratorConfig {
                 out_channels: self.unet.out_channels,
             });
         }
-        if self.epsilon > 0.0 && self.epsilon <= 1.0 {
-            Ok(())
-        } else {
-            Err(ModelError::OutOfRange {
+        let in_range = |value: f64, most: f64| value > 0.0 && value <= most;
+        if !in_range(self.epsilon, 1.0) {
+            return Err(ModelError::OutOfRange {
                 what: "epsilon",
                 expected: "a number in (0, 1], in normalised units",
                 found: self.epsilon,
-            })
+            });
+        }
+        match self.band_limit {
+            Some(sigma) if !in_range(sigma, Self::MAX_BAND_LIMIT) => Err(ModelError::OutOfRange {
+                what: "band limit",
+                expected: "a number in (0, 16], in voxels",
+                found: sigma,
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -60,19 +75,24 @@ impl NoiseGeneratorConfig {
         Ok(NoiseGenerator {
             unet: self.unet.init(seed, device)?,
             epsilon: self.epsilon,
+            band_limit: self.band_limit,
             precision: Precision::F32,
         })
     }
 }
 
-/// The network whose output is the perturbation: `delta = epsilon * tanh(unet(x))`.
+/// The network whose output is the perturbation: `delta = epsilon * tanh(unet(x))`, smoothed by a Gaussian where the
+/// configuration has a band limit.
 ///
-/// `|delta| <= epsilon` up to float32 rounding; whoever applies it projects onto the budget.
+/// `|delta| <= epsilon` up to float32 rounding (a mean of bounded values is bounded); whoever applies it projects onto the
+/// budget.
 #[derive(Module, Debug)]
 pub struct NoiseGenerator {
     /// The body.
     pub unet: ResidualUnet,
     epsilon: f64,
+    #[module(skip)]
+    band_limit: Option<f64>,
     #[module(skip)]
     precision: Precision,
 }
@@ -95,7 +115,13 @@ impl NoiseGenerator {
     /// Inside a tensor operation, if [`NoiseGenerator::check_input`] refuses the shape of `x`.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let y = self.unet.forward(cast(x, self.precision.dtype()));
-        cast(y, FloatDType::F32).tanh().mul_scalar(self.epsilon)
+        let delta = cast(y, FloatDType::F32).tanh().mul_scalar(self.epsilon);
+        let Some(sigma) = self.band_limit else {
+            return delta;
+        };
+        let [_, _, depth, height, width] = delta.dims();
+        let maps = [depth, height, width].map(|n| Some(AxisMap::gaussian(n, sigma)));
+        map_axes(delta, &maps).expect("maps of the perturbation's own lengths")
     }
 
     /// Checks the shape of an input.
@@ -117,6 +143,7 @@ impl NoiseGenerator {
         NoiseGeneratorConfig {
             unet: self.unet.config().clone(),
             epsilon: self.epsilon,
+            band_limit: self.band_limit,
         }
     }
 }

@@ -251,6 +251,7 @@ fn noise_generators_need_a_bound_and_equal_channels() {
     let config = NoiseGeneratorConfig {
         unet: ResidualUnetConfig::narrow(1, 2),
         epsilon: 0.1,
+        band_limit: None,
     };
     assert_eq!(
         config.init(0, &device()).err(),

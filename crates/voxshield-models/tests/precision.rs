@@ -142,6 +142,7 @@ fn what_goes_in_and_out_is_f32() {
     let generator = NoiseGeneratorConfig {
         unet: ResidualUnetConfig::narrow(1, 1),
         epsilon: 0.01,
+        band_limit: None,
     };
     let generator = generator.init(3, &device()).expect("a generator");
     let exact = generator.forward(image.clone());
@@ -209,6 +210,7 @@ fn checkpointing_reaches_through_a_frozen_network() {
         let generator = NoiseGeneratorConfig {
             unet: ResidualUnetConfig::narrow(1, 1),
             epsilon: 0.1,
+            band_limit: None,
         };
         let generator = generator.init(3, &device).expect("a generator");
         let frozen = network(&ARCHITECTURES[0], &device).frozen();

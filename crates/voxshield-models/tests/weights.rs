@@ -52,6 +52,7 @@ fn the_noise_generator_is_stored_under_the_names_of_its_wrapper() {
     let config = NoiseGeneratorConfig {
         unet: ResidualUnetConfig::narrow(1, 1),
         epsilon: 0.1,
+        band_limit: None,
     };
     let generator = config.init(1, &device()).expect("valid");
     save_weights(&generator, &path).expect("saved");

@@ -14,6 +14,8 @@ use crate::{
 /// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
 /// any, a device that works asynchronously would pile up steps, and the batches that they hold.
 const STEPS_UNREAD: usize = 4;
+/// Seeds above the run's own are taken: 1 by the generator, 2 by the order, 3 by the transforms.
+const FURTHER_SEEDS: u64 = 3;
 
 /// VoxShield's bilevel loop (arXiv 2605.17345).
 ///
@@ -25,6 +27,10 @@ const STEPS_UNREAD: usize = 4;
 /// current generator. No case is ever skipped (the last batch of a pass may be smaller), none is
 /// left with the noise of its first visit, and memory does not grow with the number of cases.
 ///
+/// With [`transforms`](BilevelConfig::transforms), both kinds of steps see `T(x + delta)` with labels `T(y)`, `T` drawn anew for
+/// each sample of each step: the expectation over what a victim may do. With
+/// [`other_surrogates`](BilevelConfig::other_surrogates), round `r` trains and asks surrogate `r mod n`.
+///
 /// Batches are read and uploaded on a thread of their own while the device works, one ahead; delta
 /// and the losses stay on the device, which is waited for every few steps only.
 pub struct Bilevel {
@@ -32,7 +38,8 @@ pub struct Bilevel {
     device: Device,
     channels: usize,
     classes: usize,
-    surrogate: SurrogateLearner,
+    /// One at least; they take turns, a round each.
+    surrogates: Vec<SurrogateLearner>,
     noise: NoiseLearner,
 }
 
@@ -41,7 +48,7 @@ pub struct Bilevel {
 pub struct Trained {
     /// Maps a normalised volume to its perturbation.
     pub generator: NoiseGenerator,
-    /// The last surrogate.
+    /// The surrogate that was trained first (the only one, unless there are others).
     pub surrogate: Box<dyn Network>,
     /// One record a round.
     pub history: Vec<RoundRecord>,
@@ -63,28 +70,41 @@ impl Bilevel {
         config.precision.check(device)?;
         let tracked = config.training_device(device);
         let budget = Budget::new(config.epsilon)?;
-        // The seeds differ, or both networks would start from the same numbers.
-        let surrogate = Architecture::find(&config.surrogate)?.init(
-            &config.surrogate_spec(channels, classes),
-            config.seed,
-            &tracked,
-        )?;
-        let surrogate = config.precision.apply(surrogate);
+        let spec = config.surrogate_spec(channels, classes);
+        let [depth, height, width] = config.patch;
+        let batch = [config.batch, channels, depth, height, width];
+        let rates = config.learning_rates;
+        let mut surrogates = Vec::new();
+        for (index, name) in std::iter::once(&config.surrogate)
+            .chain(&config.other_surrogates)
+            .enumerate()
+        {
+            // The seeds differ, or networks would start from the same numbers.
+            let seed = config.seed.wrapping_add(match index {
+                0 => 0,
+                _ => FURTHER_SEEDS + index as u64,
+            });
+            let network = Architecture::find(name)?.init(&spec, seed, &tracked)?;
+            let network = config.precision.apply(network);
+            network.check_input(&batch)?;
+            surrogates.push(SurrogateLearner::new(network, rates.surrogate, budget));
+        }
         let generator = config
             .generator(channels)
             .init(config.seed.wrapping_add(1), &tracked)?
             .with_precision(config.precision);
-        let [depth, height, width] = config.patch;
-        let batch = [config.batch, channels, depth, height, width];
-        surrogate.check_input(&batch)?;
         generator.check_input(&batch)?;
-        let terms = voxshield_terms(config.isc_weight, config.isc_scaling(), config.spd_weight);
-        let rates = config.learning_rates;
+        let terms = voxshield_terms(
+            config.isc_weight,
+            config.isc_scaling(),
+            config.isc_lags,
+            config.spd_weight,
+        );
         Ok(Self {
             device: device.clone(),
             channels,
             classes,
-            surrogate: SurrogateLearner::new(surrogate, rates.surrogate, budget),
+            surrogates,
             noise: NoiseLearner::new(generator, rates.noise, budget, terms),
             config,
         })
@@ -97,12 +117,13 @@ impl Bilevel {
         self
     }
 
-    /// Starts the surrogate from given weights, e.g. of a network that was trained elsewhere.
+    /// Starts the first surrogate from given weights, e.g. of a network that was trained elsewhere.
     ///
     /// # Errors
     /// [`PerturbError::Weights`] if they are those of another network.
     pub fn with_surrogate_weights(mut self, weights: &TensorMap) -> Result<Self, PerturbError> {
-        self.surrogate = self.surrogate.with_weights(weights)?;
+        let first = self.surrogates.remove(0).with_weights(weights)?;
+        self.surrogates.insert(0, first);
         Ok(self)
     }
 
@@ -129,7 +150,7 @@ impl Bilevel {
         let history = ahead(batches, |batches| self.rounds(cases, batches, observer))?;
         let trained = Trained {
             generator: self.noise.into_generator().valid(),
-            surrogate: self.surrogate.into_network().valid(),
+            surrogate: self.surrogates.swap_remove(0).into_network().valid(),
             history,
         };
         // Whole volumes come next, of other sizes than the patches: their memory is free for them.
@@ -147,28 +168,38 @@ impl Bilevel {
         let n_steps = cases.div_ceil(self.config.batch);
         let (mut done, total) = (0, rounds * (s_steps + n_steps));
         let mut history = Vec::with_capacity(rounds);
+        let transforms = self.config.transforms.clone();
+        let seed = self.config.seed.wrapping_add(3);
         for round in 0..rounds {
+            let turn = round % self.surrogates.len();
+            let surrogate = &mut self.surrogates[turn];
             observer(&Event::RoundStarted { round, rounds });
             let mut tick = || {
                 done += 1;
                 observer(&Event::Step { done, total });
             };
+            let view = |batch: &Batch, step: usize| {
+                let step = round * (s_steps + n_steps) + step;
+                transforms.draw(batch.image.dims()[0], seed, step as u64)
+            };
             let mut losses = RunningLosses::default();
             for (step, batch) in batches.by_ref().take(s_steps).enumerate() {
                 let batch = batch?;
                 let delta = self.noise.delta(&batch);
-                losses.add(vec![self.surrogate.step(&batch, delta)?]);
+                losses.add(vec![surrogate.step(&batch, delta, &view(&batch, step))?]);
                 if (step + 1) % STEPS_UNREAD == 0 {
                     check_finite(round, "surrogate", &losses.means())?;
                 }
                 tick();
             }
-            let surrogate = losses.means();
-            check_finite(round, "surrogate", &surrogate)?;
+            let surrogate_losses = losses.means();
+            check_finite(round, "surrogate", &surrogate_losses)?;
 
             let mut losses = RunningLosses::default();
             for (step, batch) in batches.by_ref().take(n_steps).enumerate() {
-                let loss = self.noise.step(&batch?, self.surrogate.network())?;
+                let batch = batch?;
+                let view = view(&batch, s_steps + step);
+                let loss = self.noise.step(&batch, surrogate.network(), &view)?;
                 losses.add(loss.total.into_iter().chain(loss.terms).collect());
                 if (step + 1) % STEPS_UNREAD == 0 {
                     check_finite(round, "noise", &losses.means())?;
@@ -181,7 +212,7 @@ impl Bilevel {
             let terms = self.noise.terms().iter();
             let record = RoundRecord {
                 round,
-                surrogate_loss: surrogate.first().copied().unwrap_or_default(),
+                surrogate_loss: surrogate_losses.first().copied().unwrap_or_default(),
                 noise_loss: noise.first().copied().unwrap_or_default(),
                 terms: terms
                     .zip(noise.iter().skip(1))

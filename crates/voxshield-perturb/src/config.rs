@@ -5,7 +5,7 @@ use voxshield_models::{
     Activation, NetworkSpec, NoiseGeneratorConfig, Precision, ResidualUnetConfig, Width,
 };
 
-use crate::{Budget, PerturbError};
+use crate::{Budget, PerturbError, Transforms};
 
 /// The scaling of the ISC term, without the epsilon that the loop knows already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub struct BilevelConfig {
     /// The surrogate's name in [`ARCHITECTURES`](voxshield_models::ARCHITECTURES). Paper:
     /// `residual-unet`.
     pub surrogate: String,
+    /// Further surrogates: round after round, they and the first are trained and asked in turn, so that the noise is fitted to more
+    /// than one network. Paper: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_surrogates: Vec<String>,
     /// How wide surrogate and generator are. Paper: full, that is 32-64-128-256-512 and
     /// 16-32-64-128 channels.
     pub networks: Width,
@@ -54,10 +58,19 @@ pub struct BilevelConfig {
     pub isc_weight: f64,
     /// Scaling of ISC.
     pub isc_mode: IscMode,
+    /// Distances between the slices that ISC compares, `1..=isc_lags`. Paper: 1.
+    #[serde(default = "one")]
+    pub isc_lags: usize,
     /// Weight of SPD. Paper: 0.05.
     pub spd_weight: f64,
     /// Seed of weights, order and patch positions.
     pub seed: u64,
+    /// Random changes between the protected patch and the surrogate, in both kinds of steps. Paper: none.
+    #[serde(default)]
+    pub transforms: Transforms,
+    /// Standard deviation in voxels of a Gaussian that smooths the perturbation. Paper: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band_limit: Option<f64>,
     /// The type of the networks' activations. Paper: f32.
     #[serde(default)]
     pub precision: Precision,
@@ -66,12 +79,17 @@ pub struct BilevelConfig {
     pub checkpointing: bool,
 }
 
+fn one() -> usize {
+    1
+}
+
 impl BilevelConfig {
     /// The paper's setting on 160^3 patches; full networks, ISC in its reference scaling.
     pub fn paper() -> Self {
         Self {
             epsilon: 4.0 / 255.0,
             surrogate: "residual-unet".into(),
+            other_surrogates: Vec::new(),
             networks: Width::Full,
             rounds: 100,
             surrogate_steps: 10,
@@ -83,8 +101,11 @@ impl BilevelConfig {
             },
             isc_weight: 0.2,
             isc_mode: IscMode::Reference,
+            isc_lags: 1,
             spd_weight: 0.05,
             seed: 0,
+            transforms: Transforms::none(),
+            band_limit: None,
             precision: Precision::F32,
             checkpointing: false,
         }
@@ -118,7 +139,10 @@ impl BilevelConfig {
 
     /// The noise generator for images of `channels`.
     pub fn generator(&self, channels: usize) -> NoiseGeneratorConfig {
-        let full = NoiseGeneratorConfig::new(channels, self.epsilon);
+        let full = NoiseGeneratorConfig {
+            band_limit: self.band_limit,
+            ..NoiseGeneratorConfig::new(channels, self.epsilon)
+        };
         match self.networks {
             Width::Full => full,
             Width::Narrow => NoiseGeneratorConfig {
@@ -169,6 +193,7 @@ impl BilevelConfig {
             ("rounds", self.rounds),
             ("surrogate steps", self.surrogate_steps),
             ("batch size", self.batch),
+            ("ISC lags", self.isc_lags),
         ];
         for (what, count) in counts {
             if count == 0 {

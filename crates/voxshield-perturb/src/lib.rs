@@ -9,6 +9,7 @@
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
 //! | [`Bilevel`] | VoxShield's loop of them |
+//! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
 //! | [`Pgd`] | the loop of all methods that optimise each case's perturbation by signed gradients; [`Recipe`] is such a method |
 //! | [`DeltaStore`] | where these perturbations are between visits |
@@ -43,6 +44,7 @@ mod schedule;
 mod support;
 mod surrogate;
 mod tiles;
+mod transforms;
 mod window;
 
 pub use adam::Adam;
@@ -55,7 +57,7 @@ pub use delta_store::{DeltaCode, DeltaStore, MemoryDeltas};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::generate;
-pub use methods::{ClosedForm, CodeInput, Family, METHODS, Needs, PerturbationMethod};
+pub use methods::{ClosedForm, CodeInput, METHODS, MethodKind, Needs, PerturbationMethod};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume, VolumeSource};
@@ -67,4 +69,5 @@ pub use random::RandomNoise;
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
 pub use tiles::{TileConfig, TileMap, tiled};
+pub use transforms::{Family, Transforms, View};
 pub use window::{Run, Window};

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use voxshield_models::{Network, NoiseGenerator};
 
 use crate::learner::{Learner, noise_adam};
-use crate::{Batch, Budget, NoiseStep, PerturbError, Term};
+use crate::{Batch, Budget, NoiseStep, PerturbError, Term, View};
 
 /// The noise generator G with its optimiser: N-steps, `min_phi sum_i weight_i term_i` through the
 /// frozen surrogate.
@@ -68,22 +68,29 @@ impl NoiseLearner {
         self.budget.project(delta, &batch.support)
     }
 
-    /// The loss on a batch, with gradients into the generator.
+    /// The loss on a batch, with gradients into the generator; `view` is what happens to the clean and the protected batch
+    /// before the surrogate sees them.
     ///
     /// # Errors
     /// What a term refuses.
-    pub fn loss(&self, batch: &Batch, surrogate: &dyn Network) -> Result<NoiseLoss, PerturbError> {
+    pub fn loss(
+        &self,
+        batch: &Batch,
+        surrogate: &dyn Network,
+        view: &View,
+    ) -> Result<NoiseLoss, PerturbError> {
         let clean = self.terms.iter().any(|term| term.needs_clean_logits());
-        let clean_logits = clean.then(|| surrogate.valid().forward(batch.image.clone()));
+        let clean_logits =
+            clean.then(|| surrogate.valid().forward(view.image(batch.image.clone())));
         let (image, support) = (batch.image.clone(), batch.support.clone());
         let delta = self.generator().forward(image.clone());
         let delta = self.budget.project(delta, &support);
         // Frozen, the surrogate costs no weight gradient, and its normalisation is that of
         // inference.
-        let noisy = self.budget.protect(image.clone(), delta.clone());
+        let noisy = view.image(self.budget.protect(image.clone(), delta.clone()));
         let step = NoiseStep {
             noisy_logits: surrogate.frozen().forward(noisy),
-            labels: batch.labels.clone(),
+            labels: view.labels(batch.labels.clone()),
             image,
             support,
             delta,
@@ -114,8 +121,9 @@ impl NoiseLearner {
         &mut self,
         batch: &Batch,
         surrogate: &dyn Network,
+        view: &View,
     ) -> Result<NoiseLoss, PerturbError> {
-        let loss = self.loss(batch, surrogate)?;
+        let loss = self.loss(batch, surrogate, view)?;
         if let Some(total) = &loss.total {
             self.learner.step(total);
         }

@@ -1,4 +1,4 @@
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Slice, Tensor};
 use voxshield_kernels::{DiceCe, IscScaling, inter_slice_divergence, semantic_divergence};
 
 use crate::PerturbError;
@@ -8,16 +8,16 @@ use crate::PerturbError;
 pub struct NoiseStep {
     /// The clean batch `[batch, channel, depth, height, width]`, 0..1.
     pub image: Tensor<5>,
-    /// `[batch, depth, height, width]`.
+    /// Of what the surrogate saw, `[batch, depth, height, width]`.
     pub labels: Tensor<4, Int>,
     /// The share of epsilon that delta may use, `[batch, 1, depth, height, width]`, 0..1.
     pub support: Tensor<5>,
     /// The perturbation, with gradients into the generator; like `image`.
     pub delta: Tensor<5>,
-    /// The frozen surrogate's logits on `clamp(image + delta, 0, 1)`,
+    /// The frozen surrogate's logits on `clamp(image + delta, 0, 1)`, after the transforms of the step,
     /// `[batch, class, depth, height, width]`.
     pub noisy_logits: Tensor<5>,
-    /// Its logits on `image`, without gradients; only there if a term asked for them.
+    /// Its logits on `image` after the same transforms, without gradients; only there if a term asked for them.
     pub clean_logits: Option<Tensor<5>>,
 }
 
@@ -64,13 +64,17 @@ impl Term for DiceCeTerm {
     }
 }
 
-/// Minus the inter-slice frequency divergence of delta.
+/// Minus the inter-slice frequency divergence of delta, the mean over the distances `1..=lags` between slices (with lags above 1
+/// ours, not the paper's).
 #[derive(Debug, Clone)]
 pub struct IscTerm {
     /// The factor.
     pub weight: f64,
     /// How the divergence is scaled.
     pub scaling: IscScaling,
+    /// Slices are compared with the next, the one after, ... up to that distance; the paper's is 1. Whoever takes every
+    /// second slice meets the others. Zero counts as 1.
+    pub lags: usize,
 }
 
 impl Term for IscTerm {
@@ -83,8 +87,32 @@ impl Term for IscTerm {
     }
 
     fn value(&self, step: &NoiseStep) -> Result<Tensor<1>, PerturbError> {
-        let value = inter_slice_divergence(step.delta.clone(), &step.support, self.scaling)?;
-        Ok(value.neg())
+        let mut sum = inter_slice_divergence(step.delta.clone(), &step.support, self.scaling)?;
+        let depth = step.delta.dims()[2];
+        let mut lags = 1;
+        for lag in 2..=self.lags.min(depth / 2) {
+            // The slices of one residue are a volume of their own; each has two slices at least.
+            let every = |first: usize| Slice::with_step(first as isize, None, lag as isize);
+            let mut residues: Option<Tensor<1>> = None;
+            for first in 0..lag {
+                let delta = step.delta.clone().slice_dim(2, every(first));
+                let support = step.support.clone().slice_dim(2, every(first));
+                let pairs = (delta.dims()[2] - 1) as f64 / (depth - lag) as f64;
+                let value = inter_slice_divergence(delta, &support, self.scaling)? * pairs;
+                residues = Some(match residues {
+                    None => value,
+                    Some(sum) => sum + value,
+                });
+            }
+            if let Some(value) = residues {
+                sum = sum + value;
+                lags += 1;
+            }
+        }
+        Ok(match lags {
+            1 => sum.neg(),
+            lags => sum / -f64::from(lags),
+        })
     }
 }
 
@@ -126,6 +154,7 @@ impl Term for SpdTerm {
 pub fn voxshield_terms(
     isc_weight: f64,
     scaling: IscScaling,
+    lags: usize,
     spd_weight: f64,
 ) -> Vec<Box<dyn Term>> {
     let mut terms: Vec<Box<dyn Term>> = vec![Box::new(DiceCeTerm::default())];
@@ -136,6 +165,7 @@ pub fn voxshield_terms(
         terms.push(Box::new(IscTerm {
             weight: isc_weight,
             scaling,
+            lags,
         }));
     }
     terms

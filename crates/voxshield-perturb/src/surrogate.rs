@@ -3,7 +3,7 @@ use voxshield_kernels::DiceCe;
 use voxshield_models::{Network, TensorMap};
 
 use crate::learner::{Learner, surrogate_adam};
-use crate::{Batch, Budget, PerturbError};
+use crate::{Batch, Budget, PerturbError, View};
 
 /// The surrogate F with its optimiser: S-steps, `min_theta L(F(clamp(x + delta, 0, 1)), y)`.
 ///
@@ -49,12 +49,18 @@ impl SurrogateLearner {
 
     /// The loss on a protected batch, with gradients into the weights.
     ///
-    /// `delta` is `[batch, channel, depth, height, width]` like the image, without gradients.
+    /// `delta` is `[batch, channel, depth, height, width]` like the image, without gradients; `view` is what happens to the
+    /// protected batch before the network sees it.
     ///
     /// # Errors
     /// [`PerturbError::Kernel`] if labels and logits do not fit.
-    pub fn loss(&self, batch: &Batch, delta: Tensor<5>) -> Result<Tensor<1>, PerturbError> {
-        self.loss_of(self.network(), batch, delta)
+    pub fn loss(
+        &self,
+        batch: &Batch,
+        delta: Tensor<5>,
+        view: &View,
+    ) -> Result<Tensor<1>, PerturbError> {
+        self.loss_of(self.network(), batch, delta, view)
     }
 
     fn loss_of(
@@ -62,10 +68,11 @@ impl SurrogateLearner {
         network: &dyn Network,
         batch: &Batch,
         delta: Tensor<5>,
+        view: &View,
     ) -> Result<Tensor<1>, PerturbError> {
         // Without autodiff, batches are constants to whatever records the network's gradients.
-        let noisy = self.budget.protect(batch.image.clone(), delta);
-        let labels = batch.labels.clone();
+        let noisy = view.image(self.budget.protect(batch.image.clone(), delta));
+        let labels = view.labels(batch.labels.clone());
         Ok(network.training_loss(noisy, labels, &self.criterion)?)
     }
 
@@ -74,8 +81,13 @@ impl SurrogateLearner {
     ///
     /// # Errors
     /// As [`SurrogateLearner::loss`].
-    pub fn step(&mut self, batch: &Batch, delta: Tensor<5>) -> Result<Tensor<1>, PerturbError> {
-        let loss = self.loss(batch, delta)?;
+    pub fn step(
+        &mut self,
+        batch: &Batch,
+        delta: Tensor<5>,
+        view: &View,
+    ) -> Result<Tensor<1>, PerturbError> {
+        let loss = self.loss(batch, delta, view)?;
         self.learner.step(&loss);
         Ok(loss.inner())
     }
@@ -94,7 +106,7 @@ impl SurrogateLearner {
         let mut losses = Vec::new();
         for seed in seeds {
             let noisy = self.network().with_weight_noise(deviation, seed);
-            losses.push(self.loss_of(&*noisy, batch, delta.clone())?);
+            losses.push(self.loss_of(&*noisy, batch, delta.clone(), &View::identity())?);
         }
         if losses.is_empty() {
             return Err(PerturbError::Config {

@@ -5,11 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::module::Module;
+use burn::{
+    module::Module,
+    tensor::{Tensor, TensorData},
+};
+use voxshield_kernels::{AxisMap, map_axes};
 use voxshield_models::{Architecture, TensorMap, parameters};
 use voxshield_perturb::{
     Batch, Bilevel, BilevelConfig, Budget, Event, InMemory, NoiseLearner, Patch, PatchSource,
-    PerturbError, SourceError, SurrogateLearner, TrainingVolume, voxshield_terms,
+    PerturbError, SourceError, SurrogateLearner, TrainingVolume, Transforms, View, voxshield_terms,
 };
 use voxshield_testkit::device;
 
@@ -128,7 +132,12 @@ fn the_loop_is_its_steps_one_after_the_other() {
     let generator = config.generator(1);
     let generator = generator.init(config.seed + 1, &tracked).expect("valid");
     let rates = config.learning_rates;
-    let terms = voxshield_terms(config.isc_weight, config.isc_scaling(), config.spd_weight);
+    let terms = voxshield_terms(
+        config.isc_weight,
+        config.isc_scaling(),
+        config.isc_lags,
+        config.spd_weight,
+    );
     let mut surrogate = SurrogateLearner::new(network, rates.surrogate, budget);
     let mut noise = NoiseLearner::new(generator, rates.noise, budget, terms);
     let mut calls = source.calls.iter().copied();
@@ -142,14 +151,16 @@ fn the_loop_is_its_steps_one_after_the_other() {
         for _ in 0..config.surrogate_steps {
             let batch = batch(config.batch);
             let delta = noise.delta(&batch);
-            let loss = surrogate.step(&batch, delta).expect("an S-step");
+            let loss = surrogate
+                .step(&batch, delta, &View::identity())
+                .expect("an S-step");
             sum += loss.into_scalar::<f32>();
         }
         let record = &trained.history[round];
         assert_eq!(record.surrogate_loss, sum / config.surrogate_steps as f32);
         let mut sum = 0.0;
         for size in [2, 2, 1] {
-            let loss = noise.step(&batch(size), surrogate.network());
+            let loss = noise.step(&batch(size), surrogate.network(), &View::identity());
             let total = loss.expect("an N-step").total.expect("terms");
             sum += total.into_scalar::<f32>();
         }
@@ -213,4 +224,90 @@ fn a_loss_that_is_not_finite_ends_the_run() {
     assert!(steps < 5, "{steps}");
     assert!(source.calls.len() < 2 * STEPS);
     assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+fn trained(config: BilevelConfig) -> voxshield_perturb::Trained {
+    let bilevel = Bilevel::new(config, 1, CLASSES, &device()).expect("a loop");
+    bilevel.run(&mut volumes(), &mut |_| {}).expect("a run")
+}
+
+/// Transforms, further surrogates and lags are functions of the configuration, and each of them changes the result.
+#[test]
+fn every_option_changes_the_generator_and_repeats() {
+    let plain = config();
+    let options = [
+        BilevelConfig {
+            transforms: Transforms::strong(),
+            ..plain.clone()
+        },
+        BilevelConfig {
+            other_surrogates: vec!["seg-res-net".into()],
+            ..plain.clone()
+        },
+        BilevelConfig {
+            isc_lags: 3,
+            ..plain.clone()
+        },
+        BilevelConfig {
+            band_limit: Some(1.0),
+            ..plain.clone()
+        },
+    ];
+    let generator = |config: &BilevelConfig| {
+        let trained = trained(config.clone());
+        bytes(&parameters(&trained.generator).expect("readable"))
+    };
+    let reference = generator(&plain);
+    for config in &options {
+        let found = generator(config);
+        assert!(found == generator(config), "{config:?} does not repeat");
+        assert!(found != reference, "{config:?} changes nothing");
+    }
+}
+
+#[test]
+fn options_out_of_range_are_refused() {
+    let refused = |config: BilevelConfig| Bilevel::new(config, 1, CLASSES, &device()).is_err();
+    let plain = config();
+    assert!(refused(BilevelConfig {
+        isc_lags: 0,
+        ..plain.clone()
+    }));
+    for sigma in [0.0, -1.0, f64::NAN, 17.0] {
+        assert!(refused(BilevelConfig {
+            band_limit: Some(sigma),
+            ..plain.clone()
+        }));
+    }
+    assert!(refused(BilevelConfig {
+        other_surrogates: vec!["u-net".into()],
+        ..plain
+    }));
+}
+
+/// A blur of one voxel leaves little of white noise and most of what is limited to a lower band.
+#[test]
+fn a_band_limit_lets_a_blur_through() {
+    let shape = [1, 1, 16, 16, 16];
+    let values: Vec<f32> = (0..4096u32)
+        .map(|i| i.wrapping_mul(0x9E37_79B9) as f32 / u32::MAX as f32)
+        .collect();
+    let image = Tensor::<5>::from_data(TensorData::new(values, shape), &device());
+    let maps = [(); 3].map(|()| Some(AxisMap::gaussian(16, 1.0)));
+    let share = |band_limit| {
+        let config = BilevelConfig {
+            band_limit,
+            ..config()
+        };
+        let generator = config.generator(1).init(3, &device()).expect("valid");
+        let delta = generator.forward(image.clone());
+        let most = delta.clone().abs().max().into_scalar::<f32>();
+        assert!(most <= config.epsilon as f32 * 1.000_01, "{most}");
+        let delta = delta.clone() - delta.mean().reshape([1, 1, 1, 1, 1]);
+        let energy = |x: Tensor<5>| (x.clone() * x).sum().into_scalar::<f32>();
+        let blurred = map_axes(delta.clone(), &maps).expect("maps that fit");
+        energy(blurred) / energy(delta)
+    };
+    let (white, limited) = (share(None), share(Some(2.0)));
+    assert!(limited > 0.6 && limited > white + 0.2, "{white} {limited}");
 }

@@ -18,7 +18,7 @@ use voxshield_models::{
 };
 use voxshield_perturb::{
     Batch, Budget, DiceCeTerm, Draws, Expectation, IscTerm, NoiseLearner, Objective, SignDescent,
-    SpdTerm, SurrogateLearner, Term,
+    SpdTerm, SurrogateLearner, Term, View,
 };
 use voxshield_testkit::{Golden, assert_close, device, max_abs, max_difference};
 
@@ -85,6 +85,7 @@ impl Run {
                 ..unet(channels, channels)
             },
             epsilon: EPSILON,
+            band_limit: None,
         };
         let generator = config.init(0, &device().autodiff()).expect("valid");
         let generator = load_parameters(generator, &self.n.tensors("n0.")).expect("its weights");
@@ -93,6 +94,7 @@ impl Run {
             Box::new(IscTerm {
                 weight: self.isc_weight,
                 scaling: IscScaling::Reference,
+                lags: 1,
             }),
         ];
         if let Some(weight) = self.spd_weight {
@@ -201,7 +203,9 @@ fn s_steps_agree(name: &'static str) {
     let (batch, mut learner) = (run.batch(), run.surrogate());
     let dead = run.dead("zero_grad_surrogate");
 
-    let loss = learner.loss(&batch, run.delta0()).expect("a loss");
+    let loss = learner
+        .loss(&batch, run.delta0(), &View::identity())
+        .expect("a loss");
     let found = learner.network().gradients(&loss.backward());
     let found = found.expect("readable");
     assert_eq!(found.len(), run.s.tensors("s_grad1.").len());
@@ -215,7 +219,9 @@ fn s_steps_agree(name: &'static str) {
 
     let losses = run.s.metadata("surrogate_loss");
     for step in 0..3 {
-        let loss = learner.step(&batch, run.delta0()).expect("a step");
+        let loss = learner
+            .step(&batch, run.delta0(), &View::identity())
+            .expect("a step");
         run.loss(&format!("S-step {step}"), value(loss), &losses[step], 1e-5);
         if step != 1 {
             let own = learner.network().weights().expect("readable");
@@ -260,7 +266,9 @@ fn n_steps_agree(name: &'static str) {
         3e-5,
     );
 
-    let loss = learner.loss(&batch, &*surrogate).expect("a loss");
+    let loss = learner
+        .loss(&batch, &*surrogate, &View::identity())
+        .expect("a loss");
     let backward = loss.total.expect("terms").backward();
     let found = gradients(learner.generator(), &backward).expect("readable");
     let expected = run.n.tensors("n_grad1.");
@@ -276,7 +284,9 @@ fn n_steps_agree(name: &'static str) {
     let first = run.n.metadata("n_step_terms_before_first_update");
     let steps = run.n.metadata("n_steps");
     for step in 0..3 {
-        let loss = learner.step(&batch, &*surrogate).expect("a step");
+        let loss = learner
+            .step(&batch, &*surrogate, &View::identity())
+            .expect("a step");
         let total = value(loss.total.expect("terms"));
         run.loss(
             &format!("N-step {step}"),
@@ -311,9 +321,13 @@ fn cycles_agree(name: &'static str) {
     let mut delta = run.delta0();
     let rounds = run.cycle.metadata("cycle");
     for round in 0..3 {
-        let loss = surrogate.step(&batch, delta).expect("an S-step");
+        let loss = surrogate
+            .step(&batch, delta, &View::identity())
+            .expect("an S-step");
         run.loss("S", value(loss), &rounds[round]["surrogate_loss"], 2e-5);
-        let loss = noise.step(&batch, surrogate.network()).expect("an N-step");
+        let loss = noise
+            .step(&batch, surrogate.network(), &View::identity())
+            .expect("an N-step");
         let total = value(loss.total.expect("terms"));
         run.loss("N", total, &rounds[round]["noise_loss"], 2e-5);
         delta = noise.delta(&batch);
@@ -379,7 +393,7 @@ fn sign_descent_agrees() {
     let targets = [surrogate.frozen()];
     let mut draws = Draws::new(descent.budget, 0);
     let mut estimate = |protected| {
-        Expectation::NONE.estimate(&*criterion, &targets, protected, &batch.labels, &mut draws)
+        Expectation::none().estimate(&*criterion, &targets, protected, &batch.labels, &mut draws)
     };
     let moved = descent.run(&batch, delta0, None, &mut estimate);
     let (delta, mut losses) = moved.expect("steps");
@@ -421,7 +435,7 @@ fn twenty_adam_steps_agree() {
     for (step, expected) in expected.iter().enumerate() {
         let batch = &batches[step % 2];
         let loss = learner
-            .step(batch, batch.image.zeros_like())
+            .step(batch, batch.image.zeros_like(), &View::identity())
             .expect("a step");
         let loss = value(loss);
         let off = (f64::from(loss) / expected - 1.0).abs();

@@ -10,7 +10,7 @@ use voxshield_kernels::IscScaling;
 use voxshield_models::{Network, NoiseGeneratorConfig, Precision, ResidualUnetConfig};
 use voxshield_perturb::{
     Batch, Bilevel, BilevelConfig, Budget, Draws, Expectation, NoiseLearner, Objective,
-    PerturbError, SignDescent, SurrogateLearner, voxshield_terms,
+    PerturbError, SignDescent, SurrogateLearner, View, voxshield_terms,
 };
 use voxshield_testkit::device;
 
@@ -46,6 +46,7 @@ fn losses(precision: Precision, tracked: &Device) -> Vec<f32> {
     let generator = NoiseGeneratorConfig {
         unet: ResidualUnetConfig::narrow(1, 1),
         epsilon: EPSILON,
+        band_limit: None,
     };
     let generator = generator
         .init(1, tracked)
@@ -53,14 +54,20 @@ fn losses(precision: Precision, tracked: &Device) -> Vec<f32> {
         .with_precision(precision);
     let surrogate = precision.apply(Box::new(surrogate));
     let mut surrogate = SurrogateLearner::new(surrogate, 3e-3, budget);
-    let terms = voxshield_terms(0.2, IscScaling::Normalised { epsilon: EPSILON }, 0.05);
+    let terms = voxshield_terms(0.2, IscScaling::Normalised { epsilon: EPSILON }, 1, 0.05);
     let mut noise = NoiseLearner::new(generator, 1e-3, budget, terms);
     let batch = batch();
     let mut losses = Vec::new();
     for _ in 0..3 {
         let delta = noise.delta(&batch);
-        losses.push(surrogate.step(&batch, delta).expect("an S-step"));
-        let loss = noise.step(&batch, surrogate.network()).expect("an N-step");
+        losses.push(
+            surrogate
+                .step(&batch, delta, &View::identity())
+                .expect("an S-step"),
+        );
+        let loss = noise
+            .step(&batch, surrogate.network(), &View::identity())
+            .expect("an N-step");
         losses.extend(loss.terms);
     }
     let host = losses.into_iter().map(|loss| loss.into_scalar::<f32>());
@@ -113,7 +120,13 @@ fn sign_descent_takes_a_checkpointed_surrogate() {
         let targets: [Box<dyn Network>; 1] = [surrogate.frozen()];
         let mut draws = Draws::new(descent.budget, 0);
         let mut estimate = |protected| {
-            Expectation::NONE.estimate(&*criterion, &targets, protected, &batch.labels, &mut draws)
+            Expectation::none().estimate(
+                &*criterion,
+                &targets,
+                protected,
+                &batch.labels,
+                &mut draws,
+            )
         };
         let moved = descent.run(&batch, delta, None, &mut estimate);
         let (delta, values) = moved.expect("a descent");

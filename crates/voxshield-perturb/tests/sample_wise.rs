@@ -3,8 +3,8 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use voxshield_models::Architecture;
 use voxshield_perturb::{
-    Batch, Budget, DeltaCode, DeltaStore, Draws, Event, Family, InMemory, METHODS, MemoryDeltas,
-    Patch, PerturbError, Perturbed, Pgd, PgdConfig, Scale, SignDescent, TrainingVolume,
+    Batch, Budget, DeltaCode, DeltaStore, Draws, Event, InMemory, METHODS, MemoryDeltas,
+    MethodKind, Patch, PerturbError, Perturbed, Pgd, PgdConfig, Scale, SignDescent, TrainingVolume,
     VolumeSource, Window,
 };
 use voxshield_testkit::device;
@@ -15,7 +15,9 @@ const CASES: usize = 3;
 const EPSILON: f64 = 0.1;
 
 fn names() -> impl Iterator<Item = &'static str> {
-    let sample_wise = METHODS.iter().filter(|m| m.family() == Family::SampleWise);
+    let sample_wise = METHODS
+        .iter()
+        .filter(|m| m.kind() == MethodKind::SampleWise);
     sample_wise.map(|method| method.name)
 }
 
@@ -25,7 +27,7 @@ fn config(name: &str) -> PgdConfig {
         rounds: 2,
         surrogate_steps: 2,
         batch: 2,
-        patch: [8; 3],
+        patch: [12; 3],
         ..PgdConfig::new(name, Scale::Compact).expect("a method of the list")
     }
 }
@@ -144,7 +146,7 @@ fn every_criterion_falls() {
         let config = config(name);
         let recipe = &config.recipe;
         let patches: Vec<Patch> = (0..2)
-            .map(|case| volume(case).window([2, 4, 2], [8; 3]))
+            .map(|case| volume(case).window([0, 4, 0], [12; 3]))
             .collect();
         let batch = batch(&patches);
         let (perturbed, _) = run(&config, &mut volumes());
@@ -171,36 +173,38 @@ fn every_criterion_falls() {
             step_size: recipe.step_size * EPSILON,
             steps: 10,
         };
-        let mut draws = Draws::new(budget, 7);
-        let mut estimate = |protected| {
-            recipe
-                .expectation
-                .estimate(&*criterion, &targets, protected, &batch.labels, &mut draws)
+        let estimate = |protected, draws: &mut Draws| {
+            let expectation = &recipe.expectation;
+            expectation.estimate(&*criterion, &targets, protected, &batch.labels, draws)
         };
-        let delta = batch.image.zeros_like();
-        let before = value(estimate(batch.image.clone()));
-        let moved = descent.run(&batch, delta, None, &mut estimate);
+        // The same draws before and after, others on the way.
+        let value = |protected| {
+            let estimate = estimate(protected, &mut Draws::new(budget, 7));
+            estimate.expect("an estimate").value.into_scalar::<f32>()
+        };
+        let before = value(batch.image.clone());
+        let (delta, mut draws) = (batch.image.zeros_like(), Draws::new(budget, 8));
+        let moved = descent.run(&batch, delta, None, &mut |u| estimate(u, &mut draws));
         let delta = budget.project(moved.expect("steps").0, &batch.support);
-        let after = value(estimate(budget.protect(batch.image.clone(), delta)));
+        let after = value(budget.protect(batch.image.clone(), delta));
         assert!(after < before, "{name}: {before} to {after}");
     }
-}
-
-fn value(estimate: Result<voxshield_perturb::Estimate, PerturbError>) -> f32 {
-    estimate.expect("an estimate").value.into_scalar()
 }
 
 fn batch(patches: &[Patch]) -> Batch {
     let n = patches.len();
     let join = |part: fn(&Patch) -> &Vec<f32>, channels| {
         let values: Vec<f32> = patches.iter().flat_map(|p| part(p).clone()).collect();
-        Tensor::<5>::from_data(TensorData::new(values, [n, channels, 8, 8, 8]), &device())
+        Tensor::<5>::from_data(
+            TensorData::new(values, [n, channels, 12, 12, 12]),
+            &device(),
+        )
     };
     let labels: Vec<i32> = patches.iter().flat_map(|p| p.labels.clone()).collect();
     Batch {
         image: join(|p| &p.image, 2),
         support: join(|p| &p.support, 1),
-        labels: Tensor::<4, Int>::from_data(TensorData::new(labels, [n, 8, 8, 8]), &device()),
+        labels: Tensor::<4, Int>::from_data(TensorData::new(labels, [n, 12, 12, 12]), &device()),
     }
 }
 

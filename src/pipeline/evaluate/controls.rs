@@ -26,6 +26,7 @@ pub(super) fn random_control(
             seed: manifest.seed,
         },
         surrogate_weights: None,
+        save_generator: None,
         device: options.device,
         ..made_with
     };

@@ -41,6 +41,7 @@ impl Pairs {
         made_with.method.set_seed(seed);
         made_with.device = options.device;
         made_with.surrogate_weights = None;
+        made_with.save_generator = None;
         let protected = written(&clean, "pairs", &made_with, work, observer)?;
         Ok(Self {
             protected: LabelledSet::open(&protected)?,

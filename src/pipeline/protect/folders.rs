@@ -50,6 +50,20 @@ pub(super) fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineEr
     }
 }
 
+/// An error if `file`, which may not exist yet, lies inside one of the folders.
+pub(super) fn check_outside(file: &Path, folders: &[&Path]) -> Result<(), PipelineError> {
+    let target = resolve(file).map_err(io("resolve the path", file))?;
+    for folder in folders {
+        if target.starts_with(resolve(folder).map_err(io("resolve the folder", folder))?) {
+            return Err(PipelineError::SecretInside {
+                path: file.to_path_buf(),
+                folder: folder.to_path_buf(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The absolute path of something that may not exist yet: its nearest existing ancestor decides
 /// about symbolic links.
 fn resolve(path: &Path) -> io::Result<PathBuf> {

@@ -7,13 +7,13 @@ use std::{fs, path::Path};
 
 use self::{
     cases::write_cases,
-    folders::{check_folders, copy_auxiliary},
+    folders::{check_folders, check_outside, copy_auxiliary},
 };
 pub(super) use self::{
     folders::check_apart,
-    origin::{Origin, descend, train},
+    origin::{Origin, Task, descend, train},
 };
-use super::{Method, PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan};
+use super::{PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan};
 use crate::{
     data::{CaseRecord, FailedCase, MANIFEST_NAME, Manifest},
     perturb::Event,
@@ -64,6 +64,9 @@ pub fn protect(
     options.validate()?;
     let device = options.device.open()?;
     check_folders(root, output)?;
+    if let Some(target) = &options.save_generator {
+        check_outside(target.path(), &[root, output])?;
+    }
     let epsilon = options.method.epsilon();
     let scanned = scan(
         root,
@@ -91,21 +94,28 @@ pub fn protect(
         path: output.to_path_buf(),
         source,
     })?;
-    let origin = match &options.method {
-        Method::Random { noise, seed, .. } => Origin::Drawn {
-            noise: *noise,
-            seed: *seed,
+    let mut target = options.save_generator.clone();
+    let origin = Origin::of(
+        &options.method,
+        scanned.channels,
+        &device,
+        |task| match task {
+            Task::Generator(config) => {
+                let generator = train(&scanned, config, options, &device, observer)?;
+                if let Some(target) = &mut target {
+                    target.write(&generator, config, options, &scanned)?;
+                }
+                Ok(Origin::Learned(Box::new(generator)))
+            }
+            Task::Deltas(config) => {
+                let stored = descend(&scanned, config, options, &device, output, observer)?;
+                Ok(Origin::Stored(Box::new(stored)))
+            }
         },
-        Method::ClosedForm { code, seed, .. } => Origin::Coded {
-            code: *code,
-            seed: *seed,
-        },
-        Method::Voxshield(config) => Origin::Learned(Box::new(train(
-            &scanned, config, options, &device, observer,
-        )?)),
-        Method::SampleWise(config) => Origin::Stored(Box::new(descend(
-            &scanned, config, options, &device, output, observer,
-        )?)),
+    )?;
+    let options = &ProtectOptions {
+        save_generator: target,
+        ..options.clone()
     };
 
     let (cases, mut failures) = write_cases(&scanned, &origin, output, options, &device, observer)?;

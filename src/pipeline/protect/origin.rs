@@ -9,7 +9,9 @@ use crate::{
         Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, DeltaCode, DeltaStore, PerturbError,
         Pgd, PgdConfig, RandomNoise, SourceError, Window, generate,
     },
-    pipeline::{CachedSource, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned},
+    pipeline::{
+        CachedSource, Method, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned,
+    },
 };
 
 /// Where the deltas of a run come from.
@@ -18,6 +20,12 @@ pub(in crate::pipeline) enum Origin {
     Coded { code: ClosedForm, seed: u64 },
     Learned(Box<NoiseGenerator>),
     Stored(Box<Stored>),
+}
+
+/// What an origin has to be optimised for.
+pub(in crate::pipeline) enum Task<'a> {
+    Generator(&'a BilevelConfig),
+    Deltas(&'a PgdConfig),
 }
 
 /// Perturbations that were found case by case.
@@ -29,6 +37,28 @@ pub(in crate::pipeline) struct Stored {
 }
 
 impl Origin {
+    /// That of `method`, for images of `channels`; `optimise` is called where something is to be optimised.
+    pub(in crate::pipeline) fn of(
+        method: &Method,
+        channels: usize,
+        device: &Device,
+        optimise: impl FnOnce(Task<'_>) -> Result<Self, PipelineError>,
+    ) -> Result<Self, PipelineError> {
+        Ok(match method {
+            Method::Random { noise, seed, .. } => Self::Drawn {
+                noise: *noise,
+                seed: *seed,
+            },
+            Method::ClosedForm { code, seed, .. } => Self::Coded {
+                code: *code,
+                seed: *seed,
+            },
+            Method::SavedGenerator(saved) => Self::Learned(Box::new(saved.load(channels, device)?)),
+            Method::Voxshield(config) => optimise(Task::Generator(config))?,
+            Method::SampleWise(config) => optimise(Task::Deltas(config))?,
+        })
+    }
+
     pub(in crate::pipeline) fn delta(
         &self,
         prepared: &PreparedCase,

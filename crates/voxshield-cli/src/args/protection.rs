@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use voxshield::{
-    perturb::{IscMode, RandomNoise, Support},
+    perturb::{IscMode, RandomNoise, Support, Transforms},
     pipeline::{DeviceChoice, NormalisationChoice},
 };
 
@@ -41,13 +41,14 @@ pub(crate) struct PreviewArgs {
 /// How files are protected.
 #[derive(Args)]
 pub(crate) struct ProtectionArgs {
-    /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction.
-    #[arg(long, default_value = "4/255", value_parser = epsilon)]
-    pub(crate) epsilon: f64,
-    /// Where voxels may change: roi, body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
+    /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction; 4/255 by default, or that of
+    /// `--generator`.
+    #[arg(long, value_parser = epsilon)]
+    pub(crate) epsilon: Option<f64>,
+    /// Where voxels may change: roi (the default), body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
     /// epsilon fades to 0; in voxels, 3,2,2 by default).
-    #[arg(long, default_value = "roi", value_parser = support)]
-    pub(crate) support: Support,
+    #[arg(long, value_parser = support)]
+    pub(crate) support: Option<Support>,
     /// Where the perturbation comes from; `voxshield methods` lists the names.
     #[arg(long, default_value = "voxshield", value_parser = method)]
     pub(crate) method: String,
@@ -56,15 +57,30 @@ pub(crate) struct ProtectionArgs {
     #[arg(long, default_value = "uniform", value_parser = noise)]
     pub(crate) noise: RandomNoise,
     /// How intensities are brought to 0..1.
-    #[arg(long, default_value = "auto", help = format!("How intensities are brought to 0..1: {}", NormalisationChoice::HELP))]
-    pub(crate) normalise: NormalisationChoice,
+    #[arg(long, help = format!("How intensities are brought to 0..1: {}; auto by default, or that of --generator", NormalisationChoice::HELP))]
+    pub(crate) normalise: Option<NormalisationChoice>,
+    /// Protects with a generator that an earlier run saved, without training; epsilon, support and normalisation are those of its
+    /// training.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "preset", "surrogate", "save_generator"])]
+    pub(crate) generator: Option<PathBuf>,
+    /// Saves the trained generator (safetensors), to protect cases that come later. Keep it secret: it shows what was added.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_generator: Option<PathBuf>,
     /// Sizes of networks, patches and steps; the flags below change single values.
     #[arg(long, value_enum, default_value_t = Preset::Compact)]
     pub(crate) preset: Preset,
-    /// Network of the surrogate; `voxshield models` lists them.
-    #[arg(long, value_parser = network)]
-    pub(crate) surrogate: Option<String>,
-    /// Weights that the surrogate starts from: safetensors, or a PyTorch checkpoint of MONAI or
+    /// Network of the surrogate, or several that take turns, a round each; `voxshield models` lists them.
+    #[arg(long, value_delimiter = ',', value_parser = network)]
+    pub(crate) surrogate: Vec<String>,
+    /// Random changes between the protected patch and the surrogate, so that the perturbation is optimised for what is left after
+    /// them: none, light, strong, or a list of NAME[:PROBABILITY] out of affine, mirror, blur, low-resolution, depth-mean and
+    /// gamma.
+    #[arg(long)]
+    pub(crate) transforms: Option<Transforms>,
+    /// Smooths what the generator makes by a Gaussian of SIGMA voxels, within epsilon.
+    #[arg(long, value_name = "SIGMA")]
+    pub(crate) band_limit: Option<f64>,
+    /// Weights that the (first) surrogate starts from: safetensors, or a PyTorch checkpoint of MONAI or
     /// nnU-Net.
     #[arg(long, value_name = "FILE")]
     pub(crate) surrogate_weights: Option<PathBuf>,
@@ -95,6 +111,9 @@ pub(crate) struct ProtectionArgs {
     /// Form of that divergence: reference, normalised or phase.
     #[arg(long, value_parser = isc_mode)]
     pub(crate) isc_mode: Option<IscMode>,
+    /// Distances between slices that it compares, from 1 to this.
+    #[arg(long)]
+    pub(crate) isc_lags: Option<usize>,
     /// Weight of the semantic prediction divergence.
     #[arg(long)]
     pub(crate) spd_weight: Option<f64>,

@@ -1,10 +1,10 @@
+use anyhow::bail;
 use voxshield::{
     data::Manifest,
-    perturb::{
-        BilevelConfig, ClosedForm, Family, LearningRates, PerturbationMethod, PgdConfig, Recipe,
-        Scale, Sparsity,
+    perturb::{BilevelConfig, ClosedForm, MethodKind, PerturbationMethod, PgdConfig, Scale},
+    pipeline::{
+        GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
     },
-    pipeline::{Method, ProtectOptions, SurrogateWeights, protect},
 };
 
 use crate::{
@@ -29,90 +29,124 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     Ok(Outcome::of(manifest.failed.is_empty()))
 }
 
+/// The paper's bound, 4/255 of the intensity range.
+const EPSILON: f64 = 4.0 / 255.0;
+
 pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
-    let family = PerturbationMethod::find(&args.method).map(PerturbationMethod::family);
-    let method = match family {
-        Some(Family::Random) => Method::Random {
+    let epsilon = args.epsilon.unwrap_or(EPSILON);
+    let common = ProtectOptions {
+        device: args.device,
+        ..ProtectOptions::default()
+    };
+    if let Some(path) = &args.generator {
+        let saved = SavedGenerator::open(path)?;
+        if let Some(epsilon) = args.epsilon {
+            saved.expect_epsilon(epsilon)?;
+        }
+        return Ok(ProtectOptions {
+            support: args.support.unwrap_or(saved.support()),
+            normalisation: args.normalise.unwrap_or(saved.normalisation()),
+            method: Method::SavedGenerator(saved),
+            ..common
+        });
+    }
+    let kind = PerturbationMethod::find(&args.method).map(PerturbationMethod::kind);
+    let method = match kind {
+        Some(MethodKind::Random) => Method::Random {
             noise: args.noise,
-            epsilon: args.epsilon,
+            epsilon,
             seed: args.seed,
         },
-        Some(Family::Voxshield) => Method::Voxshield(bilevel(args)),
-        Some(Family::SampleWise) => Method::SampleWise(sample_wise(args)?),
+        Some(MethodKind::Voxshield) => Method::Voxshield(bilevel(args, epsilon)),
+        Some(MethodKind::SampleWise) => Method::SampleWise(sample_wise(args, epsilon)?),
         _ => Method::ClosedForm {
             code: ClosedForm::find(&args.method)?,
-            epsilon: args.epsilon,
+            epsilon,
             seed: args.seed,
         },
     };
     let weights = args.surrogate_weights.as_deref();
     Ok(ProtectOptions {
         method,
-        support: args.support,
-        normalisation: args.normalise,
+        support: args.support.unwrap_or_default(),
+        normalisation: args.normalise.unwrap_or_default(),
         surrogate_weights: weights.map(SurrogateWeights::open).transpose()?,
-        device: args.device,
-        ..ProtectOptions::default()
+        save_generator: args.save_generator.as_deref().map(GeneratorTarget::new),
+        ..common
     })
 }
 
-fn bilevel(args: &ProtectionArgs) -> BilevelConfig {
-    let preset = match args.preset {
+fn bilevel(args: &ProtectionArgs, epsilon: f64) -> BilevelConfig {
+    let mut config = match args.preset {
         Preset::Compact => BilevelConfig::compact(),
         Preset::Paper => BilevelConfig::paper(),
     };
-    BilevelConfig {
-        epsilon: args.epsilon,
-        surrogate: args.surrogate.clone().unwrap_or(preset.surrogate),
-        networks: args.width.map_or(preset.networks, Into::into),
-        rounds: args.rounds.unwrap_or(preset.rounds),
-        surrogate_steps: args.surrogate_steps.unwrap_or(preset.surrogate_steps),
-        batch: args.batch.unwrap_or(preset.batch),
-        patch: args.patch.unwrap_or(preset.patch),
-        learning_rates: LearningRates {
-            surrogate: args
-                .surrogate_rate
-                .unwrap_or(preset.learning_rates.surrogate),
-            noise: args.noise_rate.unwrap_or(preset.learning_rates.noise),
-        },
-        isc_weight: args.isc_weight.unwrap_or(preset.isc_weight),
-        isc_mode: args.isc_mode.unwrap_or(preset.isc_mode),
-        spd_weight: args.spd_weight.unwrap_or(preset.spd_weight),
-        seed: args.seed,
-        precision: args.compute.precision,
-        checkpointing: args.compute.checkpointing,
+    config.epsilon = epsilon;
+    config.seed = args.seed;
+    config.precision = args.compute.precision;
+    config.checkpointing = args.compute.checkpointing;
+    set(&mut config.rounds, args.rounds);
+    set(&mut config.surrogate_steps, args.surrogate_steps);
+    set(&mut config.batch, args.batch);
+    set(&mut config.isc_lags, args.isc_lags);
+    set(&mut config.isc_weight, args.isc_weight);
+    set(&mut config.spd_weight, args.spd_weight);
+    set(&mut config.learning_rates.surrogate, args.surrogate_rate);
+    set(&mut config.learning_rates.noise, args.noise_rate);
+    set(&mut config.isc_mode, args.isc_mode);
+    set(&mut config.patch, args.patch);
+    set(&mut config.networks, args.width.map(Into::into));
+    set(&mut config.transforms, args.transforms.clone());
+    config.band_limit = args.band_limit.or(config.band_limit);
+    if let [first, others @ ..] = &args.surrogate[..] {
+        config.surrogate.clone_from(first);
+        config.other_surrogates = others.to_vec();
     }
+    config
 }
 
-fn sample_wise(args: &ProtectionArgs) -> anyhow::Result<PgdConfig> {
+fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig> {
     let scale = match args.preset {
         Preset::Compact => Scale::Compact,
         Preset::Paper => Scale::Source,
     };
-    let preset = PgdConfig::new(&args.method, scale)?;
-    let sparsity = preset.recipe.sparsity.map(|sparsity| Sparsity {
-        share: args.share.unwrap_or(sparsity.share),
-        ..sparsity
-    });
-    Ok(PgdConfig {
-        recipe: Recipe {
-            steps: args.steps.unwrap_or(preset.recipe.steps),
-            sparsity,
-            ..preset.recipe
-        },
-        epsilon: args.epsilon,
-        surrogate: args.surrogate.clone().unwrap_or(preset.surrogate),
-        networks: args.width.map_or(preset.networks, Into::into),
-        rounds: args.rounds.unwrap_or(preset.rounds),
-        surrogate_steps: args.surrogate_steps.unwrap_or(preset.surrogate_steps),
-        batch: args.batch.unwrap_or(preset.batch),
-        patch: args.patch.unwrap_or(preset.patch),
-        surrogate_rate: args.surrogate_rate.unwrap_or(preset.surrogate_rate),
-        seed: args.seed,
-        precision: args.compute.precision,
-        checkpointing: args.compute.checkpointing,
-        method: preset.method,
-    })
+    let mut config = PgdConfig::new(&args.method, scale)?;
+    config.epsilon = epsilon;
+    config.seed = args.seed;
+    config.precision = args.compute.precision;
+    config.checkpointing = args.compute.checkpointing;
+    set(&mut config.rounds, args.rounds);
+    set(&mut config.surrogate_steps, args.surrogate_steps);
+    set(&mut config.batch, args.batch);
+    set(&mut config.patch, args.patch);
+    set(&mut config.surrogate_rate, args.surrogate_rate);
+    set(&mut config.networks, args.width.map(Into::into));
+    set(&mut config.recipe.steps, args.steps);
+    set(
+        &mut config.recipe.expectation.transforms,
+        args.transforms.clone(),
+    );
+    match (&mut config.recipe.sparsity, args.share) {
+        (Some(sparsity), share) => set(&mut sparsity.share, share),
+        (None, None) => {}
+        (None, Some(_)) => bail!("--share: only salm3d chooses voxels, not {}", args.method),
+    }
+    match &args.surrogate[..] {
+        [] => {}
+        [one] => config.surrogate.clone_from(one),
+        _ => bail!(
+            "--surrogate: {} takes one network; only voxshield takes several",
+            args.method
+        ),
+    }
+    Ok(config)
+}
+
+/// A flag changes a preset where it is given.
+fn set<T>(value: &mut T, flag: Option<T>) {
+    if let Some(flag) = flag {
+        *value = flag;
+    }
 }
 
 fn summary(manifest: &Manifest) {

@@ -1,6 +1,7 @@
 //! What users call: arguments are checked, then the operation is dispatched to the tensor's device.
 
 mod adam;
+mod axis_map;
 mod cast;
 mod convolution;
 mod dice_ce;
@@ -9,6 +10,7 @@ mod norm;
 mod spd;
 
 pub use adam::adam_step;
+pub use axis_map::{AxisMap, map_axes};
 pub use cast::{F16_GRADIENT_SCALE, cast};
 pub use convolution::{conv_transpose3d, conv3d};
 pub use dice_ce::DiceCe;

@@ -37,8 +37,32 @@ pub fn load_weights<M: NamedParameters>(module: M, path: &Path) -> Result<M, Wei
 ///
 /// [`WeightsError::Io`], or [`WeightsError::Data`] if a tensor is not float32.
 pub fn write_weights(tensors: &TensorMap, path: &Path) -> Result<(), WeightsError> {
-    let bytes = safetensors::encode(tensors, path)?;
+    let bytes = safetensors::encode(tensors, None, path)?;
     write_atomically(path, &bytes).map_err(|source| io_error(path, source))
+}
+
+/// As [`write_weights`], with a text that says what the weights are, for [`read_description`].
+///
+/// # Errors
+///
+/// As [`write_weights`].
+pub fn write_described_weights(
+    tensors: &TensorMap,
+    description: &str,
+    path: &Path,
+) -> Result<(), WeightsError> {
+    let bytes = safetensors::encode(tensors, Some(description), path)?;
+    write_atomically(path, &bytes).map_err(|source| io_error(path, source))
+}
+
+/// The text that [`write_described_weights`] put into a safetensors file; `None` if there is none.
+///
+/// # Errors
+///
+/// [`WeightsError::Io`], or [`WeightsError::Format`] if it is not a safetensors file.
+pub fn read_description(path: &Path) -> Result<Option<String>, WeightsError> {
+    let bytes = std::fs::read(path).map_err(|source| io_error(path, source))?;
+    safetensors::description(&bytes, path)
 }
 
 /// The tensors of a safetensors file, or of a checkpoint that `torch.save` wrote.

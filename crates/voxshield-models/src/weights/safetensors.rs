@@ -7,7 +7,16 @@ use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::{TensorMap, WeightsError};
 
-pub(super) fn encode(tensors: &TensorMap, path: &Path) -> Result<Vec<u8>, WeightsError> {
+/// The key of the description among the file's metadata.
+const DESCRIPTION: &str = "voxshield";
+
+/// A description takes the place of the usual `format`: metadata of several keys has no fixed order, and equal weights are to
+/// give equal bytes.
+pub(super) fn encode(
+    tensors: &TensorMap,
+    description: Option<&str>,
+    path: &Path,
+) -> Result<Vec<u8>, WeightsError> {
     let mut stored = Vec::with_capacity(tensors.len());
     for (name, data) in tensors {
         let values = data.as_slice::<f32>().map_err(|error| WeightsError::Data {
@@ -20,7 +29,11 @@ pub(super) fn encode(tensors: &TensorMap, path: &Path) -> Result<Vec<u8>, Weight
             .collect();
         stored.push((name, data.shape().to_vec(), bytes));
     }
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    let (key, value) = match description {
+        Some(text) => (DESCRIPTION, text),
+        None => ("format", "pt"),
+    };
+    let metadata = HashMap::from([(key.to_string(), value.to_string())]);
     let views = stored
         .iter()
         .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
@@ -46,6 +59,15 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<TensorMap, WeightsErro
         tensors.insert(name.to_string(), data);
     }
     Ok(tensors)
+}
+
+pub(super) fn description(bytes: &[u8], path: &Path) -> Result<Option<String>, WeightsError> {
+    let (_, header) =
+        SafeTensors::read_metadata(bytes).map_err(|source| format_error(path, source))?;
+    let metadata = header.metadata().as_ref();
+    Ok(metadata
+        .and_then(|metadata| metadata.get(DESCRIPTION))
+        .cloned())
 }
 
 fn burn_dtype(dtype: Dtype) -> Option<DType> {

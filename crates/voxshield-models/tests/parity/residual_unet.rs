@@ -66,6 +66,7 @@ fn noise_generator_agrees(name: &str, channels: usize) {
     let config = NoiseGeneratorConfig {
         unet: config(channels, channels, 1),
         epsilon: 4.0 / 255.0,
+        band_limit: None,
     };
     let generator = config.init(0, &device).expect("valid");
     let weights = golden.tensors("w.");

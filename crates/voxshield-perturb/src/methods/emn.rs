@@ -19,7 +19,7 @@ pub(super) fn recipe(scale: Scale) -> Recipe {
         schedule: Schedule::Alternating,
         steps: scale.pick(20, 4),
         step_size: 0.1,
-        expectation: Expectation::NONE,
+        expectation: Expectation::none(),
         sparsity: None,
     }
 }

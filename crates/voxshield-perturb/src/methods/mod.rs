@@ -59,7 +59,7 @@ pub(crate) type MakeRecipe = fn(Scale) -> Recipe;
 /// The configuration that a method is run by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Family {
+pub enum MethodKind {
     /// [`BilevelConfig`](crate::BilevelConfig).
     Voxshield,
     /// [`RandomNoise`](crate::RandomNoise).
@@ -125,12 +125,12 @@ impl PerturbationMethod {
     }
 
     /// What it is run by.
-    pub fn family(&self) -> Family {
+    pub fn kind(&self) -> MethodKind {
         match self.make {
-            Make::Voxshield => Family::Voxshield,
-            Make::Random => Family::Random,
-            Make::Code(_) => Family::ClosedForm,
-            Make::Recipe(_) => Family::SampleWise,
+            Make::Voxshield => MethodKind::Voxshield,
+            Make::Random => MethodKind::Random,
+            Make::Code(_) => MethodKind::ClosedForm,
+            Make::Recipe(_) => MethodKind::SampleWise,
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::{Make, Needs, PerturbationMethod, emn};
-use crate::{Expectation, Inner, Recipe, Scale, WeightNoise};
+use crate::{Expectation, Recipe, Scale, WeightNoise};
 
 /// Error-minimising noise whose gradient, and the surrogate's, are means over Gaussian noise on the surrogate's weights: deviation
 /// 0.05, 4 draws in a surrogate step and 8 in a step on the perturbation, as in the source.
@@ -17,13 +17,12 @@ fn recipe(scale: Scale) -> Recipe {
     Recipe {
         steps: scale.pick(20, 2),
         expectation: Expectation {
-            views: 0,
-            inner: Inner::None,
             weight_noise: Some(WeightNoise {
                 deviation: 0.05,
                 surrogate_draws: 4,
                 draws: 8,
             }),
+            ..Expectation::none()
         },
         ..emn::recipe(scale)
     }

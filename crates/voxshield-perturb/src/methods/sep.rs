@@ -22,7 +22,7 @@ fn recipe(scale: Scale) -> Recipe {
         },
         steps: scale.pick(3, 2),
         step_size: 0.125,
-        expectation: Expectation::NONE,
+        expectation: Expectation::none(),
         sparsity: None,
     }
 }

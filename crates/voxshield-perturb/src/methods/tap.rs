@@ -1,5 +1,5 @@
 use super::{Make, Needs, PerturbationMethod};
-use crate::{Expectation, Inner, Objective, Recipe, Scale, Schedule};
+use crate::{Expectation, Objective, Recipe, Scale, Schedule, Transforms};
 
 /// Targeted adversarial perturbation: `min_delta E_t DiceCE(F(t(x + delta)), t(y'))` through a surrogate that was trained on the clean
 /// cases before, with a wrong label `y'`.
@@ -31,9 +31,8 @@ fn targeted(scale: Scale) -> Recipe {
         steps: scale.pick(3, 4),
         step_size: 0.125,
         expectation: Expectation {
-            views: 1,
-            inner: Inner::None,
-            weight_noise: None,
+            transforms: Transforms::mirror(),
+            ..Expectation::none()
         },
         sparsity: None,
     }
@@ -43,7 +42,7 @@ fn untargeted(scale: Scale) -> Recipe {
     Recipe {
         objective: Objective::Untargeted,
         step_size: 0.25,
-        expectation: Expectation::NONE,
+        expectation: Expectation::none(),
         ..targeted(scale)
     }
 }

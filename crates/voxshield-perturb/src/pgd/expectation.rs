@@ -4,18 +4,19 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use voxshield_models::{Network, input_leaf};
 
-use super::view::View;
 use super::{Criterion, Estimate, Seen};
-use crate::{Batch, Budget, PerturbError, SurrogateLearner};
+use crate::{Batch, Budget, PerturbError, SurrogateLearner, Transforms, View};
 
 /// Over what a gradient is averaged, so that a perturbation survives it.
 ///
 /// `g = mean_{i} d L(F_{theta + n_i}(t_i(u) + rho_i), t_i(y)) / d u`: views `t_i`, inner noise `rho_i`, noise `n_i` on the weights, and
 /// all target networks. The surrogate is trained under the same draws.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// Random views (mirrored, moved) that each gradient is averaged over; 0 takes the volume as it is. A surrogate step takes one.
+    /// Random changes `t_i` of the volume and its labels.
+    pub transforms: Transforms,
+    /// Draws of these changes and of the inner noise for each gradient, at least 1; a surrogate step has one.
     pub views: usize,
     /// What is added to each view.
     pub inner: Inner,
@@ -58,12 +59,15 @@ pub struct WeightNoise {
 }
 
 impl Expectation {
-    /// Of nothing: the gradient at the volume and the weights as they are.
-    pub const NONE: Self = Self {
-        views: 0,
-        inner: Inner::None,
-        weight_noise: None,
-    };
+    /// Over nothing: the gradient at the volume and the weights as they are.
+    pub fn none() -> Self {
+        Self {
+            transforms: Transforms::none(),
+            views: 1,
+            inner: Inner::None,
+            weight_noise: None,
+        }
+    }
 
     pub(super) fn validate(&self) -> Result<(), PerturbError> {
         let refuse = |what, expected: &str, found: String| {
@@ -73,6 +77,9 @@ impl Expectation {
                 found,
             })
         };
+        if self.views == 0 {
+            return refuse("views", "at least 1", "0".into());
+        }
         if let Inner::Uniform { radius } | Inner::Adversary { radius, .. } = self.inner
             && !(radius > 0.0 && radius.is_finite())
         {
@@ -120,7 +127,7 @@ impl Expectation {
         labels: &Tensor<4, Int>,
         draws: &mut Draws,
     ) -> Result<Estimate, PerturbError> {
-        let each = self.views.max(1) * self.weight_noise.map_or(1, |noise| noise.draws);
+        let each = self.views * self.weight_noise.map_or(1, |noise| noise.draws);
         let share = 1.0 / (each * targets.len()) as f64;
         let mut sum: Option<Estimate> = None;
         for (member, target) in targets.iter().enumerate() {
@@ -137,10 +144,8 @@ impl Expectation {
                     volume: leaf.clone(),
                     labels: labels.clone(),
                 };
-                if let Some(view) = view {
-                    seen.labels = view.labels(seen.labels);
-                    seen.volume = view.volume(seen.volume);
-                }
+                seen.labels = view.labels(seen.labels);
+                seen.volume = view.image(seen.volume);
                 if let Some(rho) = self.inner.noise(criterion, &seen, draws)? {
                     seen.volume = (seen.volume + rho).clamp(0.0, 1.0);
                 }
@@ -175,14 +180,13 @@ impl Expectation {
         draws: &mut Draws,
     ) -> Result<Tensor<1>, PerturbError> {
         let (mut batch, mut delta) = (batch.clone(), delta);
-        if self.views > 0 || self.inner != Inner::None {
+        if !self.transforms.is_none() || self.inner != Inner::None {
             let protected = draws.budget.protect(batch.image, delta);
             delta = protected.zeros_like();
             batch.image = protected;
-            if let Some(view) = self.view(&batch.image, draws) {
-                batch.image = view.volume(batch.image);
-                batch.labels = view.labels(batch.labels);
-            }
+            let view = self.view(&batch.image, draws);
+            batch.image = view.image(batch.image);
+            batch.labels = view.labels(batch.labels);
             let frozen = surrogate.network().frozen();
             let seen = Seen {
                 network: &*frozen,
@@ -195,7 +199,7 @@ impl Expectation {
             }
         }
         match self.weight_noise {
-            None => surrogate.step(&batch, delta),
+            None => surrogate.step(&batch, delta, &View::identity()),
             Some(noise) => {
                 let seeds = (0..noise.surrogate_draws).map(|_| draws.rng.random());
                 surrogate.step_smoothed(&batch, &delta, noise.deviation, seeds)
@@ -203,9 +207,9 @@ impl Expectation {
         }
     }
 
-    fn view(&self, volume: &Tensor<5>, draws: &mut Draws) -> Option<View> {
-        let [_, _, shape @ ..] = volume.dims();
-        (self.views > 0).then(|| View::draw(shape, &mut draws.rng))
+    fn view(&self, volume: &Tensor<5>, draws: &mut Draws) -> View {
+        let [batch, ..] = volume.dims();
+        self.transforms.draw(batch, draws.rng.random(), 0)
     }
 }
 

@@ -21,7 +21,6 @@ mod recipe;
 mod rounds;
 mod sparsity;
 mod targeted;
-mod view;
 
 pub use config::{PgdConfig, Scale};
 pub use criterion::{Criterion, Seen};

@@ -1,0 +1,211 @@
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::{NormalisationChoice, PipelineError, ProtectOptions, Scanned};
+use crate::{
+    data::{Normalisation, sha256_file},
+    models::{
+        NoiseGenerator, load_parameters, parameters, read_description, read_weights,
+        write_described_weights,
+    },
+    perturb::{BilevelConfig, PerturbError, Support},
+};
+
+/// What a saved generator was trained for; travels in the file's metadata.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    format: u32,
+    /// The program's version.
+    version: String,
+    channels: usize,
+    config: BilevelConfig,
+    support: Support,
+    normalisation: NormalisationChoice,
+}
+
+const FORMAT: u32 = 1;
+
+/// A noise generator that an earlier run trained, in a file: new cases are protected in one pass, without training.
+///
+/// The manifest keeps the file's hash, not its path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedGenerator {
+    #[serde(skip)]
+    path: PathBuf,
+    sha256: String,
+    description: Description,
+}
+
+impl SavedGenerator {
+    /// Opens a file that [`protect`](super::protect) wrote with [`ProtectOptions::save_generator`].
+    ///
+    /// # Errors
+    /// [`PipelineError::NotAGenerator`] if it is something else, [`PipelineError::Perturb`] if it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, PipelineError> {
+        let not = |reason: String| PipelineError::NotAGenerator {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let text = read_description(path)
+            .map_err(|error| not(error.to_string()))?
+            .ok_or_else(|| not("it has weights, but not what they were trained for".into()))?;
+        let description: Description =
+            serde_json::from_str(&text).map_err(|error| not(error.to_string()))?;
+        if description.format != FORMAT {
+            return Err(not(format!(
+                "format {} instead of {FORMAT}: another version of the program wrote it",
+                description.format
+            )));
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            sha256: sha256_file(path)?,
+            description,
+        })
+    }
+
+    /// How it was trained; its `epsilon` is the generator's.
+    pub fn config(&self) -> &BilevelConfig {
+        &self.description.config
+    }
+
+    /// The support that it was trained in.
+    pub fn support(&self) -> Support {
+        self.description.support
+    }
+
+    /// The normalisation that it was trained with; for CT of one channel the training set's window, so that new cases are scaled
+    /// alike.
+    pub fn normalisation(&self) -> NormalisationChoice {
+        self.description.normalisation
+    }
+
+    /// Checks that a caller who asks for a bound asks for the generator's.
+    ///
+    /// # Errors
+    /// [`PipelineError::GeneratorMismatch`] for another one.
+    pub fn expect_epsilon(&self, epsilon: f64) -> Result<(), PipelineError> {
+        match self.config().epsilon {
+            own if own == epsilon => Ok(()),
+            own => Err(mismatch("epsilon", own, epsilon)),
+        }
+    }
+
+    /// Checks that a run uses the generator as it was trained.
+    ///
+    /// # Errors
+    /// [`PipelineError::GeneratorMismatch`] naming the first setting that differs.
+    pub(super) fn check(&self, options: &ProtectOptions) -> Result<(), PipelineError> {
+        let (ours, theirs) = (self.support(), options.support);
+        if ours != theirs {
+            let text = |support: Support| format!("{support:?}").to_lowercase();
+            return Err(mismatch("the support", text(ours), text(theirs)));
+        }
+        let (ours, theirs) = (self.normalisation(), options.normalisation);
+        if ours != theirs {
+            return Err(mismatch("the normalisation", ours, theirs));
+        }
+        Ok(())
+    }
+
+    /// The generator itself, for a dataset of `channels`.
+    ///
+    /// # Errors
+    /// [`PipelineError::GeneratorMismatch`] for other channels, [`PipelineError::NotAGenerator`] if the file has changed or is gone,
+    /// [`PipelineError::Perturb`] for weights of another network.
+    pub(super) fn load(
+        &self,
+        channels: usize,
+        device: &Device,
+    ) -> Result<NoiseGenerator, PipelineError> {
+        let trained = self.description.channels;
+        if trained != channels {
+            return Err(mismatch("channels:", trained, channels));
+        }
+        if self.path.as_os_str().is_empty() || sha256_file(&self.path)? != self.sha256 {
+            return Err(PipelineError::NotAGenerator {
+                path: self.path.clone(),
+                reason: format!("its SHA-256 is not {}", self.sha256),
+            });
+        }
+        let generator = self.config().generator(channels).init(0, device);
+        let generator = generator.map_err(PerturbError::from)?;
+        let weights = read_weights(&self.path).map_err(PerturbError::from)?;
+        let generator = load_parameters(generator, &weights).map_err(PerturbError::from)?;
+        Ok(generator.with_precision(self.config().precision))
+    }
+}
+
+fn mismatch(what: &'static str, expected: impl ToString, found: impl ToString) -> PipelineError {
+    PipelineError::GeneratorMismatch {
+        what,
+        expected: expected.to_string(),
+        found: found.to_string(),
+    }
+}
+
+/// A file that a trained generator goes to; the manifest keeps its hash, not its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratorTarget {
+    #[serde(skip)]
+    path: PathBuf,
+    /// Of the written file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+impl GeneratorTarget {
+    /// The file to write; one that is there already is replaced.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            sha256: None,
+        }
+    }
+
+    /// Where it goes.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the generator with what it was trained for, and remembers the hash.
+    pub(super) fn write(
+        &mut self,
+        generator: &NoiseGenerator,
+        config: &BilevelConfig,
+        options: &ProtectOptions,
+        scanned: &Scanned,
+    ) -> Result<(), PipelineError> {
+        let description = Description {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            channels: scanned.channels,
+            config: config.clone(),
+            support: options.support,
+            normalisation: for_later_cases(options.normalisation, scanned),
+        };
+        // The types have no map with non-string keys and no failing serialiser.
+        let text = serde_json::to_string(&description).unwrap_or_default();
+        let weights = parameters(generator).map_err(PerturbError::from)?;
+        write_described_weights(&weights, &text, &self.path).map_err(PerturbError::from)?;
+        self.sha256 = Some(sha256_file(&self.path)?);
+        Ok(())
+    }
+}
+
+/// The choice that gives a later case the range that it would have had in this dataset.
+fn for_later_cases(choice: NormalisationChoice, scanned: &Scanned) -> NormalisationChoice {
+    match (&scanned.normalisation[..], scanned.cases.first()) {
+        ([record], Some(case)) if matches!(record.normalisation, Normalisation::Ct(_)) => {
+            let range = case.ranges[0];
+            NormalisationChoice::Window {
+                lo: range.lo,
+                hi: range.hi,
+            }
+        }
+        _ => choice,
+    }
+}

@@ -1,0 +1,129 @@
+use std::fs;
+
+use voxshield::{
+    data::sha256_file,
+    models::{ResidualUnetConfig, save_weights},
+    perturb::Support,
+    pipeline::{
+        DeviceChoice, GeneratorTarget, Method, NormalisationChoice, PipelineError, ProtectOptions,
+        SavedGenerator,
+    },
+};
+
+use crate::{assert_kept, learned, phantoms, run};
+
+#[test]
+fn a_saved_generator_protects_the_same_cases_alike_and_later_ones_without_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    phantoms(&path("clean"), 2, 5);
+    phantoms(&path("later"), 2, 6);
+    let file = path("generator.safetensors");
+    let training = ProtectOptions {
+        save_generator: Some(GeneratorTarget::new(&file)),
+        ..learned()
+    };
+    let first = run(&path("clean"), &path("a"), &training).unwrap();
+
+    let saved = SavedGenerator::open(&file).unwrap();
+    let applying = ProtectOptions {
+        support: saved.support(),
+        normalisation: saved.normalisation(),
+        method: Method::SavedGenerator(saved),
+        ..ProtectOptions::default()
+    };
+    let again = run(&path("clean"), &path("b"), &applying).unwrap();
+    for (a, b) in first.cases.iter().zip(&again.cases) {
+        assert_eq!(a.files, b.files, "the same generator, other bytes");
+    }
+    assert_eq!((again.epsilon, again.seed), (first.epsilon, first.seed));
+    let later = run(&path("later"), &path("c"), &applying).unwrap();
+    assert_eq!((later.cases.len(), later.failed.len()), (2, 0));
+    assert!(later.cases.iter().all(|case| case.achieved > 0.0));
+    assert_kept(&path("later"), &path("c"));
+
+    let hash = sha256_file(&file).unwrap();
+    for manifest in [&first, &again] {
+        let text = serde_json::to_string(manifest).unwrap();
+        assert!(text.contains(&hash), "{text}");
+        let secret = folder.path().to_string_lossy().into_owned();
+        assert!(!text.contains(&secret) && !text.contains("safetensors"));
+    }
+    // Equal training, equal file.
+    let second = path("second.safetensors");
+    let training = ProtectOptions {
+        save_generator: Some(GeneratorTarget::new(&second)),
+        ..learned()
+    };
+    run(&path("clean"), &path("d"), &training).unwrap();
+    assert_eq!(sha256_file(&second).unwrap(), hash);
+}
+
+#[test]
+fn what_a_generator_was_not_trained_for_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    phantoms(&path("clean"), 1, 5);
+    let file = path("generator.safetensors");
+    let training = ProtectOptions {
+        save_generator: Some(GeneratorTarget::new(&file)),
+        ..learned()
+    };
+    run(&path("clean"), &path("a"), &training).unwrap();
+    let saved = SavedGenerator::open(&file).unwrap();
+    assert!(saved.expect_epsilon(4.0 / 255.0).is_ok());
+    let mismatches =
+        |error: &PipelineError| matches!(error, PipelineError::GeneratorMismatch { .. });
+    assert!(mismatches(&saved.expect_epsilon(0.1).unwrap_err()));
+    let applying = ProtectOptions {
+        method: Method::SavedGenerator(saved),
+        ..ProtectOptions::default()
+    };
+    let wrong = [
+        ProtectOptions {
+            support: Support::Full,
+            ..applying.clone()
+        },
+        ProtectOptions {
+            normalisation: NormalisationChoice::Ct,
+            ..applying.clone()
+        },
+    ];
+    for options in wrong {
+        let error = run(&path("clean"), &path("b"), &options).unwrap_err();
+        assert!(mismatches(&error), "{error}");
+    }
+    // A file that has changed since it was opened.
+    fs::write(&file, b"other").unwrap();
+    let error = run(&path("clean"), &path("b"), &applying).unwrap_err();
+    assert!(
+        matches!(error, PipelineError::NotAGenerator { .. }),
+        "{error}"
+    );
+    assert!(SavedGenerator::open(&file).is_err());
+    // Weights of something else.
+    let device = DeviceChoice::Cpu.open().unwrap();
+    let network = ResidualUnetConfig::narrow(1, 2).init(0, &device).unwrap();
+    save_weights(&network, &file).unwrap();
+    let error = SavedGenerator::open(&file).unwrap_err();
+    assert!(error.to_string().contains("save-generator"), "{error}");
+}
+
+#[test]
+fn a_generator_is_not_published_with_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 1, 5);
+    for inside in [&clean, &out] {
+        let options = ProtectOptions {
+            save_generator: Some(GeneratorTarget::new(&inside.join("g.safetensors"))),
+            ..learned()
+        };
+        let error = run(&clean, &out, &options).unwrap_err();
+        assert!(
+            matches!(error, PipelineError::SecretInside { .. }),
+            "{error}"
+        );
+    }
+    assert!(!out.exists());
+}
