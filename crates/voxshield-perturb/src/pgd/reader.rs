@@ -19,7 +19,7 @@ pub(super) struct Windows {
 
 /// What an [`Order`] becomes: a batch for a surrogate step, or the windows of a case batch by batch and then its end.
 pub(super) enum Job {
-    Windows(Windows),
+    Windows(Box<Windows>),
     /// A case is swept.
     Swept {
         case: usize,
@@ -107,13 +107,13 @@ impl<I: Iterator<Item = Order>> Iterator for Reader<'_, I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(places) = self.pending.pop_front() {
-            return Some(self.read(places).map(Job::Windows));
+            return Some(self.read(places).map(Box::new).map(Job::Windows));
         }
         if let Some(swept) = self.swept.take() {
             return Some(Ok(swept));
         }
         match self.orders.next()? {
-            Order::Surrogate(draws) => Some(self.patches(&draws).map(Job::Windows)),
+            Order::Surrogate(draws) => Some(self.patches(&draws).map(Box::new).map(Job::Windows)),
             Order::Sweep((case, seed)) => match self.sweep(case, seed) {
                 Ok(()) => self.next(),
                 Err(error) => Some(Err(error)),

@@ -259,7 +259,7 @@ impl Rounds<'_> {
                 None => None,
             };
             self.sweep(jobs, &mut |this, windows| {
-                losses.add(this.visit(&windows, threshold)?);
+                losses.add(this.visit(windows, threshold)?);
                 finite(round, "noise", &losses)?;
                 Ok(())
             })?;
@@ -274,9 +274,9 @@ impl Rounds<'_> {
     fn threshold(&mut self, sparsity: Sparsity, jobs: &mut Jobs) -> Result<f32, PerturbError> {
         let mut magnitudes = Magnitudes::new();
         self.sweep(jobs, &mut |this, Windows { batch, .. }| {
-            let gradient = this.estimate(&batch, batch.image.clone())?.gradient;
+            let gradient = this.estimate(batch, batch.image.clone())?.gradient;
             let found = magnitude(gradient).into_data();
-            let support = batch.support.into_data();
+            let support = batch.support.clone().into_data();
             for (found, share) in found.iter::<f32>().zip(support.iter::<f32>()) {
                 if share > 0.0 {
                     magnitudes.add(found);
@@ -359,11 +359,11 @@ impl Rounds<'_> {
     fn sweep(
         &mut self,
         jobs: &mut Jobs,
-        each: &mut dyn FnMut(&mut Self, Windows) -> Result<(), PerturbError>,
+        each: &mut dyn FnMut(&mut Self, &Windows) -> Result<(), PerturbError>,
     ) -> Result<(), PerturbError> {
         while let Some(job) = jobs.next().transpose()? {
             match job {
-                Job::Windows(windows) => each(self, windows)?,
+                Job::Windows(windows) => each(self, &windows)?,
                 Job::Swept { case, windows } => {
                     if windows == 0 {
                         self.untouched.insert(case);
