@@ -35,7 +35,7 @@ fn ball() -> (Vec<f32>, Vec<u16>) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = DeviceChoice::Cpu.open()?;
     let (image, labels) = ball();
-    let support = Support::Roi.mask(&image, &labels, SHAPE)?;
+    let support = Support::Roi.mask(&image, &labels, SHAPE, 0)?;
     let volume = TrainingVolume {
         image: image.clone(),
         labels: labels.iter().map(|&label| i32::from(label)).collect(),

@@ -2,10 +2,10 @@ use std::path::PathBuf;
 
 use ndarray::Array4;
 
-use super::PipelineError;
+use super::{LabelSource, PipelineError, ProtectOptions, pseudo_labels::pseudo_labels};
 use crate::{
-    data::{Case, Dataset, IntensityRange, LabelMap, Modality, Volume},
-    perturb::{Support, TrainingVolume},
+    data::{Case, DataError, Dataset, IntensityRange, LabelMap, Modality, Volume},
+    perturb::TrainingVolume,
 };
 
 /// One case, read and checked: volumes on the canonical axes.
@@ -38,6 +38,26 @@ impl PreparedCase {
             volume,
             labels,
             warning,
+        })
+    }
+
+    /// As [`PreparedCase::open`], with labels from where a run takes them.
+    ///
+    /// # Errors
+    /// As [`PreparedCase::open`].
+    pub fn open_with(
+        dataset: &Dataset,
+        case: &Case,
+        labels: LabelSource,
+    ) -> Result<Self, PipelineError> {
+        let LabelSource::None { classes } = labels else {
+            return Self::open(dataset, case);
+        };
+        let volume = Volume::open(&dataset.absolute(&case.images))?;
+        Ok(Self {
+            labels: Some(pseudo_labels(&volume, classes)?),
+            volume,
+            warning: None,
         })
     }
 
@@ -76,12 +96,21 @@ impl PreparedCase {
         }
     }
 
-    /// The support mask `[depth, height, width]` of normalised intensities: the share of epsilon that each voxel may use.
+    /// The share of epsilon that each voxel may use, `[depth, height, width]`: that of the run's support, times that of its label.
+    /// `image` is normalised, `id` the case's.
     ///
     /// # Errors
-    /// [`PipelineError::EmptySupport`] if no voxel is in it, [`PipelineError::Perturb`] for settings out of range.
-    pub fn support(&self, support: Support, image: &[f32]) -> Result<Vec<f32>, PipelineError> {
-        let mask = support.mask(image, &self.label_values(), self.volume.shape())?;
+    /// [`PipelineError::EmptySupport`] if no voxel may change, [`PipelineError::Perturb`] for settings out of range.
+    pub fn support(
+        &self,
+        options: &ProtectOptions,
+        id: &str,
+        image: &[f32],
+    ) -> Result<Vec<f32>, PipelineError> {
+        let (support, labels) = (options.support, self.label_values());
+        let key = case_seed(options.method.seed(), id);
+        let mut mask = support.mask(image, &labels, self.volume.shape(), key)?;
+        options.label_weights.apply(&mut mask, &labels);
         if mask.iter().any(|&share| share > 0.0) {
             Ok(mask)
         } else {
@@ -122,11 +151,21 @@ impl PreparedCase {
         }
     }
 
-    /// Where a mask is not 0, as the data crate wants it, `[1, depth, height, width]`.
-    pub(super) fn mask_array(&self, mask: &[f32]) -> Option<Array4<bool>> {
+    /// A mask as the data crate wants it, `[1, depth, height, width]`.
+    ///
+    /// # Errors
+    /// [`PipelineError::Data`] if it is not one of this volume.
+    pub(super) fn mask_array(&self, mask: Vec<f32>) -> Result<Array4<f32>, PipelineError> {
         let [d, h, w] = self.volume.shape();
-        let inside = mask.iter().map(|&share| share > 0.0).collect();
-        Array4::from_shape_vec((1, d, h, w), inside).ok()
+        let found = vec![mask.len()];
+        Array4::from_shape_vec((1, d, h, w), mask).map_err(|_| {
+            DataError::Shape {
+                what: "mask [depth, height, width]",
+                expected: vec![d, h, w],
+                found,
+            }
+            .into()
+        })
     }
 
     /// The file to name in messages about the labels, or the image where there are none.
@@ -136,4 +175,12 @@ impl PreparedCase {
             None => self.volume.path().to_path_buf(),
         }
     }
+}
+
+/// The seed of a case's own draws, which do not depend on the other cases: the run's seed and FNV-1a of the id.
+pub(super) fn case_seed(seed: u64, id: &str) -> u64 {
+    let stream = id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    seed.wrapping_add(stream)
 }

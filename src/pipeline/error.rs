@@ -34,13 +34,31 @@ pub enum PipelineError {
     },
     /// A case has no voxel in which it could be protected.
     #[error(
-        "{path}: no voxel lies in the support '{support}'; the case cannot be protected there (for roi, the label has no foreground)"
+        "{path}: no voxel lies in the support '{support}'; the case cannot be protected there (for roi, the label has no foreground; labels of weight 0 are not in it)"
     )]
     EmptySupport {
         /// The label or image file.
         path: PathBuf,
         /// The support by name.
         support: &'static str,
+    },
+    /// A dataset without labels, for something that needs them.
+    #[error(
+        "{path}: none of the {cases} cases has a label; add label files, or pass --labels none to work on the body and its classes of intensity"
+    )]
+    NoLabels {
+        /// The dataset.
+        path: PathBuf,
+        /// How many cases it has.
+        cases: usize,
+    },
+    /// A label that was given a weight does not occur.
+    #[error("label {label} has a weight, but the dataset has the labels {known:?} only")]
+    UnknownLabel {
+        /// The label.
+        label: u16,
+        /// Those of the dataset, 0 included.
+        known: Vec<u16>,
     },
     /// A case has another number of channels than the dataset.
     #[error("{path}: expected {expected} channels as in the other cases, found {found}")]

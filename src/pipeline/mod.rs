@@ -9,10 +9,12 @@ mod device;
 mod error;
 mod evaluate;
 mod inspect;
+mod label_weights;
 mod lanes;
 mod options;
 mod preview;
 mod protect;
+mod pseudo_labels;
 mod saved;
 mod scan;
 mod source;
@@ -27,10 +29,12 @@ pub use evaluate::{
     EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
 };
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
+pub use label_weights::LabelWeights;
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
 pub use preview::{Preview, TimeEstimate, TrainingEstimate, preview};
 use protect::check_apart;
 pub use protect::{ProtectEvent, protect};
+pub use pseudo_labels::LabelSource;
 pub use saved::{GeneratorTarget, SavedGenerator};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;

@@ -6,7 +6,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceChoice, GeneratorTarget, PipelineError, SavedGenerator};
+use super::{
+    DeviceChoice, GeneratorTarget, LabelSource, LabelWeights, PipelineError, SavedGenerator,
+};
 use crate::{
     data::{DataError, IntensityRange, sha256_file},
     perturb::{
@@ -197,6 +199,12 @@ pub struct ProtectOptions {
     pub method: Method,
     /// Where it may be.
     pub support: Support,
+    /// Where labels come from.
+    #[serde(default)]
+    pub labels: LabelSource,
+    /// The share of epsilon that each label may use.
+    #[serde(default, skip_serializing_if = "LabelWeights::is_empty")]
+    pub label_weights: LabelWeights,
     /// How intensities are normalised.
     pub normalisation: NormalisationChoice,
     /// How large volumes are cut for the generator.
@@ -217,6 +225,8 @@ impl Default for ProtectOptions {
         Self {
             method: Method::Voxshield(BilevelConfig::compact()),
             support: Support::Roi,
+            labels: LabelSource::Files,
+            label_weights: LabelWeights::default(),
             normalisation: NormalisationChoice::Auto,
             tiles: TileConfig::default(),
             surrogate_weights: None,
@@ -251,9 +261,7 @@ impl ProtectOptions {
                 hint: "only `voxshield` trains a generator",
             });
         }
-        if let Support::SoftRoi(soft) = self.support {
-            soft.validate()?;
-        }
+        self.support.validate()?;
         Ok(())
     }
 

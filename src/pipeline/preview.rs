@@ -104,17 +104,16 @@ pub fn preview(
     options.validate()?;
     let device = options.device.open()?;
     check_apart(root, &scratch.join("voxshield-preview"))?;
-    let dataset = discover(root)?;
-    let labelled = |case: &&Case| case.label.is_some();
-    let cases = dataset.cases.iter().filter(labelled).count();
+    let mut dataset = discover(root)?;
+    if !options.labels.is_files() {
+        dataset = dataset.without_need_of_labels();
+    }
+    let usable = |case: &&Case| case.label.is_some() || !options.labels.is_files();
+    let cases = dataset.cases.iter().filter(usable).count();
     let start = Instant::now();
-    let mut scanned = scan_dataset(
-        relevant(&dataset, id, options)?,
-        options.normalisation,
-        options.support,
-        options.method.epsilon(),
-        &mut |event| observer(ProtectEvent::Scan(event)),
-    )?;
+    let mut scanned = scan_dataset(relevant(&dataset, id, options)?, options, &mut |event| {
+        observer(ProtectEvent::Scan(event))
+    })?;
     let read_case = start.elapsed().as_secs_f64() / (2 * scanned.cases.len().max(1)) as f64;
     scanned.cases.retain(|scanned| scanned.case.id == id);
     let Some(case) = scanned.cases.first().cloned() else {
@@ -163,7 +162,7 @@ pub fn preview(
         (rounds, training) = (Some(short), Some(estimate));
         Ok(origin)
     })?;
-    let read = ReadCase::open(&dataset, &case, options.support)?;
+    let read = ReadCase::open(&dataset, &case, options)?;
     let delta = origin.delta(&read.prepared, &read.image, id, options, &device)?;
     let (montage, record) = written(&dataset, &case, read, delta, scratch, options)?;
     let each = 2.0 * read_case + record.seconds;
@@ -189,7 +188,8 @@ fn relevant(
     id: &str,
     options: &ProtectOptions,
 ) -> Result<Dataset, PipelineError> {
-    let labelled = || dataset.cases.iter().filter(|case| case.label.is_some());
+    let files = options.labels.is_files();
+    let labelled = || (dataset.cases.iter()).filter(|case| case.label.is_some() || !files);
     let Some(case) = labelled().find(|case| case.id == id) else {
         return Err(PipelineError::UnknownCase {
             id: id.to_owned(),

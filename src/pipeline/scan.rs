@@ -3,13 +3,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{NormalisationChoice, PipelineError, PreparedCase, lanes::in_order};
-use crate::{
-    data::{
-        Case, CtStatisticsBuilder, Dataset, FailedCase, Foreground, IntensityRange, Modality,
-        Normalisation, NormalisationRecord, discover,
-    },
-    perturb::Support,
+use super::{
+    LabelSource, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions, lanes::in_order,
+};
+use crate::data::{
+    Case, CtStatisticsBuilder, Dataset, FailedCase, Foreground, IntensityRange, Modality,
+    Normalisation, NormalisationRecord, discover,
 };
 
 /// What a pass over a dataset found out; holds no voxels.
@@ -62,26 +61,27 @@ struct Candidate {
 }
 
 /// Reads every case once to check it and to gather the dataset's statistics, and once more to fix
-/// its intensity ranges and to check that epsilon is at least one stored step. A few cases are read at
+/// its intensity ranges and to check that epsilon is at least one stored step and the support not empty. A few cases are read at
 /// the same time; all results, failures and events come in the order of the cases.
 pub(super) fn scan(
     root: &Path,
-    choice: NormalisationChoice,
-    support: Support,
-    epsilon: f64,
+    options: &ProtectOptions,
     observer: &mut dyn FnMut(ScanEvent),
 ) -> Result<Scanned, PipelineError> {
-    scan_dataset(discover(root)?, choice, support, epsilon, observer)
+    scan_dataset(discover(root)?, options, observer)
 }
 
 /// As [`scan`], for a dataset whose files are known.
 pub(super) fn scan_dataset(
     dataset: Dataset,
-    choice: NormalisationChoice,
-    support: Support,
-    epsilon: f64,
+    options: &ProtectOptions,
     observer: &mut dyn FnMut(ScanEvent),
 ) -> Result<Scanned, PipelineError> {
+    let choice = options.normalisation;
+    let dataset = match options.labels {
+        LabelSource::Files => dataset,
+        LabelSource::None { .. } => dataset.without_need_of_labels(),
+    };
     let mut failed: Vec<FailedCase> = dataset
         .problems
         .iter()
@@ -91,7 +91,7 @@ pub(super) fn scan_dataset(
         .cases
         .iter()
         .cloned()
-        .partition(|case| case.label.is_some());
+        .partition(|case| case.label.is_some() || !options.labels.is_files());
     let skipped = unlabelled
         .iter()
         .map(|case| {
@@ -107,7 +107,7 @@ pub(super) fn scan_dataset(
     let mut candidates = Vec::new();
     in_order(
         usable.len(),
-        |index| first_look(&dataset, &usable[index], choice, support),
+        |index| first_look(&dataset, &usable[index], options),
         |index, look| {
             let case = &usable[index];
             match look.and_then(|look| look.merge(&mut channels, &mut statistics)) {
@@ -157,7 +157,7 @@ pub(super) fn scan_dataset(
         |index| {
             let candidate = &candidates[index];
             let chosen = choose(candidate);
-            second_look(&dataset, &candidate.case, &chosen, epsilon).map(|ranges| (chosen, ranges))
+            second_look(&dataset, &candidate.case, &chosen, options).map(|ranges| (chosen, ranges))
         },
         |index, look| {
             let candidate = &candidates[index];
@@ -214,25 +214,23 @@ struct Found {
 fn first_look(
     dataset: &Dataset,
     case: &Case,
-    choice: NormalisationChoice,
-    support: Support,
+    options: &ProtectOptions,
 ) -> Result<FirstLook, PipelineError> {
-    let prepared = PreparedCase::open(dataset, case)?;
+    let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     Ok(FirstLook {
         path: prepared.volume.path().to_path_buf(),
         channels: prepared.volume.channels(),
-        found: find(dataset, prepared, choice, support),
+        found: find(dataset, prepared, options),
     })
 }
 
 fn find(
     dataset: &Dataset,
     prepared: PreparedCase,
-    choice: NormalisationChoice,
-    support: Support,
+    options: &ProtectOptions,
 ) -> Result<Found, PipelineError> {
     let channels = prepared.volume.channels();
-    let modalities = match choice {
+    let modalities = match options.normalisation {
         NormalisationChoice::Mri => vec![Modality::Mri; channels],
         NormalisationChoice::Ct => vec![Modality::Ct; channels],
         _ => prepared.modalities(dataset),
@@ -242,7 +240,7 @@ fn find(
         if labels.foreground_count() == 0 {
             return Err(PipelineError::EmptySupport {
                 path: labels.path().to_path_buf(),
-                support: support.name(),
+                support: options.support.name(),
             });
         }
         classes = labels.classes();
@@ -290,15 +288,18 @@ fn second_look(
     dataset: &Dataset,
     case: &Case,
     chosen: &[Normalisation],
-    epsilon: f64,
+    options: &ProtectOptions,
 ) -> Result<Vec<IntensityRange>, PipelineError> {
-    let prepared = PreparedCase::open(dataset, case)?;
+    let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     let ranges = chosen
         .iter()
         .enumerate()
         .map(|(channel, normalisation)| normalisation.range(&prepared.volume, channel))
         .collect::<Result<Vec<_>, _>>()?;
+    // The label with the smallest share must have a step of its own, or its weight is a silent 0.
+    let epsilon = options.method.epsilon() * f64::from(options.label_weights.smallest());
     prepared.volume.epsilon_stored(&ranges, epsilon)?;
+    prepared.support(options, &case.id, &prepared.normalised(&ranges))?;
     Ok(ranges)
 }
 

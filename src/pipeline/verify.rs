@@ -7,12 +7,8 @@ use super::{
     lanes::in_order,
     scan::{ScannedCase, scan},
 };
-use crate::{
-    data::{
-        CaseRecord, Dataset, MANIFEST_NAME, Manifest, Tree, Volume, compare, is_nifti_name,
-        sha256_file,
-    },
-    perturb::Support,
+use crate::data::{
+    CaseRecord, Dataset, MANIFEST_NAME, Manifest, Tree, Volume, compare, is_nifti_name, sha256_file,
 };
 
 /// The result of [`verify`].
@@ -44,7 +40,7 @@ impl VerifyReport {
     }
 }
 
-/// Checks a protected folder against the clean dataset: budget at every voxel, unchanged voxels
+/// Checks a protected folder against the clean dataset: budget (its share of epsilon, by support and label) at every voxel, unchanged voxels
 /// outside the support, headers and extensions byte for byte, labels byte for byte, hashes as the
 /// manifest says, and no volume that the manifest does not list.
 ///
@@ -65,26 +61,11 @@ pub fn verify(
     if options.method.epsilon() != manifest.epsilon || options.support.name() != manifest.support {
         problems.push("the manifest contradicts itself about epsilon or support".to_owned());
     }
-    let epsilon = manifest.epsilon;
-    let scanned = scan(
-        root,
-        options.normalisation,
-        options.support,
-        epsilon,
-        &mut |_| {},
-    )?;
+    let scanned = scan(root, &options, &mut |_| {})?;
     let mut cases = Vec::with_capacity(manifest.cases.len());
     in_order(
         manifest.cases.len(),
-        |index| {
-            judge(
-                &scanned,
-                &manifest.cases[index],
-                output,
-                options.support,
-                epsilon,
-            )
-        },
+        |index| judge(&scanned, &manifest.cases[index], output, &options),
         |_, verdict| {
             observer(&verdict);
             cases.push(verdict);
@@ -109,8 +90,7 @@ fn judge(
     scanned: &Scanned,
     record: &CaseRecord,
     output: &Path,
-    support: Support,
-    epsilon: f64,
+    options: &ProtectOptions,
 ) -> CaseVerdict {
     let mut verdict = CaseVerdict {
         id: record.id.clone(),
@@ -123,16 +103,8 @@ fn judge(
         None => Err("the clean dataset has no such usable case".to_owned()),
         Some(clean) => {
             let dataset = &scanned.dataset;
-            check_case(
-                dataset,
-                clean,
-                record,
-                output,
-                support,
-                epsilon,
-                &mut verdict,
-            )
-            .map_err(|error| error.to_string())
+            check_case(dataset, clean, record, output, options, &mut verdict)
+                .map_err(|error| error.to_string())
         }
     };
     verdict.problems.extend(checked.err());
@@ -144,8 +116,7 @@ fn check_case(
     clean: &ScannedCase,
     record: &CaseRecord,
     output: &Path,
-    support: Support,
-    epsilon: f64,
+    options: &ProtectOptions,
     verdict: &mut CaseVerdict,
 ) -> Result<(), PipelineError> {
     let problems = &mut verdict.problems;
@@ -186,9 +157,9 @@ fn check_case(
     if record.labels.first().map(|label| &label.path) != expected.as_ref() {
         problems.push("the manifest does not list the case's label file".to_owned());
     }
-    let prepared = PreparedCase::open(dataset, &clean.case)?;
+    let prepared = PreparedCase::open_with(dataset, &clean.case, options.labels)?;
     let image = prepared.normalised(&clean.ranges);
-    let mask = prepared.mask_array(&prepared.support(support, &image)?);
+    let mask = prepared.mask_array(prepared.support(options, &clean.case.id, &image)?)?;
     let files: Vec<_> = clean
         .case
         .images
@@ -196,8 +167,13 @@ fn check_case(
         .map(|relative| output.join(relative))
         .collect();
     let protected = Volume::open(&files)?;
-    let mask = mask.as_ref().map(|m| m.view());
-    let found = compare(&prepared.volume, &protected, &clean.ranges, epsilon, mask)?;
+    let found = compare(
+        &prepared.volume,
+        &protected,
+        &clean.ranges,
+        options.method.epsilon(),
+        Some(mask.view()),
+    )?;
     if found.over_budget > 0 {
         let worst = found.worst.as_ref().map_or_else(String::new, |w| {
             format!(
@@ -206,7 +182,7 @@ fn check_case(
             )
         });
         problems.push(format!(
-            "{} voxels are beyond epsilon{worst}",
+            "{} voxels are beyond epsilon, or their share of it{worst}",
             found.over_budget
         ));
     }

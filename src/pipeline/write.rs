@@ -6,14 +6,14 @@ use std::{
 
 use ndarray::Array4;
 
-use super::{PipelineError, PreparedCase, scan::ScannedCase};
+use super::{PipelineError, PreparedCase, ProtectOptions, scan::ScannedCase};
 use crate::{
     data::{
         CaseRecord, Dataset, FileRecord, LabelRecord, Volume, compare, copy_file_atomic,
         file_parts, sha256_file,
     },
     eval::metrics,
-    perturb::{Budget, Support},
+    perturb::Budget,
 };
 
 /// A case that is ready for its perturbation.
@@ -32,12 +32,12 @@ impl<'a> ReadCase<'a> {
     pub(super) fn open(
         dataset: &Dataset,
         scanned: &'a ScannedCase,
-        support: Support,
+        options: &ProtectOptions,
     ) -> Result<Self, PipelineError> {
         let start = Instant::now();
-        let prepared = PreparedCase::open(dataset, &scanned.case)?;
+        let prepared = PreparedCase::open_with(dataset, &scanned.case, options.labels)?;
         let image = prepared.normalised(&scanned.ranges);
-        let mask = prepared.support(support, &image)?;
+        let mask = prepared.support(options, &scanned.case.id, &image)?;
         Ok(Self {
             scanned,
             prepared,
@@ -80,9 +80,12 @@ pub(super) fn write_case(
             found,
         }
     })?;
-    let perturbed = prepared
-        .volume
-        .perturb(delta.view(), &scanned.ranges, epsilon)?;
+    let support_voxels = mask.iter().filter(|&&share| share > 0.0).count() as u64;
+    let mask = prepared.mask_array(mask)?;
+    let perturbed =
+        prepared
+            .volume
+            .perturb_within(delta.view(), mask.view(), &scanned.ranges, epsilon)?;
 
     let mut written = Written::default();
     for (file, relative) in perturbed.files.iter().zip(&scanned.case.images) {
@@ -94,14 +97,12 @@ pub(super) fn write_case(
     // Header and voxels of an .hdr/.img pair are two files; the layout names the header.
     let targets = written.0.clone();
     let protected = Volume::open(&targets)?;
-    let support_voxels = mask.iter().filter(|&&share| share > 0.0).count() as u64;
-    let mask = prepared.mask_array(&mask);
     let comparison = compare(
         &prepared.volume,
         &protected,
         &scanned.ranges,
         epsilon,
-        mask.as_ref().map(|m| m.view()),
+        Some(mask.view()),
     )?;
     if !comparison.is_kept() {
         return Err(PipelineError::Unverified {

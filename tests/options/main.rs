@@ -1,13 +1,15 @@
 //! What an owner may choose beside the method, on written files (the library with the `flex` feature).
 #![cfg(feature = "flex")]
 
+mod labels;
 mod saved_generator;
+mod supports;
 
 use std::path::Path;
 
 use voxshield::{
-    data::{Manifest, PhantomConfig, write_phantom_dataset},
-    perturb::BilevelConfig,
+    data::{Manifest, PhantomConfig, StoredVolume, write_phantom_dataset},
+    perturb::{BilevelConfig, ClosedForm},
     pipeline::{Method, PipelineError, ProtectOptions, protect, verify},
 };
 
@@ -42,4 +44,36 @@ fn run(clean: &Path, out: &Path, options: &ProtectOptions) -> Result<Manifest, P
 fn assert_kept(clean: &Path, out: &Path) {
     let report = verify(clean, out, &mut |_| {}).unwrap();
     assert!(report.is_kept(), "{report:?}");
+}
+
+/// A closed form, which takes no time.
+fn coded(name: &str) -> ProtectOptions {
+    ProtectOptions {
+        method: Method::ClosedForm {
+            code: ClosedForm::find(name).unwrap(),
+            epsilon: 0.1,
+            seed: 2,
+        },
+        ..ProtectOptions::default()
+    }
+}
+
+/// `|v' - v|` of each voxel, and its label, of a case of `phantoms`, both in stored order.
+fn changes(clean: &Path, out: &Path, manifest: &Manifest) -> Vec<(f64, u16)> {
+    let case = &manifest.cases[0];
+    let file = |root: &Path| StoredVolume::read(&root.join(&case.files[0].path)).unwrap();
+    let (before, after) = (file(clean), file(out));
+    let label = clean.join(
+        case.files[0]
+            .path
+            .replace("imagesTr", "labelsTr")
+            .replace("_0000", ""),
+    );
+    let labels = StoredVolume::read(&label).unwrap();
+    before
+        .values()
+        .zip(after.values())
+        .zip(labels.values())
+        .map(|((a, b), label)| ((a - b).abs(), label as u16))
+        .collect()
 }

@@ -24,6 +24,14 @@ impl Budget {
         })
     }
 
+    /// The bound of a voxel that may use a share (0..1) of epsilon.
+    pub(crate) fn share(&self, share: f32) -> Self {
+        Self {
+            epsilon: self.epsilon * f64::from(share),
+            ..*self
+        }
+    }
+
     pub(crate) fn epsilon(&self) -> f64 {
         self.epsilon
     }

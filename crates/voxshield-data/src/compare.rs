@@ -27,7 +27,7 @@ pub struct Comparison {
     pub voxels: u64,
     /// The largest `|v' - v| / (hi - lo)`.
     pub achieved: f64,
-    /// Voxels with `|v' - v| > epsilon * (hi - lo)`; 0 when the promise is kept.
+    /// Voxels with `|v' - v| > share * epsilon * (hi - lo)`; 0 when the promise is kept.
     pub over_budget: u64,
     /// The voxel with the largest `|v' - v| / (hi - lo)`, if any differs.
     pub worst: Option<Worst>,
@@ -54,8 +54,8 @@ impl Comparison {
 
 /// Compares two volumes of the same case, voxel by voxel, in stored numbers.
 ///
-/// `ranges` has one range per channel; `support` is `[channel or 1, depth, height, width]` in canonical order, true where
-/// voxels may differ (one channel stands for all), and without it they may differ everywhere.
+/// `ranges` has one range per channel; `shares` is `[channel or 1, depth, height, width]` in canonical order, the share of epsilon
+/// (0..1) by which each voxel may differ (one channel stands for all); without it all may use the whole of epsilon.
 ///
 /// # Errors
 /// [`DataError::Incomparable`] when the number of files, dimensions, datatype or axis order differ;
@@ -66,13 +66,13 @@ pub fn compare(
     protected: &Volume,
     ranges: &[IntensityRange],
     epsilon: f64,
-    support: Option<ArrayView4<'_, bool>>,
+    shares: Option<ArrayView4<'_, f32>>,
 ) -> Result<Comparison, DataError> {
     let budgets = clean.budgets(ranges, epsilon)?;
     check_comparable(clean, protected)?;
-    let support = support
+    let shares = shares
         .as_ref()
-        .map(|support| broadcast(clean, support))
+        .map(|shares| clean.broadcast(shares))
         .transpose()?;
     let mut result = Comparison {
         voxels: 0,
@@ -90,8 +90,8 @@ pub fn compare(
         result.trailing_equal &= old.trailing_bytes() == new.trailing_bytes();
         let [i, j, k, inner] = old.dims();
         let per_channel = i * j * k;
-        let allowed = support.as_ref().map(|support| {
-            let channels = support.slice(s![channel..channel + inner, .., .., ..]);
+        let allowed = shares.as_ref().map(|shares| {
+            let channels = shares.slice(s![channel..channel + inner, .., .., ..]);
             let stored = clean.orientation().stored_view(channels);
             stored.reversed_axes().iter().copied().collect::<Vec<_>>()
         });
@@ -102,16 +102,18 @@ pub fn compare(
             }
             let bits = u64::from(a.bytes != b.bytes);
             result.changed += bits;
-            let inside = allowed
+            let share = allowed
                 .as_ref()
-                .is_none_or(|allowed| allowed.get(position).copied().unwrap_or(false));
-            result.outside_support += if inside { 0 } else { bits };
+                .map_or(1.0, |shares| shares.get(position).copied().unwrap_or(0.0));
+            result.outside_support += if share > 0.0 { 0 } else { bits };
             let at = channel + position / per_channel;
             let Some(budget) = budgets.get(at) else {
                 continue;
             };
             let change = change(old, new, a.number, b.number);
-            result.over_budget += u64::from(!budget.allows(change));
+            // A voxel without a share is counted once, as outside the support.
+            let over = share > 0.0 && !budget.share(share).allows(change) || !budget.allows(change);
+            result.over_budget += u64::from(over);
             let fraction = budget.fraction(change);
             if fraction > result.achieved {
                 result.achieved = fraction;
@@ -147,24 +149,6 @@ fn change(old: &StoredVolume, new: &StoredVolume, a: Number, b: Number) -> f64 {
     } else {
         (new.scaling().value(b) - old.scaling().value(a)).abs()
     }
-}
-
-fn broadcast<'a>(
-    clean: &Volume,
-    support: &'a ArrayView4<'_, bool>,
-) -> Result<ArrayView4<'a, bool>, DataError> {
-    let fits = support.shape().iter().skip(1).eq(clean.shape().iter());
-    // ndarray would stretch a depth of 1 too, which nobody means.
-    let view = if fits {
-        support.broadcast(clean.array().raw_dim())
-    } else {
-        None
-    };
-    view.ok_or_else(|| DataError::Shape {
-        what: "support [channel or 1, depth, height, width]",
-        expected: clean.array().shape().to_vec(),
-        found: support.shape().to_vec(),
-    })
 }
 
 fn check_comparable(clean: &Volume, protected: &Volume) -> Result<(), DataError> {

@@ -75,6 +75,25 @@ impl LabelMap {
         })
     }
 
+    /// Labels that no file holds, on the grid of a volume; `labels` is `[depth, height, width]` in C order.
+    ///
+    /// # Errors
+    /// [`DataError::Shape`] for another number of voxels.
+    pub fn derived(volume: &Volume, labels: Vec<u16>) -> Result<Self, DataError> {
+        let (shape, found) = (volume.shape(), labels.len());
+        let array = Array3::from_shape_vec(shape, labels).map_err(|_| DataError::Shape {
+            what: "labels [depth, height, width]",
+            expected: shape.to_vec(),
+            found: vec![found],
+        })?;
+        Ok(Self {
+            path: volume.path().to_path_buf(),
+            array,
+            orientation: volume.orientation(),
+            affine: volume.affine(),
+        })
+    }
+
     /// The labels, `[depth, height, width]`.
     #[must_use]
     pub fn array(&self) -> &Array3<u16> {

@@ -30,7 +30,7 @@ pub struct Manifest {
     pub method: serde_json::Value,
     /// Budget in normalised units.
     pub epsilon: f64,
-    /// Where voxels may change: `roi`, `soft-roi`, `body` or `full`; settings are in `method`.
+    /// Where voxels may change, by name (`roi`, `body`, ...); settings are in `method`.
     pub support: String,
     /// Seed of every random choice.
     pub seed: u64,

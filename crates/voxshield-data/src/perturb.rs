@@ -26,6 +26,7 @@ pub struct Perturbed {
 const HALVINGS: usize = 60;
 
 /// What is the same for all voxels of one channel.
+#[derive(Clone, Copy)]
 struct Rule {
     datatype: Datatype,
     scaling: Scaling,
@@ -36,10 +37,15 @@ struct Rule {
 pub(crate) fn perturb(
     volume: &Volume,
     delta: ArrayView4<'_, f32>,
+    shares: Option<ArrayView4<'_, f32>>,
     ranges: &[IntensityRange],
     epsilon: f64,
 ) -> Result<Perturbed, DataError> {
     check_delta(volume, &delta)?;
+    let shares = shares
+        .as_ref()
+        .map(|shares| volume.broadcast(shares))
+        .transpose()?;
     let epsilon_stored = volume.epsilon_stored(ranges, epsilon)?;
     let budgets = volume.budgets(ranges, epsilon)?;
     let mut result = Perturbed {
@@ -66,14 +72,23 @@ pub(crate) fn perturb(
             };
             let slice = delta.slice(s![channel..=channel, .., .., ..]);
             let stored = volume.orientation().stored_view(slice);
+            let shares = shares.as_ref().map(|shares| {
+                let slice = shares.slice(s![channel..=channel, .., .., ..]);
+                volume.orientation().stored_view(slice).reversed_axes()
+            });
+            let mut shares = shares.as_ref().map(|shares| shares.iter());
             // Reversed axes iterate with i fastest, which is file order.
             for (bytes, &delta) in bytes
                 .chunks_exact_mut(size)
                 .zip(stored.reversed_axes().iter())
             {
-                if delta == 0.0 {
+                let share = shares
+                    .as_mut()
+                    .map_or(1.0, |shares| shares.next().copied().unwrap_or(0.0));
+                if delta == 0.0 || share <= 0.0 {
                     continue;
                 }
+                let rule = rule.share(share);
                 let Some(old) = rule.datatype.decode(bytes, endian) else {
                     continue;
                 };
@@ -113,6 +128,19 @@ fn check_delta(volume: &Volume, delta: &ArrayView4<'_, f32>) -> Result<(), DataE
 }
 
 impl Rule {
+    /// The rule of a voxel that may use a share of epsilon.
+    fn share(&self, share: f32) -> Self {
+        if share == 1.0 {
+            return *self;
+        }
+        let budget = self.budget.share(share);
+        Self {
+            budget,
+            steps: integer_steps(self.datatype, &budget, &self.scaling),
+            ..*self
+        }
+    }
+
     /// The new stored number; `None` when it is the old one.
     fn apply(&self, old: Number, delta: f32) -> Option<Number> {
         let new = match (old, self.steps) {

@@ -178,7 +178,43 @@ impl Volume {
         ranges: &[IntensityRange],
         epsilon: f64,
     ) -> Result<Perturbed, DataError> {
-        perturb(self, delta, ranges, epsilon)
+        perturb(self, delta, None, ranges, epsilon)
+    }
+
+    /// As [`Volume::perturb`], with a bound of its own for each voxel: `|v' - v| <= share * epsilon * (hi - lo)`.
+    ///
+    /// `shares` is `[channel or 1, depth, height, width]`, 0..1 (one channel stands for all). Where it is 0, and where it allows less
+    /// than one stored step, the stored bits stay as they are.
+    ///
+    /// # Errors
+    /// As [`Volume::perturb`]; [`DataError::Shape`] for shares of another shape.
+    pub fn perturb_within(
+        &self,
+        delta: ArrayView4<'_, f32>,
+        shares: ArrayView4<'_, f32>,
+        ranges: &[IntensityRange],
+        epsilon: f64,
+    ) -> Result<Perturbed, DataError> {
+        perturb(self, delta, Some(shares), ranges, epsilon)
+    }
+
+    /// Shares of epsilon as they are for every channel.
+    pub(crate) fn broadcast<'a>(
+        &self,
+        shares: &'a ArrayView4<'_, f32>,
+    ) -> Result<ArrayView4<'a, f32>, DataError> {
+        let fits = shares.shape().iter().skip(1).eq(self.shape().iter());
+        // ndarray would stretch a depth of 1 too, which nobody means.
+        let view = if fits {
+            shares.broadcast(self.array().raw_dim())
+        } else {
+            None
+        };
+        view.ok_or_else(|| DataError::Shape {
+            what: "shares of epsilon [channel or 1, depth, height, width]",
+            expected: self.array().shape().to_vec(),
+            found: shares.shape().to_vec(),
+        })
     }
 
     /// One budget a channel.

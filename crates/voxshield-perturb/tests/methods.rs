@@ -45,7 +45,7 @@ fn every_code_keeps_its_bound_its_seed_and_its_shape() {
 #[test]
 fn keyed_codes_change_with_the_seed() {
     let labels = labels();
-    for name in ["label-fields", "blocks", "autoregressive"] {
+    for name in ["label-fields", "keyed-codes", "blocks", "autoregressive"] {
         let method = ClosedForm::find(name).unwrap();
         assert_ne!(
             delta(method, &labels, 3),

@@ -37,7 +37,7 @@ pub(super) fn write_cases(
     let read = scanned
         .cases
         .iter()
-        .map(|case| ReadCase::open(dataset, case, options.support));
+        .map(|case| ReadCase::open(dataset, case, options));
     ahead(read, |ready| {
         thread::scope(|scope| -> Result<(), PipelineError> {
             let mut writers = Behind::spawn(scope, WRITERS, &write);

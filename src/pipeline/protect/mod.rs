@@ -68,16 +68,22 @@ pub fn protect(
         check_outside(target.path(), &[root, output])?;
     }
     let epsilon = options.method.epsilon();
-    let scanned = scan(
-        root,
-        options.normalisation,
-        options.support,
-        epsilon,
-        &mut |event| {
-            observer(ProtectEvent::Scan(event));
-        },
-    )?;
+    let scanned = scan(root, options, &mut |event| {
+        observer(ProtectEvent::Scan(event));
+    })?;
     observer(ProtectEvent::Scanned(&scanned));
+    // Cases without labels only, be it that none was expected.
+    let unlabelled = scanned.dataset.unlabelled.len() + scanned.skipped.len();
+    if options.labels.is_files()
+        && scanned.cases.is_empty()
+        && scanned.failed.len() == scanned.dataset.unlabelled.len()
+        && unlabelled > 0
+    {
+        return Err(PipelineError::NoLabels {
+            path: root.to_path_buf(),
+            cases: unlabelled,
+        });
+    }
     if scanned.cases.is_empty() {
         return Err(PipelineError::NoUsableCase {
             path: root.to_path_buf(),
@@ -89,6 +95,7 @@ pub fn protect(
                 .map_or_else(|| "the dataset has no case".into(), |f| f.reason.clone()),
         });
     }
+    options.label_weights.check(&scanned.classes)?;
     fs::create_dir_all(output).map_err(|source| PipelineError::Io {
         action: "create the output folder",
         path: output.to_path_buf(),

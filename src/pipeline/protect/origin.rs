@@ -11,6 +11,7 @@ use crate::{
     },
     pipeline::{
         CachedSource, Method, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned,
+        case::case_seed,
     },
 };
 
@@ -70,8 +71,7 @@ impl Origin {
         let (channels, shape) = (prepared.volume.channels(), prepared.volume.shape());
         Ok(match self {
             Self::Drawn { noise, seed } => {
-                // A stream of its own for each case, independent of the order of the cases.
-                let seed = seed.wrapping_add(stream(id));
+                let seed = case_seed(*seed, id);
                 let budget = Budget::new(options.method.epsilon())?;
                 noise.sample(budget, channels, shape.iter().product(), seed)?
             }
@@ -104,13 +104,6 @@ impl Stored {
             .map(|code| self.code.decode(code))
             .collect())
     }
-}
-
-/// FNV-1a of a case id.
-fn stream(id: &str) -> u64 {
-    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 pub(in crate::pipeline) fn train(
@@ -170,9 +163,9 @@ fn volumes<'a>(scanned: &'a Scanned, options: &'a ProtectOptions) -> CachedSourc
     CachedSource::new(scanned.cases.len(), |index| {
         let case = &scanned.cases[index];
         let load = || -> Result<_, PipelineError> {
-            let prepared = PreparedCase::open(&scanned.dataset, &case.case)?;
+            let prepared = PreparedCase::open_with(&scanned.dataset, &case.case, options.labels)?;
             let image = prepared.normalised(&case.ranges);
-            let support = prepared.support(options.support, &image)?;
+            let support = prepared.support(options, &case.case.id, &image)?;
             Ok(prepared.training_volume(image, support, &scanned.classes))
         };
         load().map_err(|error| Box::new(error) as SourceError)

@@ -26,14 +26,29 @@ pub(super) fn epsilon(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn support(text: &str) -> Result<Support, String> {
-    let hint = "expected roi, body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA]";
-    if let Some(settings) = text.strip_prefix("soft-roi:") {
-        return soft_roi(settings).ok_or_else(|| hint.into());
-    }
-    Support::ALL
-        .into_iter()
-        .find(|s| s.name() == text)
-        .ok_or_else(|| hint.into())
+    let found = match text.split_once(':') {
+        None => match text {
+            "roi" => Some(Support::Roi),
+            "body" => Some(Support::Body),
+            "full" => Some(Support::Full),
+            "soft-roi" => Some(Support::SoftRoi(SoftRoi::REFERENCE)),
+            "contour" => Some(Support::Contour { width: 3 }),
+            _ => None,
+        },
+        Some(("soft-roi", settings)) => soft_roi(settings),
+        Some(("contour", width)) => width.parse().ok().map(|width| Support::Contour { width }),
+        Some(("top-k", share)) => share.parse().ok().map(|share| Support::TopK { share }),
+        Some(("keyed-random", share)) => {
+            let share = share.parse().ok();
+            share.map(|share| Support::KeyedRandom { share })
+        }
+        Some(_) => None,
+    };
+    let found = found.ok_or(
+        "expected roi, body, full, soft-roi[:KERNEL,ITERATIONS,SIGMA], contour[:WIDTH], top-k:SHARE or keyed-random:SHARE",
+    )?;
+    found.validate().map_err(|error| error.to_string())?;
+    Ok(found)
 }
 
 fn soft_roi(settings: &str) -> Option<Support> {
@@ -43,7 +58,7 @@ fn soft_roi(settings: &str) -> Option<Support> {
         iterations: parts.next()?.parse().ok()?,
         sigma: parts.next()?.parse().ok()?,
     };
-    (parts.next().is_none() && soft.validate().is_ok()).then_some(Support::SoftRoi(soft))
+    parts.next().is_none().then_some(Support::SoftRoi(soft))
 }
 
 pub(super) fn isc_mode(text: &str) -> Result<IscMode, String> {
@@ -158,6 +173,11 @@ mod tests {
         );
         assert!(noise("uniform:0.3").is_err());
         assert_eq!(support("full").unwrap(), Support::Full);
+        let contour = Support::Contour { width: 3 };
+        assert_eq!(support("contour").unwrap(), contour);
+        assert_eq!(support("contour:3").unwrap(), contour);
+        let top = Support::TopK { share: 0.2 };
+        assert_eq!(support("top-k:0.2").unwrap(), top);
         let soft = Support::SoftRoi(SoftRoi::REFERENCE);
         assert_eq!(support("soft-roi").unwrap(), soft);
         assert_eq!(support("soft-roi:3,2,2").unwrap(), soft);
@@ -168,6 +188,11 @@ mod tests {
             "soft-roi:3,2",
             "soft-roi:3,2,2,2",
             "soft-roi:3,2,-1",
+            "contour:0",
+            "top-k",
+            "top-k:0",
+            "keyed-random:1.5",
+            "full:1",
         ] {
             assert!(support(bad).is_err(), "{bad}");
         }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use voxshield::{
     perturb::{IscMode, RandomNoise, Support, Transforms},
-    pipeline::{DeviceChoice, NormalisationChoice},
+    pipeline::{DeviceChoice, LabelSource, LabelWeights, NormalisationChoice},
 };
 
 use super::{
@@ -45,10 +45,18 @@ pub(crate) struct ProtectionArgs {
     /// `--generator`.
     #[arg(long, value_parser = epsilon)]
     pub(crate) epsilon: Option<f64>,
-    /// Where voxels may change: roi (the default), body, full or soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
-    /// epsilon fades to 0; in voxels, 3,2,2 by default).
+    /// Where voxels may change: roi (the default), body, full, soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
+    /// epsilon fades to 0; in voxels, 3,2,2 by default), contour[:WIDTH] (near the labels' outline, 3 voxels by default),
+    /// top-k:SHARE (where the image changes most) or keyed-random:SHARE (drawn for each case from the seed).
     #[arg(long, value_parser = support)]
     pub(crate) support: Option<Support>,
+    /// Where labels come from: files, or none[:CLASSES] for the body and its classes of intensity (3 by default), for datasets
+    /// without labels.
+    #[arg(long, default_value = "files")]
+    pub(crate) labels: LabelSource,
+    /// The share of epsilon (0 to 1) that a label may use, 1 where none is given: LABEL=SHARE,...
+    #[arg(long, value_name = "LABEL=SHARE,...")]
+    pub(crate) label_weights: Option<LabelWeights>,
     /// Where the perturbation comes from; `voxshield methods` lists the names.
     #[arg(long, default_value = "voxshield", value_parser = method)]
     pub(crate) method: String,

@@ -36,6 +36,8 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
     let epsilon = args.epsilon.unwrap_or(EPSILON);
     let common = ProtectOptions {
         device: args.device,
+        labels: args.labels,
+        label_weights: args.label_weights.clone().unwrap_or_default(),
         ..ProtectOptions::default()
     };
     if let Some(path) = &args.generator {

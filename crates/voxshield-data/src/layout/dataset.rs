@@ -24,6 +24,8 @@ pub struct Dataset {
     pub labels: BTreeMap<u16, String>,
     /// Cases, sorted by id; ids are unique, upper and lower case being different.
     pub cases: Vec<Case>,
+    /// Training cases that lack nothing but their label, sorted by id; each is among the problems as well.
+    pub unlabelled: Vec<Case>,
     /// Files to be copied as they are (`dataset.json`, a licence, ...), relative to the root, sorted. Never a file that may
     /// hold voxels.
     pub auxiliary: Vec<PathBuf>,
@@ -92,6 +94,16 @@ impl Dataset {
         relative.iter().map(|path| self.root.join(path)).collect()
     }
 
+    /// The dataset for whoever needs no labels: training cases without one are cases, not problems.
+    #[must_use]
+    pub fn without_need_of_labels(mut self) -> Self {
+        self.problems
+            .retain(|problem| !matches!(*problem.error, DataError::MissingLabel { .. }));
+        self.cases.append(&mut self.unlabelled);
+        self.cases.sort_by(|a, b| a.id.cmp(&b.id));
+        self
+    }
+
     /// A case by its id.
     #[must_use]
     pub fn case(&self, id: &str) -> Option<&Case> {
@@ -104,6 +116,7 @@ pub(super) struct Builder<'a> {
     tree: &'a Tree,
     layout: &'static str,
     cases: BTreeMap<String, Case>,
+    unlabelled: BTreeMap<String, Case>,
     problems: Vec<CaseProblem>,
     claimed: BTreeSet<PathBuf>,
     pub(super) channels: Vec<Channel>,
@@ -116,6 +129,7 @@ impl<'a> Builder<'a> {
             tree,
             layout,
             cases: BTreeMap::new(),
+            unlabelled: BTreeMap::new(),
             problems: Vec::new(),
             claimed: BTreeSet::new(),
             channels: vec![Channel {
@@ -166,13 +180,6 @@ impl<'a> Builder<'a> {
             };
             return self.problem(&case.id, &first, error);
         }
-        if case.label.is_none() && case.split == Split::Train {
-            let error = DataError::MissingLabel {
-                path: self.full(&first),
-                expected: expected_label.to_string(),
-            };
-            return self.problem(&case.id, &first, error);
-        }
         let mut companions = vec![];
         for path in case.images.iter().chain(&case.label) {
             match file_parts(&self.full(path)) {
@@ -184,6 +191,15 @@ impl<'a> Builder<'a> {
             if let Ok(relative) = part.strip_prefix(self.tree.root()) {
                 self.claim(relative);
             }
+        }
+        if case.label.is_none() && case.split == Split::Train {
+            let error = DataError::MissingLabel {
+                path: self.full(&first),
+                expected: expected_label.to_string(),
+            };
+            self.problem(&case.id, &first, error);
+            self.unlabelled.insert(case.id.clone(), case);
+            return;
         }
         self.cases.insert(case.id.clone(), case);
     }
@@ -223,6 +239,7 @@ impl<'a> Builder<'a> {
             channels: self.channels,
             labels: self.labels,
             cases: self.cases.into_values().collect(),
+            unlabelled: self.unlabelled.into_values().collect(),
             auxiliary,
             problems,
         }

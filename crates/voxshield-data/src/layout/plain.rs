@@ -23,7 +23,7 @@ impl Layout for Plain {
     }
 
     fn detect(&self, tree: &Tree) -> bool {
-        tree.volumes_in(IMAGES).next().is_some() && tree.volumes_in(LABELS).next().is_some()
+        tree.volumes_in(IMAGES).next().is_some()
     }
 
     fn scan(&self, tree: &Tree) -> Result<Dataset, DataError> {

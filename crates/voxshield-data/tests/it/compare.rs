@@ -47,7 +47,7 @@ fn equal_files_keep_every_promise() {
     let pair = Pair::new();
     let clean = pair.open("a.nii", |_| {});
     let same = pair.open("b.nii.gz", |_| {});
-    let support = Array4::from_elem((1, 3, 4, 2), false);
+    let support = Array4::from_elem((1, 3, 4, 2), 0.0);
     let found = compare(&clean, &same, &ranges(), EPSILON, Some(support.view())).unwrap();
     assert!(found.is_kept());
     assert_eq!((found.voxels, found.changed, found.worst), (24, 0, None));
@@ -82,14 +82,14 @@ fn a_change_outside_the_support_is_found_even_within_the_budget() {
     let clean = pair.open("a.nii", |_| {});
     let protected = pair.open("b.nii", |file| file.voxels[at([1, 2, 3])] = 101);
     // PSR: z = j, x = k, y = last - i.
-    let mut support = Array4::from_elem((1, 3, 4, 2), false);
-    let count = |support: &Array4<bool>| {
+    let mut support = Array4::from_elem((1, 3, 4, 2), 0.0);
+    let count = |support: &Array4<f32>| {
         compare(&clean, &protected, &ranges(), EPSILON, Some(support.view()))
             .unwrap()
             .outside_support
     };
     assert_eq!(count(&support), 1);
-    support[[0, 2, 3, 0]] = true;
+    support[[0, 2, 3, 0]] = 1.0;
     assert_eq!(count(&support), 0);
 }
 
@@ -128,8 +128,8 @@ fn several_channels_use_their_own_support_and_range() {
         IntensityRange { lo: 0.0, hi: 10.0 },
         IntensityRange { lo: 0.0, hi: 100.0 },
     ];
-    let mut support = Array4::from_elem((2, 2, 2, 2), true);
-    support[[1, 1, 1, 1]] = false;
+    let mut support = Array4::from_elem((2, 2, 2, 2), 1.0);
+    support[[1, 1, 1, 1]] = 0.0;
     let found = compare(&clean, &protected, &ranges, 0.1, Some(support.view())).unwrap();
     assert_eq!(
         (found.changed, found.over_budget, found.outside_support),
@@ -153,7 +153,7 @@ fn what_cannot_be_compared_is_refused() {
     refused(|file| file.code = 512, "datatype");
     refused(|file| file.big = true, "byte order");
     refused(|file| file.srow[0][2] = -2.0, "axis order");
-    let wrong = Array4::from_elem((1, 1, 4, 2), true);
+    let wrong = Array4::from_elem((1, 1, 4, 2), 1.0);
     let error = compare(&clean, &clean, &ranges(), EPSILON, Some(wrong.view())).unwrap_err();
     assert!(matches!(error, DataError::Shape { .. }), "{error}");
     let error = compare(&clean, &clean, &[], EPSILON, None).unwrap_err();

@@ -329,3 +329,49 @@ fn channels_in_several_files_get_their_own_delta_and_budget() {
     assert!((difference[[1, 0, 3, 1]] + 0.05).abs() < 1e-6);
     assert_eq!(difference.iter().filter(|v| **v != 0.0).count(), 2);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The bound of every voxel is its share of epsilon, on the disk, for every datatype; and `compare` sees one step more.
+    #[test]
+    fn every_voxel_keeps_its_share_of_epsilon(
+        (file, range, epsilon, deltas) in case(),
+        shares in prop::collection::vec(prop_oneof![Just(0.0_f32), Just(1.0), 0.0..1.0_f32], VOXELS / 2),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file.write(&folder.path().join("in.nii"));
+        let Ok(volume) = Volume::open(&[path]) else { return Ok(()) };
+        let clean = &volume.files()[0];
+        let ranges = [range, range];
+        let [ni, nj, nk, _] = SHAPE;
+        let mut array = Array4::zeros((1, nj, nk, ni));
+        for (position, &share) in shares.iter().enumerate() {
+            array[[0, position / ni % nj, position / ni / nj, ni - 1 - position % ni]] = share;
+        }
+        let delta = canonical(&deltas);
+        let Ok(perturbed) = volume.perturb_within(delta.view(), array.view(), &ranges, epsilon) else {
+            return Ok(());
+        };
+        let out = folder.path().join("out.nii");
+        perturbed.files[0].write_atomic(&out).unwrap();
+        let protected = Volume::open(&[out]).unwrap();
+        let pairs = clean.stored_values().zip(protected.files()[0].stored_values());
+        for ((old, new), &share) in pairs.zip(shares.iter().cycle()) {
+            let limit = epsilon * f64::from(share) * range.width();
+            let change = change(old, new, clean);
+            prop_assert!(change <= limit, "{:?} -> {:?}: {} > {}", old, new, change, limit);
+        }
+        let found = compare(&volume, &protected, &ranges, epsilon, Some(array.view())).unwrap();
+        prop_assert!(found.is_kept(), "{:?}", found);
+        // With a hundredth of the shares, what changed by more is over the budget or outside.
+        let less = array.mapv(|share| share / 100.0);
+        let found = compare(&volume, &protected, &ranges, epsilon, Some(less.view())).unwrap();
+        let beyond = clean.stored_values().zip(protected.files()[0].stored_values());
+        let beyond = beyond.zip(shares.iter().cycle()).filter(|((old, new), share)| {
+            **share > 0.0
+                && change(*old, *new, clean) > epsilon * f64::from(**share / 100.0) * range.width()
+        });
+        prop_assert!(found.over_budget >= beyond.count() as u64);
+    }
+}

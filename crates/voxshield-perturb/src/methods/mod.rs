@@ -12,6 +12,7 @@ mod closed_form;
 mod distance;
 mod distance_rings;
 mod emn;
+mod keyed_codes;
 mod label_fields;
 mod label_lattices;
 mod optimised;
@@ -104,6 +105,7 @@ pub static METHODS: &[PerturbationMethod] = &[
     symmetric_lattice::METHOD,
     label_lattices::METHOD,
     label_fields::METHOD,
+    keyed_codes::METHOD,
     boundary_contrast::METHOD,
     distance_rings::METHOD,
     blocks::METHOD,

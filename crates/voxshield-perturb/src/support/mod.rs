@@ -1,6 +1,9 @@
 mod body;
+mod contour;
+mod keyed_random;
 mod lines;
 mod soft_roi;
+mod texture;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,15 +23,34 @@ pub enum Support {
     Full,
     /// Voxels with a label above 0 and a margin in which the budget fades to nothing.
     SoftRoi(SoftRoi),
+    /// Voxels near the boundary of the labelled ones, on both sides (UMed, arXiv 2403.14250).
+    Contour {
+        /// How near, in voxels along each axis; at least 1. UMed: 3.
+        width: usize,
+    },
+    /// The share of the voxels at which the image changes most (the length of its gradient), where noise is least seen. The
+    /// image decides for every method, trained or not: whoever checks the written files has the image, and no surrogate.
+    TopK {
+        /// 0 to 1, not 0.
+        share: f64,
+    },
+    /// Each voxel with that probability, drawn for each case from the seed.
+    KeyedRandom {
+        /// 0 to 1, not 0.
+        share: f64,
+    },
 }
 
 impl Support {
-    /// All of them, for lists; those with settings have the reference's.
-    pub const ALL: [Self; 4] = [
+    /// All of them, for lists; those with settings have their sources', and where there is none, an example.
+    pub const ALL: [Self; 7] = [
         Self::Roi,
         Self::Body,
         Self::Full,
         Self::SoftRoi(SoftRoi::REFERENCE),
+        Self::Contour { width: 3 },
+        Self::TopK { share: 0.1 },
+        Self::KeyedRandom { share: 0.5 },
     ];
 
     /// The name used on the command line and in manifests.
@@ -38,23 +60,59 @@ impl Support {
             Self::Body => "body",
             Self::Full => "full",
             Self::SoftRoi(_) => "soft-roi",
+            Self::Contour { .. } => "contour",
+            Self::TopK { .. } => "top-k",
+            Self::KeyedRandom { .. } => "keyed-random",
+        }
+    }
+
+    /// Whether labels decide it.
+    pub fn needs_labels(self) -> bool {
+        matches!(self, Self::Roi | Self::SoftRoi(_) | Self::Contour { .. })
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`PerturbError::Config`] naming the one that is out of range.
+    pub fn validate(self) -> Result<(), PerturbError> {
+        match self {
+            Self::SoftRoi(soft) => soft.validate(),
+            Self::Contour { width } if !(1..=1024).contains(&width) => Err(PerturbError::Config {
+                what: "width of the contour",
+                expected: "1 to 1024 voxels".into(),
+                found: width.to_string(),
+            }),
+            Self::TopK { share } | Self::KeyedRandom { share }
+                if !(share > 0.0 && share <= 1.0) =>
+            {
+                Err(PerturbError::Config {
+                    what: "share of the support",
+                    expected: "a number above 0 and at most 1".into(),
+                    found: share.to_string(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 
     /// The mask of a case, `[depth, height, width]` = `shape`: the share of epsilon that each voxel may use,
     /// `|delta| <= epsilon * mask`. 0 or 1, and between for `soft-roi`; exactly 0 where nothing may change.
     ///
-    /// - `image`: `[channel, depth, height, width]`, normalised to 0..1; only `body` reads it
-    /// - `labels`: `[depth, height, width]`; only `roi` and `soft-roi` read it
+    /// - `image`: `[channel, depth, height, width]`, normalised to 0..1; only `body` and `top-k` read it
+    /// - `labels`: `[depth, height, width]`; only `roi`, `soft-roi` and `contour` read it
+    /// - `key`: the case's own seed; only `keyed-random` reads it
     ///
     /// # Errors
-    /// [`PerturbError::Config`] if `labels` or `image` do not have that shape, or as [`SoftRoi::validate`].
+    /// [`PerturbError::Config`] if `labels` or `image` do not have that shape, or as [`Support::validate`].
     pub fn mask(
         self,
         image: &[f32],
         labels: &[u16],
         shape: [usize; 3],
+        key: u64,
     ) -> Result<Vec<f32>, PerturbError> {
+        self.validate()?;
         let voxels: usize = shape.iter().product();
         for (what, found, fits) in [
             ("labels", labels.len(), labels.len() == voxels),
@@ -72,15 +130,16 @@ impl Support {
                 });
             }
         }
-        Ok(match self {
-            Self::Roi => labels.iter().map(|&label| weight(label > 0)).collect(),
-            Self::Full => vec![1.0; voxels],
-            Self::Body => body::mask(image, voxels, shape[2])
-                .into_iter()
-                .map(weight)
-                .collect(),
-            Self::SoftRoi(soft) => soft.masks(labels, shape, Peak::Case)?,
-        })
+        let inside = match self {
+            Self::SoftRoi(soft) => return soft.masks(labels, shape, Peak::Case),
+            Self::Roi => labels.iter().map(|&label| label > 0).collect(),
+            Self::Full => vec![true; voxels],
+            Self::Body => body::mask(image, voxels, shape[2]),
+            Self::Contour { width } => contour::mask(labels, shape, width),
+            Self::TopK { share } => texture::mask(image, shape, share),
+            Self::KeyedRandom { share } => keyed_random::mask(voxels, share, key),
+        };
+        Ok(inside.into_iter().map(weight).collect())
     }
 }
 
@@ -96,7 +155,7 @@ mod tests {
     fn masks_by_name() {
         let image = [0.1, 0.8, 0.1, 0.9, 0.1, 0.1, 0.12, 0.1];
         let labels = [0, 0, 2, 0, 0, 1, 0, 0];
-        let mask = |support: Support| support.mask(&image, &labels, [1, 2, 4]).unwrap();
+        let mask = |support: Support| support.mask(&image, &labels, [1, 2, 4], 0).unwrap();
         assert_eq!(mask(Support::Body), [0., 1., 1., 1., 0., 0., 0., 0.]);
         assert_eq!(mask(Support::Roi), [0., 0., 1., 0., 0., 1., 0., 0.]);
         assert_eq!(mask(Support::Full), [1.0; 8]);
@@ -108,8 +167,22 @@ mod tests {
     #[test]
     fn arrays_of_another_shape_are_refused() {
         for support in Support::ALL {
-            assert!(support.mask(&[0.0; 8], &[0; 7], [2; 3]).is_err());
-            assert!(support.mask(&[0.0; 9], &[0; 8], [2; 3]).is_err());
+            assert!(support.mask(&[0.0; 8], &[0; 7], [2; 3], 0).is_err());
+            assert!(support.mask(&[0.0; 9], &[0; 8], [2; 3], 0).is_err());
         }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused_and_names_are_unique() {
+        for bad in [
+            Support::Contour { width: 0 },
+            Support::TopK { share: 0.0 },
+            Support::TopK { share: f64::NAN },
+            Support::KeyedRandom { share: 1.5 },
+        ] {
+            assert!(bad.validate().is_err(), "{bad:?}");
+        }
+        let names: std::collections::BTreeSet<_> = Support::ALL.map(Support::name).into();
+        assert_eq!(names.len(), Support::ALL.len());
     }
 }

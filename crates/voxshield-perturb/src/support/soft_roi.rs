@@ -140,7 +140,7 @@ fn gaussian(sigma: f64) -> Vec<f64> {
 }
 
 /// 1 wherever a 1 is at most `radius` away, of a line of zeros and ones.
-fn dilate(line: &[f32], radius: usize, out: &mut [f32]) {
+pub(super) fn dilate(line: &[f32], radius: usize, out: &mut [f32]) {
     let reach =
         |since: Option<usize>, at: usize| since.is_some_and(|one| at.abs_diff(one) <= radius);
     let mut last = None;
