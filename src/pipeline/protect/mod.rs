@@ -1,4 +1,5 @@
 mod cases;
+mod deltas;
 mod folders;
 mod origin;
 
@@ -10,7 +11,7 @@ use self::{
 };
 pub(super) use self::{
     folders::check_apart,
-    origin::{Origin, train},
+    origin::{Origin, Task, descend, share, train},
 };
 use super::{PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan};
 use crate::{
@@ -101,19 +102,32 @@ pub fn protect(
         source,
     })?;
     let mut target = options.save_generator.clone();
-    let origin = Origin::of(&options.method, scanned.channels, &device, |config| {
-        let generator = train(&scanned, config, options, &device, observer)?;
-        if let Some(target) = &mut target {
-            target.write(&generator, config, options, &scanned)?;
-        }
-        Ok(generator)
+    let origin = Origin::of(&options.method, scanned.channels, &device, |task| {
+        Ok(match task {
+            Task::Generator(config) => {
+                let generator = train(&scanned, config, options, &device, observer)?;
+                Origin::Learned(Box::new(generator))
+            }
+            Task::Tiles(config) => {
+                Origin::Shared(share(&scanned, config, options, &device, observer)?)
+            }
+            Task::Deltas(config) => {
+                let stored = descend(&scanned, config, options, &device, output, observer)?;
+                Origin::Stored(Box::new(stored))
+            }
+        })
     })?;
+    if let Some(target) = &mut target {
+        target.write(&origin, options, &scanned)?;
+    }
     let options = &ProtectOptions {
         save_generator: target,
         ..options.clone()
     };
 
     let (cases, mut failures) = write_cases(&scanned, &origin, output, options, &device, observer)?;
+    // What it keeps on the disk goes before the manifest comes.
+    drop(origin);
     let mut failed = scanned.failed.clone();
     failed.append(&mut failures);
     let mut skipped = scanned.skipped.clone();

@@ -2,7 +2,7 @@ use std::sync::mpsc::IntoIter;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use voxshield_kernels::DiceCe;
-use voxshield_models::{Architecture, input_leaf};
+use voxshield_models::{Architecture, TensorMap, input_leaf};
 
 use super::{SharedNoise, SharedNoiseConfig};
 use crate::{
@@ -57,6 +57,15 @@ impl SharedNoiseTraining {
             classes,
             config,
         })
+    }
+
+    /// Starts the surrogate from given weights.
+    ///
+    /// # Errors
+    /// [`PerturbError::Weights`] if they are those of another network.
+    pub fn with_surrogate_weights(mut self, weights: &TensorMap) -> Result<Self, PerturbError> {
+        self.surrogate = self.surrogate.with_weights(weights)?;
+        Ok(self)
     }
 
     /// The noise as it is before training, for [`SharedNoise::place`].
