@@ -1,13 +1,15 @@
 //! Where files meet tensors.
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
-//! [`inspect`] says what a file or dataset is, [`trial`] trains one victim from written files,
-//! [`evaluate`] many, with controls and defences. [`preview`] shows one case before a long run.
+//! [`unlock`] restores the originals for those who hold a key,
+//! [`inspect`] says what a file or dataset is, [`evaluate`] trains
+//! victims from written files, with controls and defences. [`preview`] shows one case before a long run.
 
 mod case;
 mod device;
 mod error;
 mod evaluate;
+mod import;
 mod inspect;
 mod label_weights;
 mod lanes;
@@ -18,7 +20,7 @@ mod pseudo_labels;
 mod saved;
 mod scan;
 mod source;
-mod trial;
+mod unlock;
 mod verify;
 mod write;
 
@@ -28,6 +30,7 @@ pub use error::PipelineError;
 pub use evaluate::{
     EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
 };
+pub use import::import;
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use label_weights::LabelWeights;
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
@@ -38,5 +41,5 @@ pub use pseudo_labels::LabelSource;
 pub use saved::{GeneratorTarget, SavedGenerator};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;
-pub use trial::{LabelScore, TrialResult, trial};
+pub use unlock::{RestoredCase, UnlockReport, unlock};
 pub use verify::{CaseVerdict, VerifyReport, verify};

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::deltas::FileDeltas;
+use super::{deltas::FileDeltas, state::TrainingFile};
 use crate::{
     models::{NoiseGenerator, TensorMap, read_weights},
     perturb::{
@@ -116,19 +116,30 @@ pub(in crate::pipeline) fn train(
     config: &BilevelConfig,
     options: &ProtectOptions,
     device: &Device,
+    file: Option<TrainingFile>,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<NoiseGenerator, PipelineError> {
     let mut source = volumes(scanned, options);
-    let mut bilevel = Bilevel::new(
-        config.clone(),
-        scanned.channels,
-        scanned.classes.len(),
-        device,
-    )?;
-    if let Some(weights) = surrogate_weights(options)? {
-        bilevel = bilevel.with_surrogate_weights(&weights)?;
-    }
-    let trained = bilevel.run(&mut source, &mut |event| {
+    let new = || -> Result<Bilevel, PipelineError> {
+        let (channels, classes) = (scanned.channels, scanned.classes.len());
+        let bilevel = Bilevel::new(config.clone(), channels, classes, device)?;
+        match surrogate_weights(options)? {
+            None => Ok(bilevel),
+            Some(weights) => Ok(bilevel.with_surrogate_weights(&weights)?),
+        }
+    };
+    let bilevel = new()?;
+    let mut file = file.filter(|_| bilevel.is_resumable());
+    let bilevel = match file.as_ref().and_then(TrainingFile::read) {
+        None => bilevel,
+        // A state that does not fit is as good as none: the result is the same.
+        Some(state) => bilevel.resumed(&state).map_or_else(|_| new(), Ok)?,
+    };
+    let mut save = |state: &dyn Fn() -> _| match &mut file {
+        Some(file) => file.save(state),
+        None => Ok(()),
+    };
+    let trained = bilevel.run_with(&mut source, Some(&mut save), &mut |event| {
         observer(ProtectEvent::Train(event))
     })?;
     Ok(trained.generator)

@@ -6,9 +6,7 @@ use voxshield::{
     data::{PhantomConfig, write_phantom_dataset},
     eval::{VictimConfig, record::EvaluationRecord},
     perturb::BilevelConfig,
-    pipeline::{
-        EvaluateOptions, EvaluatePaths, Method, ProtectOptions, evaluate, protect, verify,
-    },
+    pipeline::{EvaluateOptions, EvaluatePaths, Method, ProtectOptions, evaluate, protect, verify},
 };
 
 use super::evaluate::print;
