@@ -326,10 +326,31 @@ fn verify_finds_one_voxel_beyond_the_budget_a_changed_label_and_an_extra_file() 
     fs::copy(&labels[1], &labels[0]).unwrap();
     let report = verify(&clean, &out, &mut |_| {}).unwrap();
     assert!(
-        report.cases[0]
-            .problems
-            .iter()
-            .any(|p| p.contains("label file differs")),
+        report.problems.iter().any(|p| p.contains("changed since")),
+        "{report:?}"
+    );
+    fs::copy(clean.join(&manifest.cases[0].labels[0].path), &labels[0]).unwrap();
+
+    // Whatever is not listed, hidden or not; what is missing; a manifest that says what is not so.
+    for name in [".hidden.nii.gz", "imagesTr/.notes", "more.txt"] {
+        fs::write(out.join(name), "x").unwrap();
+        let report = verify(&clean, &out, &mut |_| {}).unwrap();
+        assert_eq!(report.problems.len(), 1, "{report:?}");
+        assert!(report.problems[0].contains(name), "{report:?}");
+        fs::remove_file(out.join(name)).unwrap();
+    }
+    let json = fs::read(out.join("dataset.json")).unwrap();
+    fs::remove_file(out.join("dataset.json")).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert_eq!(report.problems, ["dataset.json: missing"]);
+    fs::write(out.join("dataset.json"), json).unwrap();
+    assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
+    let mut lying = manifest.clone();
+    lying.cases[0].changed_voxels += 1;
+    lying.write_atomic(&out.join(MANIFEST_NAME)).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert!(
+        report.cases[0].problems[0].contains("the manifest says"),
         "{report:?}"
     );
 }
@@ -428,6 +449,8 @@ fn an_error_that_stops_the_job_leaves_no_half_written_case() {
     assert!(!out.join(MANIFEST_NAME).exists());
     let names = |folder: &Path| -> Vec<String> {
         let files = walk(folder).into_iter();
+        // The state that --resume goes on from.
+        let files = files.filter(|path| !path.starts_with(out.join(".voxshield")));
         let mut names: Vec<String> = files
             .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
             .collect();

@@ -22,6 +22,30 @@ pub enum PipelineError {
         /// The output folder.
         path: PathBuf,
     },
+    /// The output folder holds an interrupted run.
+    #[error(
+        "the output folder {path} holds a run that was interrupted; go on with --resume, or remove it"
+    )]
+    Unfinished {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// An interrupted run that is not this one.
+    #[error(
+        "the output folder {path} holds an interrupted run that differs in its {what}; repeat the command that began it, or remove the folder"
+    )]
+    OtherRun {
+        /// The output folder.
+        path: PathBuf,
+        /// What differs: version, device, options, recipients or sources.
+        what: &'static str,
+    },
+    /// Another process is writing the output.
+    #[error("another process is writing {path}; wait for it, or choose another folder")]
+    Locked {
+        /// The output folder.
+        path: PathBuf,
+    },
     /// Not one case can be used.
     #[error("no case of {path} can be used ({failed} failed); first reason: {first}")]
     NoUsableCase {
@@ -78,6 +102,14 @@ pub enum PipelineError {
         /// What is wrong.
         reason: String,
     },
+    /// The output holds something other than what was written and checked.
+    #[error("{path} is not safe to publish, and has no manifest: {problems}")]
+    UnsafeOutput {
+        /// The output folder.
+        path: PathBuf,
+        /// All that was found.
+        problems: String,
+    },
     /// The device is unknown or not compiled in.
     #[error("device '{name}': {reason}")]
     Device {
@@ -126,6 +158,26 @@ pub enum PipelineError {
         id: String,
         /// The clean dataset.
         dataset: PathBuf,
+    },
+    /// A case that was protected without `--unlock-to`.
+    #[error(
+        "case {id} has no residual: it was protected without --unlock-to and cannot be restored"
+    )]
+    NoResidual {
+        /// The case.
+        id: String,
+    },
+    /// A file that the manifest lists.
+    #[error("{path} is missing, or a symbolic link that leaves the folder; fetch the file again")]
+    NotInFolder {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file whose hash is not that of the manifest.
+    #[error("{path} is not the file that the manifest lists; fetch it again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// Two training sets of one name.
     #[error("two training sets are called '{name}'; clean, random and protected are taken")]

@@ -3,7 +3,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{PipelineError, PreparedCase};
-use crate::data::{Datatype, LabelMap, Modality, Normalisation, StoredVolume, Volume, discover};
+use crate::data::{
+    Case, Datatype, LabelMap, Modality, Normalisation, StoredVolume, Volume, discover,
+    identifying_name,
+};
 
 /// What a path is.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +26,8 @@ pub enum Inspection {
         cases: Vec<CaseSummary>,
         /// Cases that cannot be used: id and reason.
         problems: Vec<(String, String)>,
+        /// What may identify somebody: free text in headers, the shape of names. Protection keeps both as they are.
+        warnings: Vec<String>,
     },
 }
 
@@ -43,6 +48,8 @@ pub struct FileSummary {
     pub extent: [f32; 2],
     /// Bytes of header extensions and padding before the voxels.
     pub header_bytes: usize,
+    /// What may identify somebody: free text in the header, the shape of the name.
+    pub warnings: Vec<String>,
 }
 
 /// One case of a dataset.
@@ -76,7 +83,10 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
         let stored = StoredVolume::read(path)?;
         let header_bytes = stored.header_bytes().len();
         let volume = Volume::from_files(vec![stored])?;
-        return Ok(Inspection::File(file_summary(&volume, header_bytes)));
+        let mut summary = file_summary(&volume, header_bytes);
+        let name = path.file_name().unwrap_or_default();
+        summary.warnings.extend(identifying_name(name.as_ref()));
+        return Ok(Inspection::File(summary));
     }
     let dataset = discover(path)?;
     let mut problems: Vec<(String, String)> = dataset
@@ -84,15 +94,27 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
         .iter()
         .map(|p| (p.id.clone(), p.error.to_string()))
         .collect();
+    let paths = |case: &Case| {
+        case.images
+            .iter()
+            .chain(&case.label)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let files = dataset.cases.iter().flat_map(paths);
+    let files = files.chain(dataset.auxiliary.iter().cloned());
+    let mut warnings: Vec<String> = files.filter_map(|path| identifying_name(&path)).collect();
     let mut cases = Vec::new();
     for case in &dataset.cases {
         match PreparedCase::open(&dataset, case) {
-            Ok(prepared) => cases.push(case_summary(
-                &case.id,
-                &prepared,
-                prepared.modalities(&dataset),
-                epsilon,
-            )),
+            Ok(prepared) => {
+                for (file, path) in prepared.volume.files().iter().zip(&case.images) {
+                    let fields = file.identifying_fields().into_iter();
+                    warnings.extend(fields.map(|field| format!("{}: {field}", path.display())));
+                }
+                let modalities = prepared.modalities(&dataset);
+                cases.push(case_summary(&case.id, &prepared, modalities, epsilon));
+            }
             Err(error) => problems.push((case.id.clone(), error.to_string())),
         }
     }
@@ -102,6 +124,7 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
         labels: dataset.labels.clone().into_iter().collect(),
         cases,
         problems,
+        warnings,
     })
 }
 
@@ -122,6 +145,7 @@ fn file_summary(volume: &Volume, header_bytes: usize) -> FileSummary {
         spacing: volume.spacing(),
         extent,
         header_bytes,
+        warnings: stored.identifying_fields(),
     }
 }
 

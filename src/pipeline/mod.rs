@@ -1,6 +1,7 @@
 //! Where files meet tensors.
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
+//! [`unlock`] restores the originals for those who hold a key,
 //! [`inspect`] says what a file or dataset is, [`trial`] trains one victim from written files,
 //! [`evaluate`] many, with controls and defences. [`preview`] shows one case before a long run.
 
@@ -8,6 +9,7 @@ mod case;
 mod device;
 mod error;
 mod evaluate;
+mod import;
 mod inspect;
 mod label_weights;
 mod lanes;
@@ -19,6 +21,7 @@ mod saved;
 mod scan;
 mod source;
 mod trial;
+mod unlock;
 mod verify;
 mod write;
 
@@ -28,6 +31,7 @@ pub use error::PipelineError;
 pub use evaluate::{
     EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
 };
+pub use import::import;
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use label_weights::LabelWeights;
 pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
@@ -39,4 +43,5 @@ pub use saved::{GeneratorTarget, SavedGenerator};
 pub use scan::{ScanEvent, Scanned};
 pub use source::CachedSource;
 pub use trial::{LabelScore, TrialResult, trial};
+pub use unlock::{RestoredCase, UnlockReport, unlock};
 pub use verify::{CaseVerdict, VerifyReport, verify};

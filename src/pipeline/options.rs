@@ -10,7 +10,7 @@ use super::{
     DeviceChoice, GeneratorTarget, LabelSource, LabelWeights, PipelineError, SavedGenerator,
 };
 use crate::{
-    data::{DataError, IntensityRange, sha256_file},
+    data::{DataError, IntensityRange, Recipients, sha256_file},
     perturb::{
         BilevelConfig, Budget, ClosedForm, PerturbationMethod, PgdConfig, RandomNoise, Support,
         TileConfig,
@@ -215,6 +215,12 @@ pub struct ProtectOptions {
     /// Where the trained generator is saved, for cases that come later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save_generator: Option<GeneratorTarget>,
+    /// Who can restore the originals; nobody if empty. Not in the manifest.
+    #[serde(skip)]
+    pub unlock_to: Recipients,
+    /// Whether to go on where an earlier run of the same options was interrupted. Not in the manifest.
+    #[serde(skip)]
+    pub resume: bool,
     /// What to compute on.
     #[serde(skip)]
     pub device: DeviceChoice,
@@ -231,6 +237,8 @@ impl Default for ProtectOptions {
             tiles: TileConfig::default(),
             surrogate_weights: None,
             save_generator: None,
+            unlock_to: Recipients::default(),
+            resume: false,
             device: DeviceChoice::Cpu,
         }
     }

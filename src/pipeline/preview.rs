@@ -12,7 +12,7 @@ use super::{
     write::{ReadCase, write_case},
 };
 use crate::{
-    data::{Case, CaseRecord, Dataset, Modality, discover},
+    data::{Case, CaseRecord, Dataset, Modality, Recipients, discover},
     eval::picture::{Montage, Subject},
     perturb::{BilevelConfig, Event, PgdConfig},
 };
@@ -145,7 +145,7 @@ pub fn preview(
                     surrogate_steps,
                     ..config.clone()
                 };
-                let generator = train(&scanned, &config, options, &device, observer)?;
+                let generator = train(&scanned, &config, options, &device, None, observer)?;
                 Ok(Origin::Learned(Box::new(generator)))
             }
             Task::Deltas(config) => {
@@ -306,7 +306,14 @@ fn written(
             source,
         })?;
     let epsilon = options.method.epsilon();
-    let record = write_case(dataset, read, delta, folder.path(), epsilon)?;
+    let record = write_case(
+        dataset,
+        read,
+        delta,
+        folder.path(),
+        epsilon,
+        &Recipients::default(),
+    )?;
     let clean = PreparedCase::open(dataset, &case.case)?;
     let copy = Dataset {
         root: folder.path().to_path_buf(),

@@ -9,8 +9,8 @@ use ndarray::Array4;
 use super::{PipelineError, PreparedCase, ProtectOptions, scan::ScannedCase};
 use crate::{
     data::{
-        CaseRecord, Dataset, FileRecord, LabelRecord, Volume, compare, copy_file_atomic,
-        file_parts, sha256_file,
+        Case, CaseRecord, Dataset, FileRecord, LabelRecord, Recipients, UNLOCK_FOLDER,
+        UnlockRecord, Volume, compare, copy_file_atomic, file_parts, seal_residual, sha256_file,
     },
     eval::metrics,
     perturb::Budget,
@@ -58,6 +58,7 @@ pub(super) fn write_case(
     mut delta: Vec<f32>,
     output: &Path,
     epsilon: f64,
+    recipients: &Recipients,
 ) -> Result<CaseRecord, PipelineError> {
     let start = Instant::now();
     let ReadCase {
@@ -91,7 +92,7 @@ pub(super) fn write_case(
     for (file, relative) in perturbed.files.iter().zip(&scanned.case.images) {
         let target = output.join(relative);
         create_parent(&target)?;
-        written.0.push(target.clone());
+        written.push(&target);
         file.write_atomic(&target)?;
     }
     // Header and voxels of an .hdr/.img pair are two files; the layout names the header.
@@ -119,6 +120,14 @@ pub(super) fn write_case(
             ),
         });
     }
+    let unlock = seal(
+        &scanned.case,
+        &prepared.volume,
+        &protected,
+        recipients,
+        output,
+        &mut written,
+    )?;
     let after = PreparedCase {
         volume: protected,
         labels: None,
@@ -143,7 +152,7 @@ pub(super) fn write_case(
         for part in file_parts(&dataset.root.join(relative))? {
             let relative = relative.with_file_name(part.file_name().unwrap_or_default());
             let target = output.join(&relative);
-            written.0.push(target.clone());
+            written.push(&target);
             copy_file_atomic(&part, &target)?;
             labels.push(LabelRecord {
                 path: manifest_path(&relative),
@@ -156,6 +165,7 @@ pub(super) fn write_case(
         id: scanned.case.id.clone(),
         files,
         labels,
+        unlock,
         ranges: scanned.ranges.clone(),
         epsilon_stored: perturbed.epsilon_stored,
         achieved: comparison.achieved,
@@ -167,12 +177,50 @@ pub(super) fn write_case(
     })
 }
 
+/// Where the residual of a case is, relative to the protected folder.
+pub(super) fn unlock_path(case: &Case) -> Option<PathBuf> {
+    let mut name = case.images.first()?.clone().into_os_string();
+    name.push(".age");
+    Some(Path::new(UNLOCK_FOLDER).join(name))
+}
+
+/// Writes the encrypted residual of a case, if somebody is to have it.
+fn seal(
+    case: &Case,
+    clean: &Volume,
+    protected: &Volume,
+    recipients: &Recipients,
+    output: &Path,
+    written: &mut Written,
+) -> Result<Option<UnlockRecord>, PipelineError> {
+    let (false, Some(relative)) = (recipients.is_empty(), unlock_path(case)) else {
+        return Ok(None);
+    };
+    let target = output.join(&relative);
+    written.push(&target);
+    seal_residual(
+        &case.id,
+        clean.files(),
+        protected.files(),
+        recipients,
+        &target,
+    )?;
+    Ok(Some(UnlockRecord {
+        path: manifest_path(&relative),
+        sha256: sha256_file(&target)?,
+    }))
+}
+
 /// Files of a case in progress; removed again unless the case is finished.
 #[derive(Default)]
-struct Written(Vec<PathBuf>);
+pub(super) struct Written(Vec<PathBuf>);
 
 impl Written {
-    fn keep(mut self) {
+    pub(super) fn push(&mut self, path: &Path) {
+        self.0.push(path.to_path_buf());
+    }
+
+    pub(super) fn keep(mut self) {
         self.0.clear();
     }
 }

@@ -110,6 +110,9 @@ impl Progress {
                 self.at(*done, *total);
                 self.message((*id).to_owned());
             }
+            ProtectEvent::Resumed { done, total } => {
+                self.note(&format!("going on after {done} of {total} cases"));
+            }
             ProtectEvent::CaseFailed(failure) => {
                 self.warn(&format!("failed: {}: {}", failure.id, failure.reason));
             }

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::dicom::DicomError;
+use crate::intensity::IntensityError;
 use crate::nifti::{Datatype, HeaderError};
+use crate::signature::SignatureError;
+use crate::unlock::UnlockError;
 
 /// Anything that can go wrong between a file and a checked array.
 ///
@@ -239,34 +243,33 @@ pub enum DataError {
         protected_value: String,
     },
 
-    // ---- intensities ----
-    /// All voxels that count have the same value.
-    #[error("{}: channel {channel}: constant image (standard deviation {sd}): nothing to normalise by", path.display())]
-    ConstantImage {
-        /// The file.
+    // ---- parts with errors of their own ----
+    /// Voxels that give no intensity range.
+    #[error(transparent)]
+    Intensity(#[from] IntensityError),
+    /// A residual, its keys, or what it belongs to.
+    #[error("{}: {problem}", path.display())]
+    Unlock {
+        /// The encrypted file, the key file, or the protected file.
         path: PathBuf,
-        /// The channel.
-        channel: usize,
-        /// The standard deviation found.
-        sd: f64,
+        /// What is wrong with it.
+        problem: UnlockError,
     },
-    /// No voxel is greater than zero.
-    #[error("{}: channel {channel}: no voxel is greater than 0; use the CT or the window normalisation for such data", path.display())]
-    NoPositiveVoxels {
-        /// The file.
+    /// A DICOM file or series that gives no volume.
+    #[error("{}: {problem}", path.display())]
+    Dicom {
+        /// The file, or the folder of the series.
         path: PathBuf,
-        /// The channel.
-        channel: usize,
+        /// What is wrong with it.
+        problem: DicomError,
     },
-    /// The dataset statistics have no, or only equal, foreground voxels.
-    #[error(
-        "dataset statistics: {voxels} foreground voxels with standard deviation {sd}: no usable foreground; check the labels or give a window"
-    )]
-    NoStatistics {
-        /// Foreground voxels seen.
-        voxels: u64,
-        /// Their standard deviation after clipping.
-        sd: f64,
+    /// A signature, or a key to make or check one.
+    #[error("{}: {problem}", path.display())]
+    Signature {
+        /// The signature or the key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: SignatureError,
     },
 
     /// A perturbation artefact of the reference implementation that cannot be used.

@@ -35,6 +35,12 @@ pub fn sha256_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// As [`sha256_bytes`], of several parts one after the other.
+pub(crate) fn sha256_parts(parts: &[&[u8]]) -> String {
+    let hasher = parts.iter().fold(Sha256::new(), Sha256::chain_update);
+    hex(&hasher.finalize())
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -13,6 +13,9 @@
 //!   `images/` + `labels/` folders.
 //! * [`Manifest`]: what was done, by whom, to which bytes.
 //! * [`compare`]: a clean and a protected volume against each other, voxel by voxel.
+//! * [`seal_residual`], [`open_residual`]: the encrypted way back from a protected case to the original.
+//! * [`import_dicom`]: series of DICOM slices as NIfTI volumes.
+//! * [`SigningKey`], [`PublicKey`]: who made a manifest.
 //! * [`resample_image`], [`resample_labels`], [`remap_labels`]: another grid and other label values, as scipy makes them, to
 //!   repeat a victim's preprocessing.
 //! * [`Artefact`], [`Int8Code`]: perturbations as the reference implementation stores them.
@@ -42,6 +45,7 @@
 mod artefact;
 mod budget;
 mod compare;
+mod dicom;
 mod error;
 mod fsx;
 mod geometry;
@@ -53,24 +57,30 @@ mod manifest;
 mod nifti;
 mod perturb;
 mod phantom;
+mod privacy;
 mod quantise;
 mod remap;
 mod resample;
+mod signature;
+mod unlock;
 mod volume;
 
 pub use artefact::Artefact;
 pub use compare::{Comparison, Worst, compare};
+pub use dicom::{DicomError, ImportedCase, import_dicom};
 pub use error::DataError;
 pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
 pub use geometry::{Affine, Orientation};
 pub use hash::{sha256_bytes, sha256_file};
 pub use intensity::{
-    CtStatistics, CtStatisticsBuilder, Foreground, IntensityRange, Modality, Normalisation,
+    CtStatistics, CtStatisticsBuilder, Foreground, IntensityError, IntensityRange, Modality,
+    Normalisation,
 };
 pub use label::LabelMap;
 pub use layout::{Case, CaseProblem, Channel, Dataset, Layout, Split, Tree, discover, layouts};
 pub use manifest::{
     CaseRecord, FailedCase, FileRecord, LabelRecord, MANIFEST_NAME, Manifest, NormalisationRecord,
+    UnlockRecord,
 };
 pub use nifti::{
     Datatype, Endian, Header, HeaderError, NewVoxels, Scaling, StoredVolume, Value, Version,
@@ -78,7 +88,13 @@ pub use nifti::{
 };
 pub use perturb::Perturbed;
 pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
+pub use privacy::identifying_name;
 pub use quantise::Int8Code;
 pub use remap::{Remapped, remap_labels};
 pub use resample::{Boundary, resample_image, resample_labels, resample_linear, shape_at_spacing};
+pub use signature::{PublicKey, SIGNATURE_NAME, SignatureError, SigningKey, generate_signing_key};
+pub use unlock::{
+    Identities, Recipients, UNLOCK_FOLDER, UnlockError, generate_identity, open_residual,
+    seal_residual,
+};
 pub use volume::Volume;

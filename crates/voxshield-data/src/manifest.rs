@@ -13,7 +13,7 @@ use crate::intensity::{IntensityRange, Modality, Normalisation};
 /// Name of the manifest in the root of a protected dataset.
 pub const MANIFEST_NAME: &str = "voxshield.json";
 /// The most bytes of a manifest that are read.
-const LIMIT: u64 = 1 << 28;
+pub(crate) const LIMIT: u64 = 1 << 28;
 
 /// Everything needed to say what a protected dataset is, to check it, and to make it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,9 @@ pub struct CaseRecord {
     /// Its label files, copied byte for byte: one, or two for an `.hdr`/`.img` pair; empty without label.
     #[serde(default)]
     pub labels: Vec<LabelRecord>,
+    /// The encrypted residual that `unlock` restores the case from, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlock: Option<UnlockRecord>,
     /// (lo, hi) of each channel in file units.
     pub ranges: Vec<IntensityRange>,
     /// Largest change allowed per channel in stored steps; null for float files.
@@ -83,6 +86,16 @@ pub struct CaseRecord {
     pub ssim: f64,
     /// Seconds spent.
     pub seconds: f64,
+}
+
+impl CaseRecord {
+    /// The relative paths of all files of the case: images, labels and the residual; of a pair of images, the header.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let labels = self.labels.iter().map(|label| label.path.as_str());
+        let unlock = self.unlock.iter().map(|unlock| unlock.path.as_str());
+        let files = self.files.iter().map(|file| file.path.as_str());
+        files.chain(labels).chain(unlock)
+    }
 }
 
 /// One changed file.
@@ -102,6 +115,15 @@ pub struct LabelRecord {
     /// Relative path with `/`.
     pub path: String,
     /// SHA-256 of source and copy.
+    pub sha256: String,
+}
+
+/// One encrypted residual.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnlockRecord {
+    /// Relative path with `/`.
+    pub path: String,
+    /// SHA-256 of the file. Encryption draws a new key each time, so it differs between equal runs.
     pub sha256: String,
 }
 
@@ -163,14 +185,10 @@ impl Manifest {
     }
 
     fn check_paths(&self, path: &Path) -> Result<(), DataError> {
-        let files = self.cases.iter().flat_map(|case| {
-            let labels = case.labels.iter().map(|label| &label.path);
-            case.files.iter().map(|file| &file.path).chain(labels)
-        });
-        for entry in files {
-            check_relative(path, entry)?;
-        }
-        Ok(())
+        self.cases
+            .iter()
+            .flat_map(CaseRecord::paths)
+            .try_for_each(|entry| check_relative(path, entry))
     }
 }
 

@@ -57,6 +57,10 @@ impl Segmenter for MixedPrecision {
         self.network.training_loss(x, labels, criterion)
     }
 
+    fn draws_in_training(&self) -> bool {
+        self.network.draws_in_training()
+    }
+
     fn check_input(&self, shape: &[usize; 5]) -> Result<(), ModelError> {
         self.network.check_input(shape)
     }

@@ -34,6 +34,11 @@ pub trait Segmenter: Send + Sync {
     /// PyTorch's flop counter has it.
     fn flops(&self, sizes: [usize; 3]) -> u64;
 
+    /// Whether a training step draws random numbers, so that its weights are not all that later steps depend on.
+    fn draws_in_training(&self) -> bool {
+        false
+    }
+
     /// The loss that the network's authors train it with; `criterion` of the logits unless the
     /// network has further outputs.
     ///

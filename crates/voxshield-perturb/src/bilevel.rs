@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::mpsc::IntoIter;
 
 use burn::module::Module;
@@ -8,7 +9,7 @@ use crate::running::RunningLosses;
 use crate::schedule::schedule;
 use crate::{
     Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
-    SurrogateLearner, Term, ahead, voxshield_terms,
+    SaveState, SurrogateLearner, Term, TrainingState, ahead, checkpoint, voxshield_terms,
 };
 
 /// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
@@ -16,6 +17,9 @@ use crate::{
 const STEPS_UNREAD: usize = 4;
 /// Seeds above the run's own are taken: 1 by the generator, 2 by the order, 3 by the transforms.
 const FURTHER_SEEDS: u64 = 3;
+
+/// The generator's role in a [`TrainingState`].
+const GENERATOR: &str = "generator";
 
 /// VoxShield's bilevel loop (arXiv 2605.17345).
 ///
@@ -41,6 +45,7 @@ pub struct Bilevel {
     /// One at least; they take turns, a round each.
     surrogates: Vec<SurrogateLearner>,
     noise: NoiseLearner,
+    history: Vec<RoundRecord>,
 }
 
 /// What the loop leaves behind, on the inner device (no gradients).
@@ -106,6 +111,7 @@ impl Bilevel {
             classes,
             surrogates,
             noise: NoiseLearner::new(generator, rates.noise, budget, terms),
+            history: Vec::new(),
             config,
         })
     }
@@ -127,14 +133,72 @@ impl Bilevel {
         Ok(self)
     }
 
+    /// Whether the state between two rounds is all that later rounds depend on. Not so for a surrogate that draws in training (V-Net's
+    /// dropout): its run starts anew when it is interrupted.
+    pub fn is_resumable(&self) -> bool {
+        let mut surrogates = self.surrogates.iter();
+        surrogates.all(|surrogate| !surrogate.network().draws_in_training())
+    }
+
+    /// Goes on from where `state` was taken, in a run of the same configuration over the same cases.
+    ///
+    /// # Errors
+    /// [`PerturbError::State`] or [`PerturbError::Weights`] if it is the state of another run.
+    pub fn resumed(mut self, state: &TrainingState) -> Result<Self, PerturbError> {
+        let learner = |role: &str| {
+            let found = state.learners.get(role);
+            found.ok_or_else(|| checkpoint::state(format!("it has no {role}")))
+        };
+        if state.round > self.config.rounds || state.history.len() != state.round {
+            return Err(checkpoint::state(format!(
+                "{} rounds with {} records; the run has {} rounds",
+                state.round,
+                state.history.len(),
+                self.config.rounds
+            )));
+        }
+        let surrogates = self.surrogates.into_iter().enumerate();
+        self.surrogates = surrogates
+            .map(|(index, surrogate)| surrogate.with_state(learner(&role(index))?))
+            .collect::<Result<_, _>>()?;
+        self.noise = self.noise.with_state(learner(GENERATOR)?)?;
+        self.history.clone_from(&state.history);
+        Ok(self)
+    }
+
+    fn state(&self) -> Result<TrainingState, PerturbError> {
+        let mut learners = BTreeMap::from([(GENERATOR.to_owned(), self.noise.state()?)]);
+        for (index, surrogate) in self.surrogates.iter().enumerate() {
+            learners.insert(role(index), surrogate.state()?);
+        }
+        Ok(TrainingState {
+            round: self.history.len(),
+            history: self.history.clone(),
+            learners,
+        })
+    }
+
     /// Runs all rounds.
     ///
     /// # Errors
     /// [`PerturbError::NoCases`], whatever the source or a term reports, and
     /// [`PerturbError::Diverged`] if a loss is no longer finite.
     pub fn run(
+        self,
+        source: &mut dyn PatchSource,
+        observer: &mut dyn FnMut(&Event),
+    ) -> Result<Trained, PerturbError> {
+        self.run_with(source, None, observer)
+    }
+
+    /// As [`Bilevel::run`], with the state for `save` after every round.
+    ///
+    /// # Errors
+    /// As [`Bilevel::run`], and what `save` reports.
+    pub fn run_with(
         mut self,
         source: &mut dyn PatchSource,
+        save: Option<SaveState<'_>>,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Trained, PerturbError> {
         let cases = source.cases();
@@ -144,33 +208,43 @@ impl Bilevel {
         let batches = {
             let (patch, device) = (self.config.patch, self.device.clone());
             let (channels, classes) = (self.channels, self.classes);
+            let done = self.history.len() * self.steps_a_round(cases);
             schedule(&self.config, cases)
+                .skip(done)
                 .map(move |draws| Batch::read(source, &draws, patch, channels, classes, &device))
         };
-        let history = ahead(batches, |batches| self.rounds(cases, batches, observer))?;
+        ahead(batches, |batches| {
+            self.rounds(cases, batches, save, observer)
+        })?;
         let trained = Trained {
             generator: self.noise.into_generator().valid(),
             surrogate: self.surrogates.swap_remove(0).into_network().valid(),
-            history,
+            history: self.history,
         };
         // Whole volumes come next, of other sizes than the patches: their memory is free for them.
         self.device.memory_cleanup();
         Ok(trained)
     }
 
+    fn steps_a_round(&self, cases: usize) -> usize {
+        self.config.surrogate_steps + cases.div_ceil(self.config.batch)
+    }
+
     fn rounds(
         &mut self,
         cases: usize,
         mut batches: IntoIter<Result<Batch, PerturbError>>,
+        mut save: Option<SaveState<'_>>,
         observer: &mut dyn FnMut(&Event),
-    ) -> Result<Vec<RoundRecord>, PerturbError> {
+    ) -> Result<(), PerturbError> {
         let (rounds, s_steps) = (self.config.rounds, self.config.surrogate_steps);
         let n_steps = cases.div_ceil(self.config.batch);
-        let (mut done, total) = (0, rounds * (s_steps + n_steps));
-        let mut history = Vec::with_capacity(rounds);
+        let begun = self.history.len();
+        let a_round = self.steps_a_round(cases);
+        let (mut done, total) = (begun * a_round, rounds * a_round);
         let transforms = self.config.transforms.clone();
         let seed = self.config.seed.wrapping_add(3);
-        for round in 0..rounds {
+        for round in begun..rounds {
             let turn = round % self.surrogates.len();
             let surrogate = &mut self.surrogates[turn];
             observer(&Event::RoundStarted { round, rounds });
@@ -179,7 +253,7 @@ impl Bilevel {
                 observer(&Event::Step { done, total });
             };
             let view = |batch: &Batch, step: usize| {
-                let step = round * (s_steps + n_steps) + step;
+                let step = round * a_round + step;
                 transforms.draw(batch.image.dims()[0], seed, step as u64)
             };
             let mut losses = RunningLosses::default();
@@ -220,10 +294,18 @@ impl Bilevel {
                     .collect(),
             };
             observer(&Event::RoundFinished(record.clone()));
-            history.push(record);
+            self.history.push(record);
+            if let Some(save) = &mut save {
+                save(&|| self.state())?;
+            }
         }
-        Ok(history)
+        Ok(())
     }
+}
+
+/// A surrogate's role in a [`TrainingState`].
+fn role(index: usize) -> String {
+    format!("surrogate-{index}")
 }
 
 /// The first of the means is that of the whole loss.

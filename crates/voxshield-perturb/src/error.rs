@@ -63,6 +63,18 @@ pub enum PerturbError {
         /// Its value.
         value: f32,
     },
+    /// A training state that is damaged, or that of another run.
+    #[error("training state: {reason}; start the training anew")]
+    State {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A training state could not be stored.
+    #[error("training state: {source}")]
+    Checkpoint {
+        /// What went wrong.
+        source: SourceError,
+    },
     /// A network refused its configuration or input.
     #[error(transparent)]
     Model(#[from] ModelError),

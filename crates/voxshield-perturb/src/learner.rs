@@ -1,9 +1,11 @@
 use burn::module::ParamGroup;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Gradients, Tensor};
-use voxshield_models::{Network, NoiseGenerator};
+use voxshield_models::{Network, NoiseGenerator, Parameter, TensorMap};
 
+use crate::PerturbError;
 use crate::adam::Adam;
+use crate::checkpoint::{LearnerState, optimiser_state, with_optimiser_state};
 
 /// What an optimiser step turns into its successor.
 pub(crate) trait Stepped: Sized {
@@ -46,6 +48,30 @@ impl<M: Stepped> Learner<M> {
 
     pub(crate) fn rate(&self) -> f64 {
         self.rate
+    }
+
+    /// `weights` and the optimiser's state, by the names of the model's parameters.
+    pub(crate) fn state(
+        &self,
+        weights: TensorMap,
+        parameters: &[Parameter],
+    ) -> Result<LearnerState, PerturbError> {
+        let (moments, counters) = optimiser_state(&self.optimiser, parameters)?;
+        Ok(LearnerState {
+            weights,
+            moments,
+            counters,
+        })
+    }
+
+    /// The learner with the optimiser's state of `state`.
+    pub(crate) fn with_optimiser_state(
+        mut self,
+        parameters: &[Parameter],
+        state: &LearnerState,
+    ) -> Result<Self, PerturbError> {
+        self.optimiser = with_optimiser_state(self.optimiser, parameters, state)?;
+        Ok(self)
     }
 
     pub(crate) fn into_model(self) -> M {

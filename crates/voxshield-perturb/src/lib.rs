@@ -10,6 +10,7 @@
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
 //! | [`Bilevel`] | VoxShield's loop of them |
 //! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
+//! | [`TrainingState`] | what a run that was interrupted goes on from |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
 //! | [`Pgd`] | the loop of all methods that optimise each case's perturbation by signed gradients; [`Recipe`] is such a method |
 //! | [`DeltaStore`] | where these perturbations are between visits |
@@ -26,6 +27,7 @@ mod ahead;
 mod batch;
 mod bilevel;
 mod budget;
+mod checkpoint;
 mod config;
 mod delta_store;
 mod error;
@@ -52,6 +54,7 @@ pub use ahead::ahead;
 pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;
+pub use checkpoint::{SaveState, TrainingState};
 pub use config::{BilevelConfig, IscMode, LearningRates};
 pub use delta_store::{DeltaCode, DeltaStore, MemoryDeltas};
 pub use error::{PerturbError, SourceError};

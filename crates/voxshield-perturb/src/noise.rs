@@ -1,7 +1,8 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
-use voxshield_models::{Network, NoiseGenerator};
+use voxshield_models::{Network, NoiseGenerator, describe, load_parameters, parameters};
 
+use crate::checkpoint::LearnerState;
 use crate::learner::{Learner, noise_adam};
 use crate::{Batch, Budget, NoiseStep, PerturbError, Term, View};
 
@@ -43,6 +44,23 @@ impl NoiseLearner {
     /// The generator as it is now.
     pub fn generator(&self) -> &NoiseGenerator {
         self.learner.model()
+    }
+
+    /// Weights, moments and counters.
+    pub(crate) fn state(&self) -> Result<LearnerState, PerturbError> {
+        let generator = self.generator();
+        self.learner
+            .state(parameters(generator)?, &describe(generator))
+    }
+
+    /// The learner as it was when `state` was taken.
+    pub(crate) fn with_state(mut self, state: &LearnerState) -> Result<Self, PerturbError> {
+        let rate = self.learner.rate();
+        let generator = load_parameters(self.learner.into_model(), &state.weights)?;
+        let parameters = describe(&generator);
+        self.learner =
+            Learner::new(generator, noise_adam(), rate).with_optimiser_state(&parameters, state)?;
+        Ok(self)
     }
 
     /// The last generator, with its gradients.

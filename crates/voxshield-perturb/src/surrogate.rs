@@ -2,6 +2,7 @@ use burn::tensor::Tensor;
 use voxshield_kernels::DiceCe;
 use voxshield_models::{Network, TensorMap};
 
+use crate::checkpoint::LearnerState;
 use crate::learner::{Learner, surrogate_adam};
 use crate::{Batch, Budget, PerturbError, View};
 
@@ -35,6 +36,20 @@ impl SurrogateLearner {
         let (rate, budget) = (self.learner.rate(), self.budget);
         let network = self.into_network().with_weights(weights)?;
         Ok(Self::new(network, rate, budget))
+    }
+
+    /// Weights, moments and counters.
+    pub(crate) fn state(&self) -> Result<LearnerState, PerturbError> {
+        let network = self.network();
+        self.learner.state(network.weights()?, &network.describe())
+    }
+
+    /// The learner as it was when `state` was taken.
+    pub(crate) fn with_state(self, state: &LearnerState) -> Result<Self, PerturbError> {
+        let mut learner = self.with_weights(&state.weights)?;
+        let parameters = learner.network().describe();
+        learner.learner = learner.learner.with_optimiser_state(&parameters, state)?;
+        Ok(learner)
     }
 
     /// The surrogate as it is now.

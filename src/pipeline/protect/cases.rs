@@ -2,7 +2,7 @@ use std::{io, path::Path, thread, time::Instant};
 
 use burn::tensor::Device;
 
-use super::Origin;
+use super::{Origin, state::RunState};
 use crate::{
     data::{CaseRecord, DataError, FailedCase},
     perturb::ahead,
@@ -25,26 +25,31 @@ pub(super) fn write_cases(
     output: &Path,
     options: &ProtectOptions,
     device: &Device,
+    state: &mut RunState,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<(Vec<CaseRecord>, Vec<FailedCase>), PipelineError> {
     let (dataset, epsilon) = (&scanned.dataset, options.method.epsilon());
     let write = |job: Result<(ReadCase<'_>, Vec<f32>), PipelineError>| {
         let (case, delta) = job?;
-        write_case(dataset, case, delta, output, epsilon)
+        write_case(dataset, case, delta, output, epsilon, &options.unlock_to)
     };
     let total = scanned.cases.len();
-    let mut outcomes = Outcomes::new(&scanned.cases);
-    let read = scanned
-        .cases
+    let is_done = |case: &&ScannedCase| state.done.contains_key(&case.case.id);
+    let pending: Vec<&ScannedCase> = scanned.cases.iter().filter(|case| !is_done(case)).collect();
+    let before = total - pending.len();
+    let mut outcomes = Outcomes {
+        pending: pending.iter(),
+        state,
+        failed: Vec::new(),
+    };
+    let read = pending
         .iter()
-        .map(|case| ReadCase::open(dataset, case, options));
+        .map(|&case| ReadCase::open(dataset, case, options));
     ahead(read, |ready| {
         thread::scope(|scope| -> Result<(), PipelineError> {
             let mut writers = Behind::spawn(scope, WRITERS, &write);
-            for (done, (ScannedCase { case, .. }, read)) in
-                scanned.cases.iter().zip(ready).enumerate()
-            {
-                let id = &case.id;
+            for (done, (ScannedCase { case, .. }, read)) in pending.iter().zip(ready).enumerate() {
+                let (id, done) = (&case.id, before + done);
                 observer(ProtectEvent::CaseStarted { id, done, total });
                 let job = read.and_then(|mut read| {
                     let start = Instant::now();
@@ -62,25 +67,24 @@ pub(super) fn write_cases(
             Ok(())
         })
     })?;
-    Ok((outcomes.cases, outcomes.failed))
+    let failed = outcomes.failed;
+    Ok((finished_cases(scanned, state), failed))
+}
+
+/// The records of the finished cases, in the order of the dataset.
+pub(super) fn finished_cases(scanned: &Scanned, state: &RunState) -> Vec<CaseRecord> {
+    let ids = scanned.cases.iter().map(|case| &case.case.id);
+    ids.filter_map(|id| state.done.get(id).cloned()).collect()
 }
 
 /// What became of the cases, in their order.
 struct Outcomes<'a> {
-    pending: std::slice::Iter<'a, ScannedCase>,
-    cases: Vec<CaseRecord>,
+    pending: std::slice::Iter<'a, &'a ScannedCase>,
+    state: &'a mut RunState,
     failed: Vec<FailedCase>,
 }
 
-impl<'a> Outcomes<'a> {
-    fn new(cases: &'a [ScannedCase]) -> Self {
-        Self {
-            pending: cases.iter(),
-            cases: Vec::with_capacity(cases.len()),
-            failed: Vec::new(),
-        }
-    }
-
+impl Outcomes<'_> {
     /// The outcome of the next case; an error that all others would meet as well is returned.
     fn add(
         &mut self,
@@ -90,8 +94,9 @@ impl<'a> Outcomes<'a> {
         let case = self.pending.next();
         match (outcome, case) {
             (Ok(record), _) => {
+                self.state.finished(&record)?;
                 observer(ProtectEvent::CaseFinished(&record));
-                self.cases.push(record);
+                self.state.done.insert(record.id.clone(), record);
             }
             (Err(error), Some(case)) if !is_fatal(&error) => {
                 let failure = case_failure(&case.case, &error);

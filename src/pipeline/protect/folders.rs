@@ -3,8 +3,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::state::STATE_FOLDER;
 use crate::{
-    data::{FailedCase, MANIFEST_NAME, copy_file_atomic, is_nifti_name},
+    data::{FailedCase, MANIFEST_NAME, UNLOCK_FOLDER, copy_file_atomic, is_nifti_name},
     pipeline::{
         PipelineError, ProtectEvent, Scanned,
         write::{create_parent, manifest_path},
@@ -36,14 +37,23 @@ fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Pip
     }
 }
 
-pub(super) fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
+/// The checks of a job that makes `output` from the dataset `root`.
+pub(in crate::pipeline) fn check_folders(root: &Path, output: &Path) -> Result<(), PipelineError> {
     check_apart(root, output)?;
+    check_free(output, false)
+}
+
+/// An error unless `output` is missing or empty, or holds an interrupted run where that is to be resumed.
+pub(super) fn check_free(output: &Path, resume: bool) -> Result<(), PipelineError> {
+    let path = || output.to_path_buf();
     match fs::read_dir(output) {
+        Ok(_) if output.join(STATE_FOLDER).is_dir() => match resume {
+            true => Ok(()),
+            false => Err(PipelineError::Unfinished { path: path() }),
+        },
         Ok(entries) => match entries.count() {
             0 => Ok(()),
-            _ => Err(PipelineError::OutputNotEmpty {
-                path: output.to_path_buf(),
-            }),
+            _ => Err(PipelineError::OutputNotEmpty { path: path() }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(io("open the output folder", output)(error)),
@@ -96,7 +106,9 @@ pub(super) fn copy_auxiliary(
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<(), PipelineError> {
     for relative in &scanned.dataset.auxiliary {
-        let is_manifest = relative.as_os_str() == MANIFEST_NAME;
+        // Those of an earlier protection say nothing about this one.
+        let is_manifest =
+            relative.as_os_str() == MANIFEST_NAME || relative.starts_with(UNLOCK_FOLDER);
         let is_image = relative
             .file_name()
             .is_some_and(|name| is_nifti_name(&name.to_string_lossy()));

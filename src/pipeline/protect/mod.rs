@@ -2,18 +2,23 @@ mod cases;
 mod deltas;
 mod folders;
 mod origin;
+mod state;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use self::{
-    cases::write_cases,
-    folders::{check_folders, check_outside, copy_auxiliary},
+    cases::{finished_cases, write_cases},
+    folders::{check_free, check_outside, copy_auxiliary},
+    state::{RunState, completed},
 };
 pub(super) use self::{
-    folders::check_apart,
+    folders::{check_apart, check_folders},
     origin::{Origin, Task, descend, train},
+    state::STATE_FOLDER,
 };
-use super::{PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan};
+use super::{
+    PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan, verify::folder_problems,
+};
 use crate::{
     data::{CaseRecord, FailedCase, MANIFEST_NAME, Manifest},
     perturb::Event,
@@ -38,6 +43,13 @@ pub enum ProtectEvent<'a> {
         /// Cases in all.
         total: usize,
     },
+    /// An interrupted run goes on: so many cases are finished.
+    Resumed {
+        /// Finished cases.
+        done: usize,
+        /// Cases in all.
+        total: usize,
+    },
     /// A case is written and checked; cases finish or fail in their order.
     CaseFinished(&'a CaseRecord),
     /// A case failed; the others go on.
@@ -54,7 +66,8 @@ pub enum ProtectEvent<'a> {
 ///
 /// # Errors
 /// [`PipelineError`] for a job that cannot be done at all: bad options, overlapping folders, no
-/// usable case, a full disk. What was finished before stays, without a manifest.
+/// usable case, a full disk. What was finished before stays, without a manifest; the same call with
+/// [`ProtectOptions::resume`] goes on from there, and writes what an undisturbed run would have written.
 pub fn protect(
     root: &Path,
     output: &Path,
@@ -63,7 +76,11 @@ pub fn protect(
 ) -> Result<Manifest, PipelineError> {
     options.validate()?;
     let device = options.device.open()?;
-    check_folders(root, output)?;
+    check_apart(root, output)?;
+    if let Some(manifest) = completed(output, options) {
+        return Ok(manifest);
+    }
+    check_free(output, options.resume)?;
     if let Some(target) = &options.save_generator {
         check_outside(target.path(), &[root, output])?;
     }
@@ -96,36 +113,46 @@ pub fn protect(
         });
     }
     options.label_weights.check(&scanned.classes)?;
-    fs::create_dir_all(output).map_err(|source| PipelineError::Io {
-        action: "create the output folder",
-        path: output.to_path_buf(),
-        source,
-    })?;
+    let mut state = RunState::begin(output, options, &scanned)?;
+    let (done, total) = (state.done.len(), scanned.cases.len());
+    if done > 0 {
+        observer(ProtectEvent::Resumed { done, total });
+    }
     let mut target = options.save_generator.clone();
-    let origin = Origin::of(
-        &options.method,
-        scanned.channels,
-        &device,
-        |task| match task {
-            Task::Generator(config) => {
-                let generator = train(&scanned, config, options, &device, observer)?;
-                if let Some(target) = &mut target {
-                    target.write(&generator, config, options, &scanned)?;
+    // With nothing to write, and nobody who wants the generator, there is no need of one.
+    let origin = match done < total || target.is_some() {
+        false => None,
+        true => Some(Origin::of(
+            &options.method,
+            scanned.channels,
+            &device,
+            |task| match task {
+                Task::Generator(config) => {
+                    let file = Some(state.training());
+                    let generator = train(&scanned, config, options, &device, file, observer)?;
+                    if let Some(target) = &mut target {
+                        target.write(&generator, config, options, &scanned)?;
+                    }
+                    Ok(Origin::Learned(Box::new(generator)))
                 }
-                Ok(Origin::Learned(Box::new(generator)))
-            }
-            Task::Deltas(config) => {
-                let stored = descend(&scanned, config, options, &device, output, observer)?;
-                Ok(Origin::Stored(Box::new(stored)))
-            }
-        },
-    )?;
+                Task::Deltas(config) => {
+                    let scratch = state.folder();
+                    let stored = descend(&scanned, config, options, &device, scratch, observer)?;
+                    Ok(Origin::Stored(Box::new(stored)))
+                }
+            },
+        )?),
+    };
     let options = &ProtectOptions {
         save_generator: target,
         ..options.clone()
     };
-
-    let (cases, mut failures) = write_cases(&scanned, &origin, output, options, &device, observer)?;
+    let (cases, mut failures) = match &origin {
+        None => (finished_cases(&scanned, &state), Vec::new()),
+        Some(origin) => write_cases(
+            &scanned, origin, output, options, &device, &mut state, observer,
+        )?,
+    };
     // What it keeps on the disk goes before the manifest comes.
     drop(origin);
     let mut failed = scanned.failed.clone();
@@ -147,6 +174,15 @@ pub fn protect(
         failed,
         skipped,
     };
+    // Each case was compared when it was written; now the folder as a whole, as `verify` does it.
+    let problems = folder_problems(&scanned.dataset, &manifest, output)?;
+    if !problems.is_empty() {
+        return Err(PipelineError::UnsafeOutput {
+            path: output.to_path_buf(),
+            problems: problems.join("; "),
+        });
+    }
     manifest.write_atomic(&output.join(MANIFEST_NAME))?;
+    state.complete()?;
     Ok(manifest)
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::deltas::FileDeltas;
+use super::{deltas::FileDeltas, state::TrainingFile};
 use crate::{
     models::{NoiseGenerator, TensorMap, read_weights},
     perturb::{
@@ -94,10 +94,13 @@ impl Origin {
 
 impl Stored {
     fn delta(&self, id: &str, shape: [usize; 3]) -> Result<Vec<f32>, PipelineError> {
-        let case = self.ids.iter().position(|other| other == id);
-        // Every case that is written was in the store's run.
-        let case = case.unwrap_or(self.ids.len());
-        let codes = self.deltas.read(case, Window::whole(shape));
+        let (case, codes) = match self.ids.iter().position(|other| other == id) {
+            Some(case) => (case, self.deltas.read(case, Window::whole(shape))),
+            None => {
+                let reason = format!("{id}: the run that found the perturbations did not have it");
+                (self.ids.len(), Err(reason.into()))
+            }
+        };
         let codes = codes.map_err(|source| PerturbError::Source { case, source })?;
         Ok(codes
             .into_iter()
@@ -111,19 +114,31 @@ pub(in crate::pipeline) fn train(
     config: &BilevelConfig,
     options: &ProtectOptions,
     device: &Device,
+    file: Option<TrainingFile>,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<NoiseGenerator, PipelineError> {
     let mut source = volumes(scanned, options);
-    let mut bilevel = Bilevel::new(
-        config.clone(),
-        scanned.channels,
-        scanned.classes.len(),
-        device,
-    )?;
-    if let Some(weights) = surrogate_weights(options)? {
-        bilevel = bilevel.with_surrogate_weights(&weights)?;
-    }
-    let trained = bilevel.run(&mut source, &mut |event| {
+    let weights = surrogate_weights(options)?;
+    let new = || -> Result<Bilevel, PipelineError> {
+        let (channels, classes) = (scanned.channels, scanned.classes.len());
+        let bilevel = Bilevel::new(config.clone(), channels, classes, device)?;
+        match &weights {
+            None => Ok(bilevel),
+            Some(weights) => Ok(bilevel.with_surrogate_weights(weights)?),
+        }
+    };
+    let bilevel = new()?;
+    let mut file = file.filter(|_| bilevel.is_resumable());
+    let bilevel = match file.as_ref().and_then(TrainingFile::read) {
+        None => bilevel,
+        // A state that does not fit is as good as none: the result is the same.
+        Some(state) => bilevel.resumed(&state).map_or_else(|_| new(), Ok)?,
+    };
+    let mut save = |state: &dyn Fn() -> _| match &mut file {
+        Some(file) => file.save(state),
+        None => Ok(()),
+    };
+    let trained = bilevel.run_with(&mut source, Some(&mut save), &mut |event| {
         observer(ProtectEvent::Train(event))
     })?;
     Ok(trained.generator)

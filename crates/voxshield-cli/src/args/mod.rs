@@ -48,6 +48,13 @@ pub(crate) enum Command {
         #[arg(long, default_value = "4/255", value_parser = epsilon)]
         epsilon: f64,
     },
+    /// Read DICOM series, and write them as a dataset of NIfTI volumes that can be protected.
+    Import {
+        /// A folder with images/CASE/ (the files of one series each) and labels/CASE.nii.gz, or one series.
+        dicom: PathBuf,
+        /// The folder to create.
+        output: PathBuf,
+    },
     /// One case, quick: a picture of what protection changes, and the time of the whole run.
     Preview(PreviewArgs),
     /// Protect a dataset: the main job.
@@ -58,6 +65,28 @@ pub(crate) enum Command {
         dataset: PathBuf,
         /// The protected folder.
         output: PathBuf,
+        /// Check the signature of the manifest with this key of the owner (Ed25519, PEM).
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+    },
+    /// Restore the originals of a protected folder, for those who hold a key.
+    Unlock {
+        /// The protected folder, with its residuals.
+        protected: PathBuf,
+        /// The folder to create.
+        restored: PathBuf,
+        /// The file with the private key (AGE-SECRET-KEY-1...).
+        #[arg(long, value_name = "KEYFILE")]
+        identity: PathBuf,
+    },
+    /// Make a key: the private one goes to a new file, what others need to stdout.
+    Keygen {
+        /// The file to create.
+        key: PathBuf,
+        /// A key for `protect --sign`, with its public half in KEY.pub, instead of one for `unlock`, whose recipient is for
+        /// `protect --unlock-to`.
+        #[arg(long)]
+        signing: bool,
     },
     /// Train victims from the written files and test them on clean cases.
     Evaluate(EvaluateArgs),

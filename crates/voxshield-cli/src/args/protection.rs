@@ -17,6 +17,18 @@ pub(crate) struct ProtectArgs {
     pub(crate) dataset: PathBuf,
     /// The folder to create.
     pub(crate) output: PathBuf,
+    /// Go on where the same command was interrupted; the result is that of an undisturbed run.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Who can restore the originals with `voxshield unlock`: an age recipient, `age1...`. May be given several times.
+    #[arg(long, value_name = "RECIPIENT")]
+    pub(crate) unlock_to: Vec<String>,
+    /// A file of such recipients, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unlock_to_file: Vec<PathBuf>,
+    /// Sign the manifest with this private key (Ed25519, PKCS#8 in PEM): writes voxshield.json.sig.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) sign: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) protection: ProtectionArgs,
 }

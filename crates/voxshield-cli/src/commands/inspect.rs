@@ -36,6 +36,7 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
                 "header       {} bytes before the voxels",
                 file.header_bytes
             ));
+            warn(&file.warnings);
         }
         Inspection::Dataset {
             layout,
@@ -43,6 +44,7 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
             labels,
             cases,
             problems,
+            warnings,
         } => {
             output::line(format!("layout    {layout}"));
             output::line(format!("channels  {}", channels.join(", ")));
@@ -86,7 +88,19 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
             for (id, reason) in problems {
                 output::line(format!("unusable: {id}: {reason}"));
             }
+            warn(&warnings);
         }
     }
     Ok(Outcome::of(good))
+}
+
+/// What may identify somebody; only the first, since a dataset has often the same in every file.
+fn warn(warnings: &[String]) {
+    const SHOWN: usize = 20;
+    for warning in warnings.iter().take(SHOWN) {
+        output::line(format!("may identify: {warning}"));
+    }
+    if let Some(more @ 1..) = warnings.len().checked_sub(SHOWN) {
+        output::line(format!("may identify: {more} more; --format json has all"));
+    }
 }

@@ -1,11 +1,14 @@
 mod demo;
 mod devices;
 mod evaluate;
+mod import;
 mod inspect;
+mod keygen;
 mod methods;
 mod models;
 mod preview;
 mod protect;
+mod unlock;
 mod verify;
 
 use crate::{
@@ -18,9 +21,20 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Demo(args) => demo::run(&args, format, quiet),
         Command::Inspect { path, epsilon } => inspect::run(&path, epsilon, format),
+        Command::Import { dicom, output } => import::run(&dicom, &output, format, quiet),
         Command::Preview(args) => preview::run(&args, format, quiet),
         Command::Protect(args) => protect::run(&args, format, quiet),
-        Command::Verify { dataset, output } => verify::run(&dataset, &output, format, quiet),
+        Command::Verify {
+            dataset,
+            output,
+            public_key,
+        } => verify::run(&dataset, &output, public_key.as_deref(), format, quiet),
+        Command::Unlock {
+            protected,
+            restored,
+            identity,
+        } => unlock::run(&protected, &restored, &identity, format, quiet),
+        Command::Keygen { key, signing } => keygen::run(&key, signing, format),
         Command::Evaluate(args) => evaluate::run(&args, format, quiet),
         Command::Models(args) => models::run(&args, format),
         Command::Methods => methods::run(format),

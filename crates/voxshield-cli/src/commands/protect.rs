@@ -1,6 +1,6 @@
 use anyhow::bail;
 use voxshield::{
-    data::Manifest,
+    data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{BilevelConfig, ClosedForm, MethodKind, PerturbationMethod, PgdConfig, Scale},
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
@@ -14,13 +14,24 @@ use crate::{
 };
 
 pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Result<Outcome> {
-    let options = options(&args.protection)?;
+    let mut options = options(&args.protection)?;
+    options.resume = args.resume;
+    for recipient in &args.unlock_to {
+        options.unlock_to.add(recipient)?;
+    }
+    for file in &args.unlock_to_file {
+        options.unlock_to.add_file(file)?;
+    }
+    let key = args.sign.as_deref().map(SigningKey::open).transpose()?;
     let progress = Progress::new(quiet);
     let manifest = protect(&args.dataset, &args.output, &options, &mut |event| {
         progress.protect(&event)
     });
     progress.finish();
     let manifest = manifest?;
+    if let Some(key) = key {
+        key.sign(&args.output.join(MANIFEST_NAME))?;
+    }
     if format == Format::Json {
         output::json(&manifest)?;
     } else {

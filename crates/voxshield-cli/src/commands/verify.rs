@@ -1,6 +1,9 @@
 use std::path::Path;
 
-use voxshield::pipeline::verify;
+use voxshield::{
+    data::{MANIFEST_NAME, PublicKey},
+    pipeline::verify,
+};
 
 use crate::{
     args::Format,
@@ -11,9 +14,11 @@ use crate::{
 pub(super) fn run(
     dataset: &Path,
     protected: &Path,
+    public_key: Option<&Path>,
     format: Format,
     quiet: bool,
 ) -> anyhow::Result<Outcome> {
+    let public_key = public_key.map(PublicKey::open).transpose()?;
     let progress = Progress::new(quiet);
     let mut done = 0;
     let report = verify(dataset, protected, &mut |verdict| {
@@ -22,7 +27,12 @@ pub(super) fn run(
         progress.message(verdict.id.clone());
     });
     progress.finish();
-    let report = report?;
+    let mut report = report?;
+    if let Some(key) = public_key
+        && let Err(error) = key.check(&protected.join(MANIFEST_NAME))
+    {
+        report.problems.push(error.to_string());
+    }
     if format == Format::Json {
         output::json(&report)?;
         return Ok(Outcome::of(report.is_kept()));

@@ -3,6 +3,7 @@
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
+use super::IntensityError;
 use super::range::IntensityRange;
 use super::statistics::{CtStatistics, mean_and_sd};
 use crate::error::DataError;
@@ -35,8 +36,8 @@ impl Normalisation {
     /// The range for one channel of a volume.
     ///
     /// # Errors
-    /// [`DataError::ChannelCount`] for a channel that is not there. For [`Normalisation::Mri`], [`DataError::NoPositiveVoxels`] and
-    /// [`DataError::ConstantImage`]; for the others, [`DataError::InvalidRange`] when their numbers give no range.
+    /// [`DataError::ChannelCount`] for a channel that is not there. For [`Normalisation::Mri`], [`IntensityError::NoPositiveVoxels`] and
+    /// [`IntensityError::ConstantImage`]; for the others, [`DataError::InvalidRange`] when their numbers give no range.
     pub fn range(&self, volume: &Volume, channel: usize) -> Result<IntensityRange, DataError> {
         if channel >= volume.channels() {
             return Err(DataError::ChannelCount {
@@ -53,17 +54,19 @@ impl Normalisation {
                 let positive = values.iter().copied().filter(|&value| value > 0.0);
                 let path = || volume.path().to_path_buf();
                 let Some((mean, sd)) = mean_and_sd(positive) else {
-                    return Err(DataError::NoPositiveVoxels {
+                    return Err(IntensityError::NoPositiveVoxels {
                         path: path(),
                         channel,
-                    });
+                    }
+                    .into());
                 };
                 if sd < CONSTANT {
-                    return Err(DataError::ConstantImage {
+                    return Err(IntensityError::ConstantImage {
                         path: path(),
                         channel,
                         sd,
-                    });
+                    }
+                    .into());
                 }
                 around(mean, sd)
             }

@@ -3,6 +3,7 @@
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
+use super::IntensityError;
 use crate::error::DataError;
 use crate::label::LabelMap;
 use crate::volume::Volume;
@@ -138,10 +139,10 @@ impl CtStatisticsBuilder {
     /// The statistics. Percentiles interpolate linearly between the sorted samples, as numpy's default.
     ///
     /// # Errors
-    /// [`DataError::NoStatistics`] without foreground, or when all of it has one value.
+    /// [`IntensityError::NoStatistics`] without foreground, or when all of it has one value.
     pub fn finish(mut self) -> Result<CtStatistics, DataError> {
         self.values.sort_unstable_by(f32::total_cmp);
-        let none = |sd| DataError::NoStatistics {
+        let none = |sd| IntensityError::NoStatistics {
             voxels: self.seen,
             sd,
         };
@@ -155,7 +156,7 @@ impl CtStatisticsBuilder {
             .map(|&value| f64::from(value).clamp(p005, p995));
         let (mean, sd) = mean_and_sd_f64(clipped).ok_or_else(|| none(0.0))?;
         if sd < 1e-6 {
-            return Err(none(sd));
+            return Err(none(sd).into());
         }
         Ok(CtStatistics {
             mean,
@@ -245,14 +246,20 @@ mod tests {
         let empty = CtStatisticsBuilder::new().finish();
         assert!(matches!(
             empty,
-            Err(DataError::NoStatistics { voxels: 0, .. })
+            Err(DataError::Intensity(IntensityError::NoStatistics {
+                voxels: 0,
+                ..
+            }))
         ));
         let mut builder = CtStatisticsBuilder::new();
         builder.add_values(&[5.0; 50]);
         let constant = builder.finish();
         assert!(matches!(
             constant,
-            Err(DataError::NoStatistics { voxels: 50, .. })
+            Err(DataError::Intensity(IntensityError::NoStatistics {
+                voxels: 50,
+                ..
+            }))
         ));
     }
 }

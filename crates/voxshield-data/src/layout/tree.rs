@@ -89,7 +89,7 @@ impl Tree {
             .filter(move |(path, _)| path.parent() == Some(Path::new(folder)))
     }
 
-    pub(super) fn refused(&self) -> impl Iterator<Item = &CaseProblem> {
+    pub(crate) fn refused(&self) -> impl Iterator<Item = &CaseProblem> {
         self.refused.iter()
     }
 

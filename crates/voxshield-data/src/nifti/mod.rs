@@ -24,4 +24,5 @@ pub use scaling::Scaling;
 pub use stored::StoredVolume;
 
 pub(crate) use datatype::Number;
+pub(crate) use new::write_new_scaled;
 pub(crate) use paths::{ends_with_ignore_case, nifti_stem};

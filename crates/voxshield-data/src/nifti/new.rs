@@ -8,6 +8,7 @@ use super::datatype::{Datatype, Number};
 use super::endian::Endian;
 use super::error::HeaderError;
 use super::qform::quaternion_of;
+use super::scaling::Scaling;
 use super::write::write_part;
 use crate::error::DataError;
 use crate::geometry::Affine;
@@ -102,6 +103,16 @@ pub fn write_new<'a>(
     voxels: impl Into<NewVoxels<'a>>,
     affine: &Affine,
 ) -> Result<(), DataError> {
+    write_new_scaled(path, voxels, affine, Scaling::IDENTITY)
+}
+
+/// As [`write_new`], with a slope and an intercept, which the format keeps as float32.
+pub(crate) fn write_new_scaled<'a>(
+    path: &Path,
+    voxels: impl Into<NewVoxels<'a>>,
+    affine: &Affine,
+    scaling: Scaling,
+) -> Result<(), DataError> {
     let voxels = voxels.into();
     let name = super::paths::file_name(path);
     if ![".nii", ".nii.gz"]
@@ -121,7 +132,7 @@ pub fn write_new<'a>(
     }
     let dim = dimensions(path, voxels.shape())?;
     let (datatype, bytes) = voxels.bytes();
-    let header = header(dim, datatype, affine);
+    let header = header(dim, datatype, affine, scaling);
     write_part(path, &[&header, &bytes])?.commit()
 }
 
@@ -153,7 +164,7 @@ fn dimensions(path: &Path, shape: [usize; 4]) -> Result<[i16; 8], DataError> {
 }
 
 /// The 352 bytes before the voxels; offsets as in nifti1.h.
-fn header(dim: [i16; 8], datatype: Datatype, affine: &Affine) -> Vec<u8> {
+fn header(dim: [i16; 8], datatype: Datatype, affine: &Affine, scaling: Scaling) -> Vec<u8> {
     let mut bytes = vec![0; 352];
     let mut put = |at: usize, field: &[u8]| {
         for (target, &source) in bytes.iter_mut().skip(at).zip(field) {
@@ -182,7 +193,8 @@ fn header(dim: [i16; 8], datatype: Datatype, affine: &Affine) -> Vec<u8> {
         put(76 + 4 * index, &(size as f32).to_le_bytes());
     }
     put(108, &352_f32.to_le_bytes());
-    put(112, &1_f32.to_le_bytes());
+    put(112, &(scaling.slope as f32).to_le_bytes());
+    put(116, &(scaling.inter as f32).to_le_bytes());
     // Millimetres.
     put(123, &[2]);
     let rows = affine.rows();

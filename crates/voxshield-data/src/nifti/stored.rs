@@ -9,6 +9,7 @@ use super::header::Header;
 use super::scaling::Scaling;
 use crate::error::DataError;
 use crate::geometry::Affine;
+use crate::hash::sha256_parts;
 
 /// A NIfTI file: its header, the exact bytes before and after the voxels, and the voxels as stored.
 ///
@@ -109,6 +110,19 @@ impl StoredVolume {
     #[must_use]
     pub fn voxel_bytes(&self) -> &[u8] {
         &self.voxels
+    }
+
+    /// SHA-256 of the file's content, uncompressed; of a pair, of the header file and of the voxel file.
+    #[must_use]
+    pub fn content_sha256(&self) -> Vec<String> {
+        let voxels = [self.voxels.as_slice(), &self.trailing];
+        match self.layout {
+            FileLayout::Single => vec![sha256_parts(&[&self.header_bytes, voxels[0], voxels[1]])],
+            FileLayout::Pair { .. } => vec![
+                sha256_parts(&[&self.header_bytes]),
+                sha256_parts(&[&self.image_prefix, voxels[0], voxels[1]]),
+            ],
+        }
     }
 
     /// Number of voxels, all channels together.

@@ -2,8 +2,8 @@
 
 use ndarray::{Array3, Array4, Axis, Ix3};
 use voxshield_data::{
-    Affine, CtStatisticsBuilder, DataError, IntensityRange, LabelMap, Modality, Normalisation,
-    Volume, write_new,
+    Affine, CtStatisticsBuilder, DataError, IntensityError, IntensityRange, LabelMap, Modality,
+    Normalisation, Volume, write_new,
 };
 
 use crate::support::Fixture;
@@ -59,13 +59,19 @@ fn mri_without_contrast_is_an_error_where_the_reference_divides_by_one() {
     let constant = volume(&folder, "constant", &fixture.f32::<Ix3>("mri_const"));
     let error = Normalisation::Mri.range(&constant, 0).unwrap_err();
     assert!(
-        matches!(error, DataError::ConstantImage { channel: 0, .. }),
+        matches!(
+            error,
+            DataError::Intensity(IntensityError::ConstantImage { channel: 0, .. })
+        ),
         "{error}"
     );
     let empty = volume(&folder, "empty", &Array3::zeros((2, 3, 2)));
     let error = Normalisation::Mri.range(&empty, 0).unwrap_err();
     assert!(
-        matches!(error, DataError::NoPositiveVoxels { channel: 0, .. }),
+        matches!(
+            error,
+            DataError::Intensity(IntensityError::NoPositiveVoxels { channel: 0, .. })
+        ),
         "{error}"
     );
     // The reference makes a volume of 0.5 from either.

@@ -2,6 +2,7 @@
 
 mod artefact;
 mod compare;
+mod dicom;
 mod golden;
 mod intensity;
 mod label;
@@ -10,9 +11,12 @@ mod malformed;
 mod manifest;
 mod perturb;
 mod phantom;
+mod privacy;
 mod quantise;
 mod real_data;
 mod resample;
 mod round_trip;
+mod signature;
 mod support;
+mod unlock;
 mod volume;

@@ -2,7 +2,7 @@
 
 use voxshield_data::{
     CaseRecord, CtStatistics, DataError, FailedCase, FileRecord, IntensityRange, LabelRecord,
-    MANIFEST_NAME, Manifest, Modality, Normalisation, NormalisationRecord,
+    MANIFEST_NAME, Manifest, Modality, Normalisation, NormalisationRecord, UnlockRecord,
 };
 
 fn manifest() -> Manifest {
@@ -39,6 +39,10 @@ fn manifest() -> Manifest {
                 path: "labels/a.nii.gz".to_string(),
                 sha256: "22".to_string(),
             }],
+            unlock: Some(UnlockRecord {
+                path: "voxshield-unlock/images/a.nii.gz.age".to_string(),
+                sha256: "33".to_string(),
+            }),
             ranges: vec![IntensityRange {
                 lo: -0.1,
                 hi: 0.1 + 0.2,

@@ -69,6 +69,10 @@ impl VNet {
 }
 
 impl Segmenter for VNet {
+    fn draws_in_training(&self) -> bool {
+        self.config.dropout > 0.0
+    }
+
     fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let copies = self.config.width / self.config.in_channels;
         let repeated = x.clone().repeat_dim(1, copies);

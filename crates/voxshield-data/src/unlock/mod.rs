@@ -1,0 +1,22 @@
+//! The way back: what a protected volume lacks, encrypted to those who may have the original.
+//!
+//! [`seal_residual`] writes, for one case, the difference between the original and the protected stored voxels, compressed and encrypted
+//! with [age](https://age-encryption.org/v1) to one or several [`Recipients`]. [`open_residual`] restores the original
+//! from the protected files and that difference.
+//!
+//! The difference is taken modulo 2^bits of the stored word, for floats of their bit patterns: it is exact for every
+//! datatype. It is bound to the SHA-256 of the voxels before and after and of every original file (uncompressed), so that nothing is
+//! restored from a file that was swapped or changed.
+
+mod error;
+mod keys;
+mod residual;
+mod seal;
+
+/// The folder of a protected dataset that holds the residuals, under the name of each case's first image with `.age` added.
+pub const UNLOCK_FOLDER: &str = "voxshield-unlock";
+
+pub use error::UnlockError;
+pub(crate) use keys::write_secret;
+pub use keys::{Identities, Recipients, generate_identity};
+pub use seal::{open_residual, seal_residual};

@@ -1,0 +1,244 @@
+//! Encrypted residuals as files.
+//!
+//! An age file (version 1, binary). Its plaintext: [`MAGIC`], the length of a JSON header as 4 bytes (little endian), the
+//! header ([`Sealed`]), and one zlib stream of the residuals of all files.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::bufread::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use serde::{Deserialize, Serialize};
+
+use super::residual::Words;
+use super::{Identities, Recipients, UnlockError};
+use crate::error::DataError;
+use crate::fsx::AtomicFile;
+use crate::hash::sha256_bytes;
+use crate::nifti::StoredVolume;
+
+const MAGIC: [u8; 20] = *b"voxshield-residual 1";
+/// The most bytes of a header: some hundred bytes a channel.
+const HEADER_LIMIT: u32 = 1 << 20;
+
+/// What a residual belongs to.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    case: String,
+    files: Vec<SealedFile>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealedFile {
+    /// Bytes of voxels.
+    bytes: u64,
+    /// SHA-256 of the voxels in the original and in the protected file.
+    voxels_before: String,
+    voxels_after: String,
+    /// SHA-256 of the original file, uncompressed; of a pair, header and voxel file.
+    original: Vec<String>,
+}
+
+/// Writes the encrypted residual of one case: what turns `after` (the protected files) back into `before`.
+///
+/// Two calls give different bytes, since encryption draws a new file key; what comes out of [`open_residual`] is the same.
+///
+/// # Errors
+/// [`DataError::Unlock`] without recipients, [`DataError::ChannelCount`] and [`DataError::VoxelBytes`] when the files do not pair up, [`DataError::Io`] when
+/// writing fails; no half-written file stays.
+pub fn seal_residual(
+    case: &str,
+    before: &[StoredVolume],
+    after: &[StoredVolume],
+    recipients: &Recipients,
+    path: &Path,
+) -> Result<(), DataError> {
+    if before.len() != after.len() {
+        return Err(DataError::ChannelCount {
+            what: "files of the protected case",
+            expected: before.len(),
+            found: after.len(),
+        });
+    }
+    let pairs = || before.iter().zip(after);
+    if let Some((old, new)) = pairs().find(|(a, b)| a.voxel_bytes().len() != b.voxel_bytes().len())
+    {
+        return Err(DataError::VoxelBytes {
+            path: new.path().to_path_buf(),
+            expected: old.voxel_bytes().len() as u64,
+            found: new.voxel_bytes().len() as u64,
+        });
+    }
+    let files = pairs().map(|(old, new)| SealedFile {
+        bytes: old.voxel_bytes().len() as u64,
+        voxels_before: sha256_bytes(old.voxel_bytes()),
+        voxels_after: sha256_bytes(new.voxel_bytes()),
+        original: old.content_sha256(),
+    });
+    let sealed = Sealed {
+        case: case.to_string(),
+        files: files.collect(),
+    };
+    let encryptor = age::Encryptor::with_recipients(recipients.keys())
+        .map_err(|_| unlock(path, UnlockError::NoRecipient))?;
+    let header =
+        serde_json::to_vec(&sealed).map_err(|error| crate::manifest::json(path, &error))?;
+    let target = BufWriter::new(AtomicFile::create(path)?);
+    let write = || -> io::Result<AtomicFile> {
+        let mut writer = encryptor.wrap_output(target)?;
+        writer.write_all(&MAGIC)?;
+        writer.write_all(&(header.len() as u32).to_le_bytes())?;
+        writer.write_all(&header)?;
+        let mut writer = ZlibEncoder::new(writer, Compression::default());
+        for (old, new) in pairs() {
+            words(old).encode(old.voxel_bytes(), new.voxel_bytes(), &mut writer)?;
+        }
+        let target = writer.finish()?.finish()?;
+        target.into_inner().map_err(io::IntoInnerError::into_error)
+    };
+    write()
+        .map_err(DataError::io("write the file", path))?
+        .commit()
+}
+
+/// Restores the original files of a case from the protected ones. Everything is checked before anything is returned: the case,
+/// the protected voxels, the restored voxels, and each restored file as a whole.
+///
+/// # Errors
+/// [`DataError::Unlock`] naming what does not belong together, [`DataError::Io`].
+pub fn open_residual(
+    path: &Path,
+    case: &str,
+    protected: &[StoredVolume],
+    identities: &Identities,
+) -> Result<Vec<StoredVolume>, DataError> {
+    let wrong = |problem| unlock(path, problem);
+    let read = |error: io::Error| match error.raw_os_error() {
+        Some(_) => DataError::io("read the file", path)(error),
+        None => wrong(damaged(&error)),
+    };
+    let file = File::open(path).map_err(DataError::io("open the file", path))?;
+    let decryptor =
+        age::Decryptor::new_buffered(BufReader::new(file)).map_err(|e| wrong(of_age(&e)))?;
+    let reader = decryptor
+        .decrypt(identities.keys())
+        .map_err(|e| wrong(of_age(&e)))?;
+    let mut reader = BufReader::new(reader);
+    let sealed = read_header(&mut reader).map_err(read)?.map_err(wrong)?;
+    if sealed.case != case {
+        return Err(wrong(UnlockError::OtherCase {
+            expected: case.to_string(),
+            found: sealed.case,
+        }));
+    }
+    if sealed.files.len() != protected.len() {
+        return Err(wrong(format_error(format!(
+            "{} files, but the case has {}",
+            sealed.files.len(),
+            protected.len()
+        ))));
+    }
+    let mut decoder = ZlibDecoder::new(reader);
+    let mut restored = Vec::with_capacity(protected.len());
+    for (volume, sealed) in protected.iter().zip(&sealed.files) {
+        let after = volume.voxel_bytes();
+        let found = sha256_bytes(after);
+        if found != sealed.voxels_after || after.len() as u64 != sealed.bytes {
+            return Err(wrong(UnlockError::ProtectedChanged {
+                path: name(volume),
+                expected: sealed.voxels_after.clone(),
+                found,
+            }));
+        }
+        let voxels = words(volume).decode(after, &mut decoder).map_err(read)?;
+        restored.push(check(volume.with_voxels(voxels)?, sealed).map_err(wrong)?);
+    }
+    // The end of both streams: what was cut there is noticed now.
+    let mut more = [0];
+    let mut rest = decoder.read(&mut more).map_err(read)?;
+    rest += decoder.into_inner().read(&mut more).map_err(read)?;
+    match rest {
+        0 => Ok(restored),
+        _ => Err(wrong(format_error("data after the residual".to_string()))),
+    }
+}
+
+fn check(volume: StoredVolume, sealed: &SealedFile) -> Result<StoredVolume, UnlockError> {
+    let differs = |what, expected: String, found: String| UnlockError::NotRestored {
+        path: name(&volume),
+        what,
+        expected,
+        found,
+    };
+    let voxels = sha256_bytes(volume.voxel_bytes());
+    if voxels != sealed.voxels_before {
+        return Err(differs("the voxels", sealed.voxels_before.clone(), voxels));
+    }
+    let files = volume.content_sha256();
+    if files != sealed.original {
+        return Err(differs(
+            "the file",
+            sealed.original.join(", "),
+            files.join(", "),
+        ));
+    }
+    Ok(volume)
+}
+
+fn read_header(reader: &mut impl Read) -> io::Result<Result<Sealed, UnlockError>> {
+    let (mut magic, mut length) = ([0; MAGIC.len()], [0; 4]);
+    reader.read_exact(&mut magic)?;
+    if magic != MAGIC {
+        return Ok(Err(format_error("it begins with other bytes".to_string())));
+    }
+    reader.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length);
+    if length > HEADER_LIMIT {
+        return Ok(Err(format_error(format!("a header of {length} bytes"))));
+    }
+    let mut header = Vec::new();
+    reader.take(u64::from(length)).read_to_end(&mut header)?;
+    Ok(serde_json::from_slice(&header).map_err(|error| format_error(error.to_string())))
+}
+
+/// Words as wide as the datatype's numbers; bytes for those that are none, which are never protected.
+fn words(volume: &StoredVolume) -> Words {
+    let size = volume.datatype().size();
+    Words {
+        size: if matches!(size, 2 | 4 | 8) { size } else { 1 },
+        endian: volume.header().endian,
+    }
+}
+
+fn name(volume: &StoredVolume) -> String {
+    let name = volume.path().file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn unlock(path: &Path, problem: UnlockError) -> DataError {
+    DataError::Unlock {
+        path: path.to_path_buf(),
+        problem,
+    }
+}
+
+fn damaged(error: &impl std::fmt::Display) -> UnlockError {
+    UnlockError::Damaged {
+        reason: error.to_string(),
+    }
+}
+
+fn format_error(reason: String) -> UnlockError {
+    UnlockError::Format { reason }
+}
+
+fn of_age(error: &age::DecryptError) -> UnlockError {
+    match error {
+        age::DecryptError::NoMatchingKeys => UnlockError::NoMatchingKey,
+        other => damaged(other),
+    }
+}

@@ -1,0 +1,308 @@
+//! DICOM series made with dicom-rs: voxels, places and scaling of the volume that comes out.
+
+use std::fs;
+use std::path::Path;
+
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use voxshield_data::{
+    Affine, DataError, DicomError, NewVoxels, StoredVolume, Volume, import_dicom, write_new,
+};
+
+const ROWS: usize = 4;
+const COLUMNS: usize = 3;
+const SLICES: usize = 5;
+
+/// An oblique volume with a tilted gantry: the slices shift within their plane.
+#[derive(Clone)]
+struct Scan {
+    row: [f64; 3],
+    column: [f64; 3],
+    step: [f64; 3],
+    origin: [f64; 3],
+    signed: bool,
+    bits_stored: u16,
+    slopes: [f64; SLICES],
+    series: [&'static str; SLICES],
+}
+
+impl Scan {
+    fn new() -> Self {
+        let (sin, cos) = 0.3f64.sin_cos();
+        Self {
+            row: [cos, sin, 0.0],
+            column: [-sin, cos, 0.0],
+            step: [0.1, 0.4, 2.5],
+            origin: [-100.5, 20.25, 900.0],
+            signed: true,
+            bits_stored: 16,
+            slopes: [1.0; SLICES],
+            series: ["1.2.3"; SLICES],
+        }
+    }
+
+    fn value(&self, column: usize, row: usize, slice: usize) -> i32 {
+        let value = (column + 10 * row + 100 * slice) as i32;
+        if self.signed { value - 300 } else { value }
+    }
+
+    /// RAS+ place of a voxel, by the definition in DICOM PS3.3 C.7.6.2.1.1.
+    fn place(&self, column: usize, row: usize, slice: usize) -> [f64; 3] {
+        let lps = [0, 1, 2].map(|axis| {
+            self.origin[axis]
+                + self.step[axis] * slice as f64
+                + self.row[axis] * 0.75 * column as f64
+                + self.column[axis] * 1.5 * row as f64
+        });
+        [-lps[0], -lps[1], lps[2]]
+    }
+
+    fn slice(&self, slice: usize) -> InMemDicomObject {
+        let text = |tag, vr, text: String| DataElement::new(tag, vr, PrimitiveValue::from(text));
+        let number = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
+        let join = |values: &[f64]| {
+            values
+                .iter()
+                .map(f64::to_string)
+                .collect::<Vec<_>>()
+                .join("\\")
+        };
+        let position: Vec<f64> = (0..3)
+            .map(|axis| self.origin[axis] + self.step[axis] * slice as f64)
+            .collect();
+        let mask = ((1u32 << self.bits_stored) - 1) as u16;
+        let pixels: Vec<u16> = (0..ROWS * COLUMNS)
+            // What lies above the stored bits is not part of the number.
+            .map(|at| self.value(at % COLUMNS, at / COLUMNS, slice) as u16 & mask | 0xF000 & !mask)
+            .collect();
+        InMemDicomObject::from_element_iter([
+            text(
+                Tag(0x0008, 0x0016),
+                VR::UI,
+                "1.2.840.10008.5.1.4.1.1.2".into(),
+            ),
+            text(Tag(0x0008, 0x0018), VR::UI, format!("1.2.3.{slice}")),
+            text(Tag(0x0010, 0x0010), VR::PN, "Doe^Jane".into()),
+            text(Tag(0x0020, 0x000E), VR::UI, self.series[slice].into()),
+            text(Tag(0x0020, 0x0032), VR::DS, join(&position)),
+            text(
+                Tag(0x0020, 0x0037),
+                VR::DS,
+                join(&[self.row, self.column].concat()),
+            ),
+            number(Tag(0x0028, 0x0002), 1),
+            text(Tag(0x0028, 0x0004), VR::CS, "MONOCHROME2".into()),
+            number(Tag(0x0028, 0x0010), ROWS as u16),
+            number(Tag(0x0028, 0x0011), COLUMNS as u16),
+            text(Tag(0x0028, 0x0030), VR::DS, join(&[1.5, 0.75])),
+            number(Tag(0x0028, 0x0100), 16),
+            number(Tag(0x0028, 0x0101), self.bits_stored),
+            number(Tag(0x0028, 0x0102), self.bits_stored - 1),
+            number(Tag(0x0028, 0x0103), self.signed.into()),
+            text(Tag(0x0028, 0x1052), VR::DS, "-1024".into()),
+            text(Tag(0x0028, 0x1053), VR::DS, self.slopes[slice].to_string()),
+            DataElement::new(
+                Tag(0x7FE0, 0x0010),
+                VR::OW,
+                PrimitiveValue::U16(pixels.into()),
+            ),
+        ])
+    }
+
+    /// Writes the slices under names whose order is not theirs, some in a folder of their own.
+    fn write(&self, folder: &Path) {
+        for slice in 0..SLICES {
+            let name = ["IM3", "IM0", "deep/IM2", "IM4", "deep/IM1"][slice];
+            write(&folder.join(name), self.slice(slice));
+        }
+    }
+}
+
+fn write(path: &Path, object: InMemDicomObject) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let meta = FileMetaTableBuilder::new().transfer_syntax("1.2.840.10008.1.2.1");
+    object.with_meta(meta).unwrap().write_to_file(path).unwrap();
+}
+
+/// Imports one series.
+fn import(scan: &Scan) -> Result<(tempfile::TempDir, StoredVolume), DataError> {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("knee"), folder.path().join("out"));
+    scan.write(&input);
+    let mut cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
+    assert_eq!(cases.len(), 1);
+    assert_eq!(cases[0].id, "knee");
+    let path = output.join("images/knee.nii.gz");
+    match cases.remove(0).shape {
+        Ok(shape) => {
+            assert_eq!(shape, [COLUMNS, ROWS, SLICES]);
+            Ok((folder, StoredVolume::read(&path).unwrap()))
+        }
+        Err(error) => {
+            assert!(!path.exists());
+            Err(error)
+        }
+    }
+}
+
+fn problem(scan: &Scan) -> DicomError {
+    match import(scan) {
+        Err(DataError::Dicom { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_voxel_is_where_dicom_has_it() {
+    let mut reversed = Scan::new();
+    reversed.step = reversed.step.map(|value| -value);
+    for scan in [Scan::new(), reversed.clone()] {
+        let (_folder, volume) = import(&scan).unwrap();
+        let values: Vec<f64> = volume.values().collect();
+        // Slices come in the order of the normal: those of a scan against it are counted from the other end.
+        let forward = scan.step[2] > 0.0;
+        for (at, value) in values.iter().enumerate() {
+            let (column, row, slice) = (at % COLUMNS, at / COLUMNS % ROWS, at / (COLUMNS * ROWS));
+            let source = if forward { slice } else { SLICES - 1 - slice };
+            assert_eq!(*value, f64::from(scan.value(column, row, source)) - 1024.0);
+            let found = volume
+                .affine()
+                .apply([column as f64, row as f64, slice as f64]);
+            for (found, expected) in found.iter().zip(scan.place(column, row, source)) {
+                assert!((found - expected).abs() < 1e-3, "{found} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_of_the_patient_is_in_the_volume() {
+    let (folder, volume) = import(&Scan::new()).unwrap();
+    let mut bytes = volume.header_bytes().to_vec();
+    bytes.extend(volume.voxel_bytes());
+    assert!(!bytes.windows(4).any(|word| word == b"Jane"));
+    assert!(Volume::open(&[folder.path().join("out/images/knee.nii.gz")]).is_ok());
+}
+
+#[test]
+fn stored_bits_signs_and_slopes() {
+    let twelve = Scan {
+        bits_stored: 12,
+        ..Scan::new()
+    };
+    let unsigned = Scan {
+        signed: false,
+        ..twelve.clone()
+    };
+    for scan in [twelve, unsigned] {
+        let (_folder, volume) = import(&scan).unwrap();
+        assert_eq!(volume.datatype().to_string(), "int16");
+        let last = scan.value(COLUMNS - 1, ROWS - 1, SLICES - 1);
+        assert_eq!(volume.values().last().unwrap(), f64::from(last) - 1024.0);
+    }
+    let slopes = [1.0, 1.5, 2.0, 2.5, 3.0];
+    let scan = Scan {
+        slopes,
+        ..Scan::new()
+    };
+    let (_folder, volume) = import(&scan).unwrap();
+    assert_eq!(volume.datatype().to_string(), "float32");
+    for (at, value) in volume.values().enumerate() {
+        let slice = at / (COLUMNS * ROWS);
+        let stored = scan.value(at % COLUMNS, at / COLUMNS % ROWS, slice);
+        assert_eq!(value, f64::from(stored) * slopes[slice] - 1024.0);
+    }
+}
+
+#[test]
+fn series_that_are_no_volume_are_refused() {
+    let mut mixed = Scan::new();
+    mixed.series[3] = "4.5.6";
+    assert!(matches!(
+        problem(&mixed),
+        DicomError::Mixed {
+            what: "Series Instance UID",
+            ..
+        }
+    ));
+    let flat = Scan {
+        step: [0.0; 3],
+        ..Scan::new()
+    };
+    assert!(matches!(problem(&flat), DicomError::Spacing { .. }));
+    let mut skewed = Scan::new();
+    skewed.column = skewed.row;
+    assert!(matches!(problem(&skewed), DicomError::Attribute { .. }));
+
+    let folder = tempfile::tempdir().unwrap();
+    let (series, output) = (folder.path().join("s"), folder.path().join("out"));
+    let reason = |what: &str| {
+        let cases = import_dicom(&series, &output, &mut |_| {}).unwrap();
+        match &cases[0].shape {
+            Err(DataError::Dicom { problem, .. }) => problem.clone(),
+            other => panic!("{what}: {other:?}"),
+        }
+    };
+    Scan::new().write(&series);
+    fs::remove_file(series.join("deep/IM2")).unwrap();
+    assert!(matches!(reason("a hole"), DicomError::Spacing { .. }));
+    fs::write(series.join("notes.txt"), "no DICOM").unwrap();
+    assert!(matches!(
+        reason("another file"),
+        DicomError::Unreadable { .. }
+    ));
+    fs::remove_file(series.join("notes.txt")).unwrap();
+    let mut object = Scan::new().slice(2);
+    object.put(DataElement::new(
+        Tag(0x0028, 0x0008),
+        VR::IS,
+        PrimitiveValue::from("2"),
+    ));
+    write(&series.join("deep/IM2"), object);
+    assert!(matches!(
+        reason("two frames"),
+        DicomError::Unsupported { .. } | DicomError::Unreadable { .. }
+    ));
+}
+
+#[test]
+fn cases_with_labels_become_a_plain_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    for case in ["a", "b"] {
+        Scan::new().write(&input.join("images").join(case));
+    }
+    let first = import_dicom(
+        &input.join("images/a"),
+        &folder.path().join("one"),
+        &mut |_| {},
+    )
+    .unwrap();
+    assert!(first[0].shape.is_ok());
+    let affine = StoredVolume::read(&folder.path().join("one/images/a.nii.gz"))
+        .unwrap()
+        .affine();
+    let label =
+        ndarray::Array3::<u8>::from_shape_fn((COLUMNS, ROWS, SLICES), |(_, _, k)| (k > 2).into());
+    fs::create_dir_all(input.join("labels")).unwrap();
+    let save = |case: &str, affine: &Affine| {
+        let path = input.join(format!("labels/{case}.nii.gz"));
+        write_new(&path, NewVoxels::from(label.view()), affine).unwrap();
+        fs::read(path).unwrap()
+    };
+    let bytes = save("a", &affine);
+    // Elsewhere and along other axes.
+    save("b", &Affine::from_spacing([-3.0, 1.0, 1.0]));
+    let cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
+    assert!(cases[0].shape.is_ok() && cases[0].labelled);
+    assert!(matches!(
+        cases[1].shape,
+        Err(DataError::GridMismatch { .. })
+    ));
+    assert_eq!(fs::read(output.join("labels/a.nii.gz")).unwrap(), bytes);
+    let dataset = voxshield_data::discover(&output).unwrap();
+    assert_eq!(
+        (dataset.layout, dataset.cases.len(), dataset.problems.len()),
+        ("plain", 1, 0)
+    );
+}

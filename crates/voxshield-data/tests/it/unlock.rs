@@ -1,0 +1,219 @@
+//! Residuals: exact for every datatype, and useless with anything but the right key and the right files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use voxshield_data::{
+    DataError, Identities, Recipients, StoredVolume, UnlockError, generate_identity, open_residual,
+    seal_residual,
+};
+
+use crate::support::{DATATYPES, Nifti, gzip};
+
+struct Keys {
+    folder: tempfile::TempDir,
+    recipients: Recipients,
+    identity: PathBuf,
+}
+
+fn keys() -> Keys {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = folder.path().join("owner.key");
+    let mut recipients = Recipients::default();
+    recipients
+        .add(&generate_identity(&identity).unwrap())
+        .unwrap();
+    Keys {
+        folder,
+        recipients,
+        identity,
+    }
+}
+
+fn open(
+    path: &Path,
+    case: &str,
+    protected: &StoredVolume,
+    identity: &Path,
+) -> Result<StoredVolume, UnlockError> {
+    let identities = Identities::open(identity).unwrap();
+    match open_residual(path, case, std::slice::from_ref(protected), &identities) {
+        Ok(mut volumes) => Ok(volumes.remove(0)),
+        Err(DataError::Unlock {
+            path: named,
+            problem,
+        }) => {
+            assert_eq!(named, path);
+            Err(problem)
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> StoredVolume {
+    let path = folder.join(name);
+    fs::write(&path, bytes).unwrap();
+    StoredVolume::read(&path).unwrap()
+}
+
+/// A volume and a changed one, sealed.
+fn sealed(keys: &Keys) -> (StoredVolume, StoredVolume, PathBuf) {
+    let values: Vec<i16> = (0..60).map(|v| v * 311 - 9000).collect();
+    let changed: Vec<i16> = values.iter().map(|v| v + v % 5).collect();
+    let folder = keys.folder.path();
+    let mut file = Nifti::i16(&[3, 4, 5], &values);
+    file.extension = [&[1, 0, 0, 0, 16, 0, 0, 0, 6, 0, 0, 0][..], b"remarks."].concat();
+    file.trailing = vec![7; 5];
+    let before = write(folder, "before.nii.gz", &gzip(&file.bytes()));
+    file.voxels = Nifti::i16(&[3, 4, 5], &changed).voxels;
+    let after = write(folder, "after.nii.gz", &gzip(&file.bytes()));
+    let path = folder.join("case.age");
+    let pair = (std::slice::from_ref(&before), std::slice::from_ref(&after));
+    seal_residual("case", pair.0, pair.1, &keys.recipients, &path).unwrap();
+    (before, after, path)
+}
+
+#[test]
+fn the_original_comes_back_with_header_extension_and_trailing_bytes() {
+    let keys = keys();
+    let (before, after, path) = sealed(&keys);
+    let restored = open(&path, "case", &after, &keys.identity).unwrap();
+    let target = keys.folder.path().join("restored.nii.gz");
+    restored.write_atomic(&target).unwrap();
+    let again = StoredVolume::read(&target).unwrap();
+    assert_eq!(again.content_sha256(), before.content_sha256());
+    assert_ne!(after.content_sha256(), before.content_sha256());
+}
+
+#[test]
+fn each_of_several_recipients_opens_it_and_nobody_else() {
+    let mut keys = keys();
+    let second = keys.folder.path().join("second.key");
+    let list = keys.folder.path().join("recipients.txt");
+    let recipient = generate_identity(&second).unwrap();
+    fs::write(&list, format!("# the second\n\n{recipient}\n")).unwrap();
+    keys.recipients.add_file(&list).unwrap();
+    let (before, after, path) = sealed(&keys);
+    for identity in [&keys.identity, &second] {
+        let restored = open(&path, "case", &after, identity).unwrap();
+        assert_eq!(restored.voxel_bytes(), before.voxel_bytes());
+    }
+    let stranger = keys.folder.path().join("stranger.key");
+    generate_identity(&stranger).unwrap();
+    let error = open(&path, "case", &after, &stranger).unwrap_err();
+    assert_eq!(error, UnlockError::NoMatchingKey);
+}
+
+#[test]
+fn swapped_and_changed_files_restore_nothing() {
+    let keys = keys();
+    let (_, after, path) = sealed(&keys);
+    let error = open(&path, "another", &after, &keys.identity).unwrap_err();
+    assert!(matches!(error, UnlockError::OtherCase { .. }), "{error}");
+    let mut voxels = after.voxel_bytes().to_vec();
+    voxels[17] ^= 1;
+    let changed = after.with_voxels(voxels).unwrap();
+    let error = open(&path, "case", &changed, &keys.identity).unwrap_err();
+    assert!(
+        matches!(error, UnlockError::ProtectedChanged { .. }),
+        "{error}"
+    );
+    // Same voxels, another word in the header's description.
+    let mut file = Nifti::i16(&[3, 4, 5], &[0; 60]);
+    file.voxels = after.voxel_bytes().to_vec();
+    let header = write(keys.folder.path(), "header.nii", &file.bytes());
+    let error = open(&path, "case", &header, &keys.identity).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            UnlockError::NotRestored {
+                what: "the file",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_flipped_bit_and_every_shorter_file_is_refused() {
+    let keys = keys();
+    let (_, after, path) = sealed(&keys);
+    let bytes = fs::read(&path).unwrap();
+    let bad = keys.folder.path().join("bad.age");
+    for position in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[position] ^= 1 << (position % 8);
+        fs::write(&bad, &flipped).unwrap();
+        let error = open(&bad, "case", &after, &keys.identity).unwrap_err();
+        let refused = matches!(
+            error,
+            UnlockError::Damaged { .. } | UnlockError::NoMatchingKey
+        );
+        assert!(refused, "byte {position}: {error}");
+        fs::write(&bad, &bytes[..position]).unwrap();
+        let error = open(&bad, "case", &after, &keys.identity).unwrap_err();
+        let refused = matches!(
+            error,
+            UnlockError::Damaged { .. } | UnlockError::NoMatchingKey
+        );
+        assert!(refused, "{position} bytes: {error}");
+    }
+    fs::write(&bad, [&bytes[..], b"more"].concat()).unwrap();
+    assert!(open(&bad, "case", &after, &keys.identity).is_err());
+}
+
+#[test]
+fn keys_are_private_and_never_repeated() {
+    let keys = keys();
+    let secret = fs::read_to_string(&keys.identity).unwrap();
+    let secret = secret.lines().find(|line| line.starts_with("AGE")).unwrap();
+    let error = Recipients::default().add(secret).unwrap_err().to_string();
+    assert!(
+        error.contains("secret key") && !error.contains(secret),
+        "{error}"
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(&keys.identity).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // An existing key is not overwritten.
+    assert!(matches!(
+        generate_identity(&keys.identity),
+        Err(DataError::Io { .. })
+    ));
+    let damaged = keys.folder.path().join("damaged.key");
+    for content in ["", "# nothing", &secret[..40]] {
+        fs::write(&damaged, content).unwrap();
+        let error = Identities::open(&damaged).err().unwrap();
+        assert!(matches!(error, DataError::Unlock { .. }), "{error}");
+        assert!(!error.to_string().contains("SECRET-KEY-1Q"), "{error}");
+    }
+    let error = seal_residual("case", &[], &[], &Recipients::default(), &damaged).unwrap_err();
+    assert!(error.to_string().contains("no recipient"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Any bits, so that floats are NaN, infinite and denormal too.
+    #[test]
+    fn any_voxels_of_any_datatype_come_back(bytes in prop::collection::vec(any::<(u8, u8)>(), 96), datatype in 0..DATATYPES.len(), big: bool, two: bool) {
+        let keys = keys();
+        let (code, bits) = DATATYPES[datatype];
+        let voxels = 96 * 8 / i64::from(bits);
+        let (before, after): (Vec<u8>, Vec<u8>) = bytes.into_iter().unzip();
+        let volume = |name: &str, voxels_bytes: Vec<u8>| {
+            let mut file = Nifti::new(&[2, 3, voxels / 6], code, voxels_bytes);
+            (file.big, file.two) = (big, two);
+            write(keys.folder.path(), name, &file.bytes())
+        };
+        let (before, after) = (volume("a.nii", before), volume("b.nii", after));
+        let path = keys.folder.path().join("c.age");
+        seal_residual("c", std::slice::from_ref(&before), std::slice::from_ref(&after), &keys.recipients, &path).unwrap();
+        let restored = open(&path, "c", &after, &keys.identity).unwrap();
+        prop_assert_eq!(restored.content_sha256(), before.content_sha256());
+    }
+}

@@ -1,0 +1,162 @@
+//! A run that stops after any round and goes on from its stored state ends where an undisturbed run ends.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use voxshield_models::parameters;
+use voxshield_perturb::{
+    Bilevel, BilevelConfig, InMemory, PerturbError, RoundRecord, TrainingState, TrainingVolume,
+};
+use voxshield_testkit::device;
+
+const ROUNDS: usize = 4;
+
+fn config() -> BilevelConfig {
+    BilevelConfig {
+        rounds: ROUNDS,
+        surrogate_steps: 2,
+        batch: 2,
+        patch: [8; 3],
+        ..BilevelConfig::compact()
+    }
+}
+
+fn volumes() -> InMemory {
+    let shape = [9, 11, 10];
+    let voxels: usize = shape.iter().product();
+    let volume = |case: usize| TrainingVolume {
+        image: (0..voxels)
+            .map(|i| ((i * 7 + case * 13) % 101) as f32 / 101.0)
+            .collect(),
+        labels: (0..voxels).map(|i| ((i / 50) % 2) as i32).collect(),
+        support: vec![1.0; voxels],
+        channels: 1,
+        shape,
+    };
+    InMemory::new((0..3).map(volume).collect()).unwrap()
+}
+
+fn bilevel(config: BilevelConfig) -> Bilevel {
+    Bilevel::new(config, 1, 2, &device()).unwrap()
+}
+
+/// What a run leaves behind, bit for bit.
+fn outcome(run: Bilevel) -> (Vec<(String, Vec<u8>)>, Vec<RoundRecord>) {
+    let trained = run.run(&mut volumes(), &mut |_| {}).unwrap();
+    let generator = parameters(&trained.generator).unwrap();
+    let surrogate = trained.surrogate.weights().unwrap();
+    let tensors = generator.into_iter().chain(surrogate);
+    let bits = tensors.map(|(name, data)| (name, data.into_bytes().to_vec()));
+    (bits.collect(), trained.history)
+}
+
+/// The states after each round, as bytes.
+fn states(config: BilevelConfig) -> Vec<Vec<u8>> {
+    let mut states = Vec::new();
+    let mut save = |state: &dyn Fn() -> Result<TrainingState, PerturbError>| {
+        states.push(state()?.to_bytes()?);
+        Ok(())
+    };
+    bilevel(config)
+        .run_with(&mut volumes(), Some(&mut save), &mut |_| {})
+        .unwrap();
+    states
+}
+
+#[test]
+fn every_round_is_a_place_to_go_on_from() {
+    for others in [vec![], vec!["residual-unet".to_owned()]] {
+        let config = BilevelConfig {
+            other_surrogates: others,
+            ..config()
+        };
+        let whole = outcome(bilevel(config.clone()));
+        let states = states(config.clone());
+        assert_eq!(states.len(), ROUNDS);
+        for (round, bytes) in states.iter().enumerate() {
+            let state = TrainingState::from_bytes(bytes).unwrap();
+            assert_eq!((state.round, state.history.len()), (round + 1, round + 1));
+            let resumed = bilevel(config.clone()).resumed(&state).unwrap();
+            assert!(outcome(resumed) == whole, "after round {round}");
+        }
+    }
+}
+
+#[test]
+fn states_of_other_runs_and_damaged_ones_are_errors() {
+    let bytes = states(config()).swap_remove(1);
+    let state = TrainingState::from_bytes(&bytes).unwrap();
+    let shorter = BilevelConfig {
+        rounds: 1,
+        ..config()
+    };
+    assert!(matches!(
+        bilevel(shorter).resumed(&state),
+        Err(PerturbError::State { .. })
+    ));
+    let other = BilevelConfig {
+        surrogate: "seg-res-net".into(),
+        ..config()
+    };
+    assert!(bilevel(other).resumed(&state).is_err());
+    for cut in [0, 1, 40, bytes.len() / 2, bytes.len() - 1] {
+        assert!(matches!(
+            TrainingState::from_bytes(&bytes[..cut]),
+            Err(PerturbError::State { .. })
+        ));
+    }
+    // A file that claims other rounds than it has records of.
+    let mut lying = state;
+    lying.round = 3;
+    assert!(bilevel(config()).resumed(&lying).is_err());
+}
+
+/// What an attacker puts in its place is an error or a state, never a panic.
+#[test]
+fn no_bytes_are_a_panic() {
+    let config = BilevelConfig {
+        surrogate_steps: 1,
+        rounds: 1,
+        ..config()
+    };
+    let bytes = states(config.clone()).swap_remove(0);
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut read = 0;
+    for _ in 0..2000 {
+        let mut changed = bytes.clone();
+        for _ in 0..1 << rng.random_range(0..5) {
+            // Half of the changes where names, shapes and offsets are.
+            let end = if rng.random() { 4096 } else { changed.len() };
+            let at = rng.random_range(0..end.min(changed.len()).max(1));
+            match (rng.random_range(0..4), changed.get_mut(at)) {
+                (0, Some(byte)) => *byte ^= 1 << rng.random_range(0..8),
+                (1, Some(byte)) => *byte = rng.random(),
+                (2, _) => changed.truncate(at),
+                _ => drop(changed.splice(at..at, [0xFF; 3])),
+            }
+        }
+        if let Ok(state) = TrainingState::from_bytes(&changed) {
+            read += 1;
+            if read < 50 {
+                let _ = bilevel(config.clone()).resumed(&state);
+            }
+        }
+    }
+    assert!(read > 0, "some changes are in the numbers only");
+}
+
+#[test]
+fn a_surrogate_that_draws_is_not_resumable() {
+    let with = |surrogate: &str, networks| {
+        bilevel(BilevelConfig {
+            surrogate: surrogate.into(),
+            networks,
+            patch: [32; 3],
+            ..config()
+        })
+        .is_resumable()
+    };
+    use voxshield_models::Width;
+    assert!(with("v-net", Width::Narrow), "it has no dropout");
+    assert!(with("residual-unet", Width::Narrow));
+    assert!(!with("v-net", Width::Full));
+}

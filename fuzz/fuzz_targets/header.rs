@@ -1,0 +1,9 @@
+#![no_main]
+
+use std::sync::LazyLock;
+
+use voxshield_fuzz::{Target, target};
+
+static TARGET: LazyLock<Target> = LazyLock::new(|| target("header").expect("a target"));
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| TARGET.run(bytes));

@@ -1,0 +1,222 @@
+//! What an interrupted run leaves behind, and goes on from: a hidden folder in the output, gone when the run is complete.
+//!
+//! | file | content |
+//! |---|---|
+//! | `lock` | locked by the one process that writes the output; the system frees it when that ends, however it ends |
+//! | `journal` | what the run is, then a line for each finished case, appended and flushed to the disk |
+//! | `training` | the state of the optimisation after a round, replaced as a whole |
+//! | `deltas-*` | a folder with the perturbations of a method that keeps one for each case |
+
+mod journal;
+mod training;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use self::journal::Journal;
+pub(super) use self::training::TrainingFile;
+use crate::{
+    data::{
+        Case, CaseRecord, MANIFEST_NAME, Manifest, file_parts, remove_stale_temporaries,
+        sha256_bytes, sha256_file,
+    },
+    pipeline::{PipelineError, ProtectOptions, Scanned, lanes::in_order, write::unlock_path},
+};
+
+/// The folder's name in the output; [`Tree`](crate::data::Tree) leaves hidden folders out.
+pub(in crate::pipeline) const STATE_FOLDER: &str = ".voxshield";
+
+/// A run that holds the output.
+pub(super) struct RunState {
+    folder: PathBuf,
+    journal: Journal,
+    /// Cases that are finished, and whose files are still what they were.
+    pub(super) done: BTreeMap<String, CaseRecord>,
+    // Dropped last: the output is ours until then.
+    _lock: File,
+}
+
+/// The manifest of a run that was complete before it was resumed.
+pub(super) fn completed(output: &Path, options: &ProtectOptions) -> Option<Manifest> {
+    let manifest = Manifest::read(&output.join(MANIFEST_NAME)).ok()?;
+    let complete = options.resume && !output.join(STATE_FOLDER).exists();
+    (complete && same_options(&manifest.method, options)).then_some(manifest)
+}
+
+impl RunState {
+    /// Takes the output folder, creating it, and finds out what is done already if the run is to be resumed.
+    pub(super) fn begin(
+        output: &Path,
+        options: &ProtectOptions,
+        scanned: &Scanned,
+    ) -> Result<Self, PipelineError> {
+        let folder = output.join(STATE_FOLDER);
+        fs::create_dir_all(&folder).map_err(failed("create the folder", &folder))?;
+        let lock = lock(&folder.join("lock"), output)?;
+        if !options.resume && folder.join(journal::NAME).exists() {
+            return Err(PipelineError::Unfinished {
+                path: output.to_path_buf(),
+            });
+        }
+        let header = header(options, scanned)?;
+        let (journal, records) = Journal::open(&folder, &header)?;
+        let mut state = Self {
+            folder,
+            journal,
+            done: BTreeMap::new(),
+            _lock: lock,
+        };
+        if options.resume {
+            clean(output)?;
+            state.keep_intact(output, scanned, records);
+            for case in scanned.cases.iter().map(|case| &case.case) {
+                if !state.done.contains_key(&case.id) {
+                    remove_files(output, case);
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// Notes that a case is finished; on the disk when this returns.
+    pub(super) fn finished(&mut self, record: &CaseRecord) -> Result<(), PipelineError> {
+        self.journal.append(record)
+    }
+
+    /// Where the state of the optimisation is kept.
+    pub(super) fn training(&self) -> TrainingFile {
+        TrainingFile::new(&self.folder)
+    }
+
+    /// The folder, for what is needed until the run is complete.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes the folder: the run is complete.
+    pub(super) fn complete(self) -> Result<(), PipelineError> {
+        fs::remove_dir_all(&self.folder).map_err(failed("remove the folder", &self.folder))
+    }
+
+    /// Keeps the records whose files are there and unchanged, source and result.
+    fn keep_intact(&mut self, output: &Path, scanned: &Scanned, records: Vec<CaseRecord>) {
+        let root = &scanned.dataset.root;
+        let intact = |record: &CaseRecord| {
+            let is =
+                |path: PathBuf, hash: &str| sha256_file(&path).is_ok_and(|found| found == hash);
+            let of = |folder: &Path, path: &str| folder.join(path);
+            record.files.iter().all(|file| {
+                is(of(root, &file.path), &file.sha256_before)
+                    && is(of(output, &file.path), &file.sha256_after)
+                    && file_parts(&of(output, &file.path)).is_ok()
+            }) && record.labels.iter().all(|label| {
+                is(of(root, &label.path), &label.sha256)
+                    && is(of(output, &label.path), &label.sha256)
+            }) && record
+                .unlock
+                .iter()
+                .all(|unlock| is(of(output, &unlock.path), &unlock.sha256))
+        };
+        in_order(
+            records.len(),
+            |index| intact(&records[index]),
+            |index, good| {
+                if good {
+                    let record = records[index].clone();
+                    self.done.insert(record.id.clone(), record);
+                }
+            },
+        );
+    }
+}
+
+fn lock(path: &Path, output: &Path) -> Result<File, PipelineError> {
+    let file = File::create(path).map_err(failed("create the file", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(PipelineError::Locked {
+            path: output.to_path_buf(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed("lock the file", path)(source)),
+    }
+}
+
+/// What a run is: when any of it differs, it is another run.
+fn header(options: &ProtectOptions, scanned: &Scanned) -> Result<Value, PipelineError> {
+    let mut sources = Vec::with_capacity(scanned.cases.len());
+    in_order(
+        scanned.cases.len(),
+        |index| -> Result<Value, PipelineError> {
+            let case = &scanned.cases[index];
+            let paths = case.case.images.iter().chain(&case.case.label);
+            let mut hashes = Vec::new();
+            for path in paths {
+                for part in file_parts(&scanned.dataset.root.join(path))? {
+                    hashes.push(sha256_file(&part)?);
+                }
+            }
+            Ok(json!([case.case.id, hashes, case.ranges]))
+        },
+        |_, source| sources.push(source),
+    );
+    let sources = Value::Array(sources.into_iter().collect::<Result<_, _>>()?);
+    Ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "device": options.device.to_string(),
+        "options": options.to_json(),
+        "recipients": sha256_bytes(format!("{:?}", options.unlock_to).as_bytes()),
+        "sources": sha256_bytes(sources.to_string().as_bytes()),
+    }))
+}
+
+/// Whether a manifest's options are these, apart from what a run fills in.
+fn same_options(manifest: &Value, options: &ProtectOptions) -> bool {
+    let without = |mut value: Value| {
+        if let Some(object) = value.as_object_mut() {
+            object.remove("save_generator");
+        }
+        value
+    };
+    without(manifest.clone()) == without(options.to_json())
+}
+
+/// Removes the temporary files of killed runs, in all folders.
+fn clean(folder: &Path) -> Result<(), PipelineError> {
+    remove_stale_temporaries(folder)?;
+    for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
+        let entry = entry.map_err(failed("list the folder", folder))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            clean(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an interrupted run may have written of a case that it did not finish.
+fn remove_files(output: &Path, case: &Case) {
+    let unlock = unlock_path(case);
+    for relative in case.images.iter().chain(&case.label).chain(&unlock) {
+        let path = output.join(relative);
+        for part in file_parts(&path).unwrap_or_else(|_| vec![path]) {
+            // Mostly, it is not there.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+/// An error about a file of the run's state.
+fn failed<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> PipelineError + 'a {
+    move |source| PipelineError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}

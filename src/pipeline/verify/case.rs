@@ -1,0 +1,125 @@
+use super::CaseVerdict;
+use std::path::Path;
+
+use crate::{
+    data::{CaseRecord, Dataset, Volume, compare, sha256_file},
+    pipeline::{
+        PipelineError, PreparedCase, ProtectOptions, Scanned, scan::ScannedCase,
+        write::manifest_path,
+    },
+};
+
+pub(super) fn judge(
+    scanned: &Scanned,
+    record: &CaseRecord,
+    output: &Path,
+    options: &ProtectOptions,
+) -> CaseVerdict {
+    let mut verdict = CaseVerdict {
+        id: record.id.clone(),
+        achieved: 0.0,
+        changed: 0,
+        problems: Vec::new(),
+    };
+    let clean = scanned.cases.iter().find(|case| case.case.id == record.id);
+    let checked = match clean {
+        None => Err("the clean dataset has no such usable case".to_owned()),
+        Some(clean) => {
+            let dataset = &scanned.dataset;
+            check_case(dataset, clean, record, output, options, &mut verdict)
+                .map_err(|error| error.to_string())
+        }
+    };
+    verdict.problems.extend(checked.err());
+    verdict
+}
+
+fn check_case(
+    dataset: &Dataset,
+    clean: &ScannedCase,
+    record: &CaseRecord,
+    output: &Path,
+    options: &ProtectOptions,
+    verdict: &mut CaseVerdict,
+) -> Result<(), PipelineError> {
+    let problems = &mut verdict.problems;
+    if clean.ranges != record.ranges {
+        problems.push("the intensity ranges differ from those of the clean dataset".to_owned());
+    }
+    if record.files.len() != clean.case.images.len() {
+        problems.push("the manifest lists another number of files".to_owned());
+    }
+    for (relative, file) in clean.case.images.iter().zip(&record.files) {
+        if manifest_path(relative) != file.path {
+            problems.push(format!(
+                "{}: the manifest says {}",
+                relative.display(),
+                file.path
+            ));
+        }
+        if sha256_file(&dataset.root.join(relative))? != file.sha256_before {
+            problems.push(format!(
+                "{}: the clean file is not the one that was protected",
+                file.path
+            ));
+        }
+    }
+    let expected = clean.case.label.as_deref().map(manifest_path);
+    if record.labels.first().map(|label| &label.path) != expected.as_ref() {
+        problems.push("the manifest does not list the case's label file".to_owned());
+    }
+    let prepared = PreparedCase::open_with(dataset, &clean.case, options.labels)?;
+    let image = prepared.normalised(&clean.ranges);
+    let mask = prepared.mask_array(prepared.support(options, &clean.case.id, &image)?)?;
+    let files: Vec<_> = clean
+        .case
+        .images
+        .iter()
+        .map(|relative| output.join(relative))
+        .collect();
+    let protected = Volume::open(&files)?;
+    let epsilon = options.method.epsilon();
+    let found = compare(
+        &prepared.volume,
+        &protected,
+        &clean.ranges,
+        epsilon,
+        Some(mask.view()),
+    )?;
+    if found.over_budget > 0 {
+        let worst = found.worst.as_ref().map_or_else(String::new, |w| {
+            format!(
+                "; worst at stored index {:?}, channel {}: {:.6}",
+                w.index, w.channel, w.amount
+            )
+        });
+        problems.push(format!(
+            "{} voxels are beyond epsilon, or their share of it{worst}",
+            found.over_budget
+        ));
+    }
+    if found.outside_support > 0 {
+        problems.push(format!(
+            "{} voxels changed outside the support",
+            found.outside_support
+        ));
+    }
+    if !found.header_equal {
+        problems.push("the header or its extensions changed".to_owned());
+    }
+    if !found.trailing_equal {
+        problems.push("the bytes after the voxels changed".to_owned());
+    }
+    let steps = prepared.volume.epsilon_stored(&clean.ranges, epsilon)?;
+    let told = (
+        record.achieved,
+        record.changed_voxels,
+        &record.epsilon_stored,
+    );
+    if told != (found.achieved, found.changed, &steps) {
+        problems.push("the manifest says another largest change, number of changed voxels or epsilon in stored steps than the files have".to_owned());
+    }
+    verdict.achieved = found.achieved;
+    verdict.changed = found.changed;
+    Ok(())
+}

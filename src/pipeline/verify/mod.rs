@@ -1,0 +1,98 @@
+mod case;
+mod folder;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use self::case::judge;
+pub(super) use self::folder::folder_problems;
+use super::{PipelineError, ProtectOptions, lanes::in_order, protect::STATE_FOLDER, scan::scan};
+use crate::data::{MANIFEST_NAME, Manifest};
+
+/// The result of [`verify`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifyReport {
+    /// One verdict a case of the manifest.
+    pub cases: Vec<CaseVerdict>,
+    /// What is wrong with the folder as a whole, e.g. a file that the manifest does not list.
+    pub problems: Vec<String>,
+}
+
+/// What was found for one case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaseVerdict {
+    /// The case.
+    pub id: String,
+    /// The largest `|v' - v| / (hi - lo)`.
+    pub achieved: f64,
+    /// Voxels that changed.
+    pub changed: u64,
+    /// Broken promises; empty if all are kept.
+    pub problems: Vec<String>,
+}
+
+impl VerifyReport {
+    /// Whether every promise is kept.
+    pub fn is_kept(&self) -> bool {
+        self.problems.is_empty() && self.cases.iter().all(|case| case.problems.is_empty())
+    }
+}
+
+/// Checks a protected folder against the clean dataset: budget (its share of epsilon, by support and label) at every voxel, unchanged voxels
+/// outside the support, headers and extensions byte for byte, labels byte for byte, hashes and numbers as the
+/// manifest says, no file that it does not list, and none missing.
+///
+/// The intensity ranges are computed again from the clean dataset, not believed from the manifest.
+///
+/// # Errors
+/// [`PipelineError`] if the dataset or the manifest cannot be read; a broken promise is not an
+/// error but part of the report.
+pub fn verify(
+    root: &Path,
+    output: &Path,
+    observer: &mut dyn FnMut(&CaseVerdict),
+) -> Result<VerifyReport, PipelineError> {
+    let manifest_file = output.join(MANIFEST_NAME);
+    let manifest = Manifest::read(&manifest_file)?;
+    let options = ProtectOptions::from_manifest(&manifest, &manifest_file)?;
+    let mut problems = Vec::new();
+    if options.method.epsilon() != manifest.epsilon || options.support.name() != manifest.support {
+        problems.push("the manifest contradicts itself about epsilon or support".to_owned());
+    }
+    let scanned = scan(root, &options, &mut |_| {})?;
+    let mut cases = Vec::with_capacity(manifest.cases.len());
+    in_order(
+        manifest.cases.len(),
+        |index| judge(&scanned, &manifest.cases[index], output, &options),
+        |_, verdict| {
+            observer(&verdict);
+            cases.push(verdict);
+        },
+    );
+    for case in &scanned.cases {
+        let known = |id: &str| id == case.case.id;
+        let listed = manifest.cases.iter().any(|r| known(&r.id))
+            || manifest.failed.iter().any(|f| known(&f.id));
+        if !listed {
+            problems.push(format!(
+                "case {} of the clean dataset is missing",
+                case.case.id
+            ));
+        }
+    }
+    if manifest.layout != scanned.dataset.layout || manifest.normalisation != scanned.normalisation
+    {
+        problems.push(
+            "the manifest says another layout or normalisation than the clean dataset has"
+                .to_owned(),
+        );
+    }
+    if output.join(STATE_FOLDER).exists() {
+        problems.push(
+            "the run that writes this folder is not complete: go on with --resume".to_owned(),
+        );
+    }
+    problems.extend(folder_problems(&scanned.dataset, &manifest, output)?);
+    Ok(VerifyReport { cases, problems })
+}
