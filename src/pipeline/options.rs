@@ -7,13 +7,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceChoice, GeneratorTarget, LabelSource, LabelWeights, PipelineError, SavedGenerator,
+    DeviceChoice, GeneratorTarget, LabelSource, LabelWeights, PipelineError, SavedGenerator, Shard,
 };
 use crate::{
     data::{DataError, IntensityRange, Recipients, sha256_file},
     perturb::{
-        BilevelConfig, Budget, ClosedForm, PerturbationMethod, PgdConfig, RandomNoise, Support,
-        TileConfig,
+        BilevelConfig, Budget, ClosedForm, PerturbError, PerturbationMethod, PgdConfig,
+        RandomNoise, Support, TileConfig,
     },
 };
 
@@ -221,6 +221,10 @@ pub struct ProtectOptions {
     /// Whether to go on where an earlier run of the same options was interrupted. Not in the manifest.
     #[serde(skip)]
     pub resume: bool,
+    /// Write only these cases, without a manifest; when all shards are done, a run with `resume` and without this completes the
+    /// output. Not in the manifest.
+    #[serde(skip)]
+    pub shard: Option<Shard>,
     /// What to compute on.
     #[serde(skip)]
     pub device: DeviceChoice,
@@ -239,6 +243,7 @@ impl Default for ProtectOptions {
             save_generator: None,
             unlock_to: Recipients::default(),
             resume: false,
+            shard: None,
             device: DeviceChoice::Cpu,
         }
     }
@@ -251,6 +256,14 @@ impl ProtectOptions {
     /// [`PipelineError::Perturb`] naming the setting that is out of range, [`PipelineError::GeneratorMismatch`] if a saved generator
     /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none.
     pub fn validate(&self) -> Result<(), PipelineError> {
+        if let (Some(_), Method::Voxshield(_)) = (self.shard, &self.method) {
+            return Err(PerturbError::Config {
+                what: "shards",
+                expected: "a method that needs no training: save a generator once, and shard its application".into(),
+                found: "voxshield".into(),
+            }
+            .into());
+        }
         match &self.method {
             Method::Voxshield(config) => config.validate()?,
             Method::SavedGenerator(saved) => saved.check(self)?,

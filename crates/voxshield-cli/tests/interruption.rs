@@ -239,6 +239,51 @@ fn the_number_of_threads_does_not_show_in_the_bytes() {
     assert_same(&one, &out("5"));
 }
 
+#[test]
+fn shards_side_by_side_make_one_output() {
+    let it = Setting::new(7, 24);
+    let (whole, out) = (it.path("whole"), it.path("out"));
+    it.done(&whole, &CLOSED_FORM);
+    let shard = |part: &'static str| [&CLOSED_FORM[..], &["--shard", part]].concat();
+    let start = |part| it.protect(&out, &shard(part)).spawn().unwrap();
+    let mut running = ["1/3", "2/3", "3/3"].map(start);
+    assert!(
+        running
+            .iter_mut()
+            .all(|child| child.wait().unwrap().success())
+    );
+    assert!(!out.join(MANIFEST_NAME).exists());
+    // Again, and with one case of a shard gone.
+    it.done(&out, &shard("2/3"));
+    fs::remove_file(out.join("imagesTr/case_004_0000.nii.gz")).unwrap();
+    let resume = [&CLOSED_FORM[..], &["--resume"]].concat();
+    it.done(&out, &resume);
+    assert_same(&whole, &out);
+    // Complete: nothing to do for anybody.
+    it.done(&out, &shard("1/3"));
+    assert_same(&whole, &out);
+
+    // A whole run and a shard exclude each other.
+    let busy = it.path("busy");
+    fs::create_dir_all(busy.join(".voxshield")).unwrap();
+    let lock = File::create(busy.join(".voxshield/lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let output = it.protect(&busy, &resume).output().unwrap();
+    assert!(
+        stderr(&output).contains("another process is writing"),
+        "{}",
+        stderr(&output)
+    );
+    it.done(&busy, &shard("1/3"));
+    let trained = [&OPTIMISED[..], &["--shard", "1/2"]].concat();
+    let output = it.protect(&it.path("trained"), &trained).output().unwrap();
+    assert!(
+        stderr(&output).contains("needs no training"),
+        "{}",
+        stderr(&output)
+    );
+}
+
 /// A limit on the size of files, as a full disk has it: the write fails, and the process lives.
 #[test]
 fn files_that_cannot_be_written_are_reported_and_written_later() {

@@ -7,8 +7,11 @@ use std::path::Path;
 
 use crate::nifti::{Endian, StoredVolume, Version};
 
-/// Free-text fields: name, offset and length in NIfTI-1, and in NIfTI-2 where it has the field.
-const FIELDS: [(&str, [usize; 2], Option<[usize; 2]>); 4] = [
+/// Offset and length of a field.
+type Place = [usize; 2];
+
+/// Free-text fields: name, and place in NIfTI-1, and in NIfTI-2 where it has the field.
+const FIELDS: [(&str, Place, Option<Place>); 4] = [
     ("descrip", [148, 80], Some([240, 80])),
     ("aux_file", [228, 24], Some([320, 24])),
     ("intent_name", [328, 16], Some([508, 16])),

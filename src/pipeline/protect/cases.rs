@@ -34,8 +34,10 @@ pub(super) fn write_cases(
         write_case(dataset, case, delta, output, epsilon, &options.unlock_to)
     };
     let total = scanned.cases.len();
-    let is_done = |case: &&ScannedCase| state.done.contains_key(&case.case.id);
-    let pending: Vec<&ScannedCase> = scanned.cases.iter().filter(|case| !is_done(case)).collect();
+    let pending: Vec<&ScannedCase> = (0..total)
+        .filter(|&at| !state.is_done(scanned, at))
+        .map(|at| &scanned.cases[at])
+        .collect();
     let before = total - pending.len();
     let mut outcomes = Outcomes {
         pending: pending.iter(),

@@ -51,10 +51,16 @@ pub(super) fn check_free(output: &Path, resume: bool) -> Result<(), PipelineErro
             true => Ok(()),
             false => Err(PipelineError::Unfinished { path: path() }),
         },
-        Ok(entries) => match entries.count() {
-            0 => Ok(()),
-            _ => Err(PipelineError::OutputNotEmpty { path: path() }),
-        },
+        Ok(mut entries) => {
+            // Another shard may just have made that one.
+            let other = |entry: io::Result<fs::DirEntry>| {
+                entry.map_or(true, |entry| entry.file_name() != STATE_FOLDER)
+            };
+            match entries.any(other) {
+                false => Ok(()),
+                true => Err(PipelineError::OutputNotEmpty { path: path() }),
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(io("open the output folder", output)(error)),
     }

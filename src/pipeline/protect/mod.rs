@@ -59,7 +59,7 @@ pub enum ProtectEvent<'a> {
 }
 
 /// Protects the dataset at `root` into the new folder `output` and returns the manifest, which is
-/// also written there as `voxshield.json`.
+/// also written there as `voxshield.json`; of a shard, the manifest of its cases, which is not written.
 ///
 /// A case that cannot be read or protected is listed in the manifest's `failed` and is absent from
 /// the output; the others are protected all the same. Unlabelled cases are listed in `skipped`.
@@ -114,7 +114,8 @@ pub fn protect(
     }
     options.label_weights.check(&scanned.classes)?;
     let mut state = RunState::begin(output, options, &scanned)?;
-    let (done, total) = (state.done.len(), scanned.cases.len());
+    let total = scanned.cases.len();
+    let done = (0..total).filter(|&at| state.is_done(&scanned, at)).count();
     if done > 0 {
         observer(ProtectEvent::Resumed { done, total });
     }
@@ -158,7 +159,9 @@ pub fn protect(
     let mut failed = scanned.failed.clone();
     failed.append(&mut failures);
     let mut skipped = scanned.skipped.clone();
-    copy_auxiliary(&scanned, output, &mut skipped, observer)?;
+    if options.shard.is_none() {
+        copy_auxiliary(&scanned, output, &mut skipped, observer)?;
+    }
     let manifest = Manifest {
         format: Manifest::FORMAT,
         program: "voxshield".into(),
@@ -174,6 +177,9 @@ pub fn protect(
         failed,
         skipped,
     };
+    if options.shard.is_some() {
+        return Ok(manifest);
+    }
     // Each case was compared when it was written; now the folder as a whole, as `verify` does it.
     let problems = folder_problems(&scanned.dataset, &manifest, output)?;
     if !problems.is_empty() {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use voxshield::{
     perturb::{IscMode, RandomNoise, Support, Transforms},
-    pipeline::{DeviceChoice, LabelSource, LabelWeights, NormalisationChoice},
+    pipeline::{DeviceChoice, LabelSource, LabelWeights, NormalisationChoice, Shard},
 };
 
 use super::{
@@ -20,6 +20,10 @@ pub(crate) struct ProtectArgs {
     /// Go on where the same command was interrupted; the result is that of an undisturbed run.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Write only the cases of one of N shards, for as many processes on one output folder. For methods without training. When all
+    /// are done, the same command with --resume in place of --shard completes the output.
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["resume", "sign"])]
+    pub(crate) shard: Option<Shard>,
     /// Who can restore the originals with `voxshield unlock`: an age recipient, `age1...`. May be given several times.
     #[arg(long, value_name = "RECIPIENT")]
     pub(crate) unlock_to: Vec<String>,

@@ -15,7 +15,8 @@ use crate::{
 
 pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Result<Outcome> {
     let mut options = options(&args.protection)?;
-    options.resume = args.resume;
+    options.resume = args.resume || args.shard.is_some();
+    options.shard = args.shard;
     for recipient in &args.unlock_to {
         options.unlock_to.add(recipient)?;
     }
@@ -36,6 +37,11 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
         output::json(&manifest)?;
     } else {
         summary(&manifest);
+    }
+    if let Some(shard) = args.shard {
+        output::note(format!(
+            "shard {shard} is done; when all are, the same command with --resume in place of --shard completes the output"
+        ));
     }
     Ok(Outcome::of(manifest.failed.is_empty()))
 }

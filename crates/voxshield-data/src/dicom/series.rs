@@ -87,10 +87,6 @@ impl Series {
         offset(last.position, first.position, -1.0).map(|all| all / (self.0.len() - 1) as f64)
     }
 
-    pub(super) fn slices(&self) -> usize {
-        self.0.len()
-    }
-
     /// From (column, row, slice) to RAS+ mm.
     fn affine(&self) -> Affine {
         let first = &self.0[0];

@@ -1,5 +1,5 @@
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -32,9 +32,10 @@ impl Journal {
     /// An error if the journal is that of another run.
     pub(super) fn open(
         folder: &Path,
+        name: &str,
         header: &Value,
     ) -> Result<(Self, Vec<CaseRecord>), PipelineError> {
-        let path = folder.join(NAME);
+        let path = folder.join(name);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -70,6 +71,24 @@ impl Journal {
             journal.append(header)?;
         }
         Ok((journal, records))
+    }
+
+    /// The records of all shards of a run; the process that asks is the only one.
+    pub(super) fn of_shards(
+        folder: &Path,
+        header: &Value,
+    ) -> Result<Vec<CaseRecord>, PipelineError> {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
+            let name = entry
+                .map_err(failed("list the folder", folder))?
+                .file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(&format!("{NAME}-")) {
+                records.extend(Self::open(folder, &name, header)?.1);
+            }
+        }
+        Ok(records)
     }
 
     pub(super) fn append(&mut self, entry: &impl Serialize) -> Result<(), PipelineError> {
@@ -141,7 +160,7 @@ mod tests {
     fn every_cut_and_every_flipped_bit_keeps_a_prefix() {
         let folder = tempfile::tempdir().unwrap();
         let header = json!({ "version": "1", "device": "cpu" });
-        let (mut journal, records) = Journal::open(folder.path(), &header).unwrap();
+        let (mut journal, records) = Journal::open(folder.path(), NAME, &header).unwrap();
         assert!(records.is_empty());
         let all = ["a", "b", "c"].map(record);
         all.iter()
@@ -156,7 +175,7 @@ mod tests {
             .collect();
         let reread = |content: &[u8]| {
             std::fs::write(&path, content).unwrap();
-            Journal::open(folder.path(), &header).unwrap().1
+            Journal::open(folder.path(), NAME, &header).unwrap().1
         };
         for cut in 0..=bytes.len() {
             let whole = ends
@@ -183,9 +202,9 @@ mod tests {
     fn another_run_is_named_by_what_differs() {
         let folder = tempfile::tempdir().unwrap();
         let header = json!({ "version": "1", "device": "cpu", "sources": "x" });
-        Journal::open(folder.path(), &header).unwrap();
+        Journal::open(folder.path(), NAME, &header).unwrap();
         let other = json!({ "version": "1", "device": "cpu", "sources": "y" });
-        let error = Journal::open(folder.path(), &other).err().unwrap();
+        let error = Journal::open(folder.path(), NAME, &other).err().unwrap();
         assert!(
             matches!(
                 error,

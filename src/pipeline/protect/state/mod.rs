@@ -2,8 +2,9 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `lock` | locked by the one process that writes the output; the system frees it when that ends, however it ends |
-//! | `journal` | what the run is, then a line for each finished case, appended and flushed to the disk |
+//! | `lock` | locked by the one process that writes the output, or shared by those that write shards of it; the system frees it when they end, however they end |
+//! | `lock-I-of-N` | locked by the process that writes that shard |
+//! | `journal`, `journal-I-of-N` | what the run is, then a line for each finished case, appended and flushed to the disk |
 //! | `training` | the state of the optimisation after a round, replaced as a whole |
 //! | `deltas-*` | a folder with the perturbations of a method that keeps one for each case |
 
@@ -25,7 +26,9 @@ use crate::{
         Case, CaseRecord, MANIFEST_NAME, Manifest, file_parts, remove_stale_temporaries,
         sha256_bytes, sha256_file,
     },
-    pipeline::{PipelineError, ProtectOptions, Scanned, lanes::in_order, write::unlock_path},
+    pipeline::{
+        PipelineError, ProtectOptions, Scanned, Shard, lanes::in_order, write::unlock_path,
+    },
 };
 
 /// The folder's name in the output; [`Tree`](crate::data::Tree) leaves hidden folders out.
@@ -37,8 +40,9 @@ pub(super) struct RunState {
     journal: Journal,
     /// Cases that are finished, and whose files are still what they were.
     pub(super) done: BTreeMap<String, CaseRecord>,
+    shard: Option<Shard>,
     // Dropped last: the output is ours until then.
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 /// The manifest of a run that was complete before it was resumed.
@@ -57,30 +61,47 @@ impl RunState {
     ) -> Result<Self, PipelineError> {
         let folder = output.join(STATE_FOLDER);
         fs::create_dir_all(&folder).map_err(failed("create the folder", &folder))?;
-        let lock = lock(&folder.join("lock"), output)?;
+        let own = options
+            .shard
+            .map(|shard| shard.to_string().replace('/', "-of-"));
+        let own = own.map_or_else(String::new, |name| format!("-{name}"));
+        let mut locks = vec![lock(&folder.join("lock"), output, options.shard.is_some())?];
+        if options.shard.is_some() {
+            locks.push(lock(&folder.join(format!("lock{own}")), output, false)?);
+        }
         if !options.resume && folder.join(journal::NAME).exists() {
             return Err(PipelineError::Unfinished {
                 path: output.to_path_buf(),
             });
         }
         let header = header(options, scanned)?;
-        let (journal, records) = Journal::open(&folder, &header)?;
+        let (journal, mut records) =
+            Journal::open(&folder, &format!("{}{own}", journal::NAME), &header)?;
+        if options.resume && options.shard.is_none() {
+            records.extend(Journal::of_shards(&folder, &header)?);
+            // Those of other shards may be in use; now there is no other process.
+            clean(output)?;
+        }
         let mut state = Self {
             folder,
             journal,
             done: BTreeMap::new(),
-            _lock: lock,
+            shard: options.shard,
+            _locks: locks,
         };
         if options.resume {
-            clean(output)?;
             state.keep_intact(output, scanned, records);
-            for case in scanned.cases.iter().map(|case| &case.case) {
-                if !state.done.contains_key(&case.id) {
-                    remove_files(output, case);
-                }
+            for at in (0..scanned.cases.len()).filter(|&at| !state.is_done(scanned, at)) {
+                remove_files(output, &scanned.cases[at].case);
             }
         }
         Ok(state)
+    }
+
+    /// Whether nothing is to be done for the case at this position of the dataset: it is finished, or another shard's.
+    pub(super) fn is_done(&self, scanned: &Scanned, position: usize) -> bool {
+        let id = &scanned.cases[position].case.id;
+        self.done.contains_key(id) || self.shard.is_some_and(|shard| !shard.has(position))
     }
 
     /// Notes that a case is finished; on the disk when this returns.
@@ -135,9 +156,13 @@ impl RunState {
     }
 }
 
-fn lock(path: &Path, output: &Path) -> Result<File, PipelineError> {
+fn lock(path: &Path, output: &Path, shared: bool) -> Result<File, PipelineError> {
     let file = File::create(path).map_err(failed("create the file", path))?;
-    match file.try_lock() {
+    let outcome = match shared {
+        true => file.try_lock_shared(),
+        false => file.try_lock(),
+    };
+    match outcome {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(PipelineError::Locked {
             path: output.to_path_buf(),
