@@ -22,13 +22,15 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn config(name: &str) -> PgdConfig {
+    let mut config = PgdConfig::new(name, Scale::Compact).expect("a method of the list");
+    config.recipe.steps = 2;
     PgdConfig {
         epsilon: EPSILON,
         rounds: 2,
         surrogate_steps: 2,
         batch: 2,
         patch: [12; 3],
-        ..PgdConfig::new(name, Scale::Compact).expect("a method of the list")
+        ..config
     }
 }
 

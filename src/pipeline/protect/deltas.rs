@@ -25,7 +25,7 @@ impl FileDeltas {
     /// An empty store in a new folder within `parent`, for volumes of `channels`.
     pub(super) fn create(parent: &Path, channels: usize) -> Result<Self, PipelineError> {
         let folder = tempfile::Builder::new()
-            .prefix(".voxshield-deltas-")
+            .prefix("deltas-")
             .tempdir_in(parent)
             .map_err(|source| PipelineError::Io {
                 action: "create a temporary folder in",

@@ -138,7 +138,9 @@ pub fn protect(
                         Origin::Shared(share(&scanned, config, options, &device, observer)?)
                     }
                     Task::Deltas(config) => {
-                        let stored = descend(&scanned, config, options, &device, output, observer)?;
+                        let scratch = state.folder();
+                        let stored =
+                            descend(&scanned, config, options, &device, scratch, observer)?;
                         Origin::Stored(Box::new(stored))
                     }
                 })

@@ -99,10 +99,13 @@ impl Origin {
 
 impl Stored {
     fn delta(&self, id: &str, shape: [usize; 3]) -> Result<Vec<f32>, PipelineError> {
-        let case = self.ids.iter().position(|other| other == id);
-        // Every case that is written was in the store's run.
-        let case = case.unwrap_or(self.ids.len());
-        let codes = self.deltas.read(case, Window::whole(shape));
+        let (case, codes) = match self.ids.iter().position(|other| other == id) {
+            Some(case) => (case, self.deltas.read(case, Window::whole(shape))),
+            None => {
+                let reason = format!("{id}: the run that found the perturbations did not have it");
+                (self.ids.len(), Err(reason.into()))
+            }
+        };
         let codes = codes.map_err(|source| PerturbError::Source { case, source })?;
         Ok(codes
             .into_iter()
@@ -120,12 +123,13 @@ pub(in crate::pipeline) fn train(
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<NoiseGenerator, PipelineError> {
     let mut source = volumes(scanned, options);
+    let weights = surrogate_weights(options)?;
     let new = || -> Result<Bilevel, PipelineError> {
         let (channels, classes) = (scanned.channels, scanned.classes.len());
         let bilevel = Bilevel::new(config.clone(), channels, classes, device)?;
-        match surrogate_weights(options)? {
+        match &weights {
             None => Ok(bilevel),
-            Some(weights) => Ok(bilevel.with_surrogate_weights(&weights)?),
+            Some(weights) => Ok(bilevel.with_surrogate_weights(weights)?),
         }
     };
     let bilevel = new()?;
