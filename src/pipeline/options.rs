@@ -256,11 +256,12 @@ impl ProtectOptions {
     /// [`PipelineError::Perturb`] naming the setting that is out of range, [`PipelineError::GeneratorMismatch`] if a saved generator
     /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none.
     pub fn validate(&self) -> Result<(), PipelineError> {
-        if let (Some(_), Method::Voxshield(_)) = (self.shard, &self.method) {
+        let trains = matches!(self.method, Method::Voxshield(_) | Method::SampleWise(_));
+        if self.shard.is_some() && trains {
             return Err(PerturbError::Config {
                 what: "shards",
                 expected: "a method that needs no training: save a generator once, and shard its application".into(),
-                found: "voxshield".into(),
+                found: self.method.name().into(),
             }
             .into());
         }
