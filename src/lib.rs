@@ -10,7 +10,7 @@
 //! | [`models`] | `voxshield-models` | networks: surrogate, victim, noise generator |
 //! | [`perturb`] | `voxshield-perturb` | budget, support, the bilevel optimiser, random controls |
 //! | [`eval`] | `voxshield-eval` | victims, augmentation, defences, metrics |
-//! | [`pipeline`] | here | the join of files to tensors: protect, verify, inspect, trial |
+//! | [`pipeline`] | here | the join of files to tensors: protect, verify, inspect, evaluate |
 //!
 //! # Features
 //! No backend is enabled by default: `flex` is the CPU; `wgpu`, `vulkan`, `metal` and `cuda` are

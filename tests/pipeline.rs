@@ -10,7 +10,10 @@ use voxshield::{
         DataError, LabelMap, MANIFEST_NAME, NewVoxels, PhantomConfig, StoredVolume, Volume,
         discover, sha256_file, write_new, write_phantom_dataset,
     },
-    perturb::{BilevelConfig, ClosedForm, Peak, RandomNoise, SoftRoi, Support},
+    perturb::{
+        BilevelConfig, ClosedForm, METHODS, MethodKind, Peak, PgdConfig, RandomNoise, Scale,
+        SoftRoi, Support,
+    },
     pipeline::{Method, PipelineError, ProtectEvent, ProtectOptions, ScanEvent, protect, verify},
 };
 
@@ -128,6 +131,93 @@ fn every_closed_form_keeps_the_promises_and_survives_the_manifest() {
             let report = verify(&clean, &out, &mut |_| {}).unwrap();
             assert!(report.is_kept(), "{report:?}");
         }
+    }
+}
+
+/// Tiny settings of the sample-wise methods: what is promised does not depend on how long they run.
+fn sample_wise(name: &str) -> PgdConfig {
+    PgdConfig {
+        epsilon: 0.05,
+        rounds: 1,
+        surrogate_steps: 1,
+        batch: 2,
+        patch: [8; 3],
+        seed: 2,
+        ..PgdConfig::new(name, Scale::Compact).unwrap()
+    }
+}
+
+fn sample_wise_names() -> impl Iterator<Item = &'static str> {
+    let sample_wise = METHODS
+        .iter()
+        .filter(|m| m.kind() == MethodKind::SampleWise);
+    sample_wise.map(|method| method.name)
+}
+
+#[test]
+fn every_sample_wise_method_keeps_the_promises_and_survives_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let clean = folder.path().join("clean");
+    phantoms(&clean, 2);
+    for name in sample_wise_names() {
+        let options = ProtectOptions {
+            method: Method::SampleWise(sample_wise(name)),
+            ..ProtectOptions::default()
+        };
+        let [first, second] = ["a", "b"].map(|run| {
+            let out = folder.path().join(format!("{name}-{run}"));
+            let manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
+            assert_eq!((manifest.cases.len(), manifest.failed.len()), (2, 0));
+            assert_eq!(manifest.method["method"]["method"], name);
+            let path = out.join(MANIFEST_NAME);
+            assert_eq!(
+                ProtectOptions::from_manifest(&manifest, &path).unwrap(),
+                options
+            );
+            for case in &manifest.cases {
+                assert!(case.changed_voxels > 0 && case.achieved <= 0.05, "{name}");
+                assert!(case.changed_voxels <= case.support_voxels, "{name}");
+            }
+            let report = verify(&clean, &out, &mut |_| {}).unwrap();
+            assert!(report.is_kept(), "{report:?}");
+            let hidden = fs::read_dir(&out).unwrap().filter(|entry| {
+                let name = entry.as_ref().unwrap().file_name();
+                name.to_string_lossy().starts_with('.')
+            });
+            assert_eq!(hidden.count(), 0, "{name}: the store is left behind");
+            hashes(&out)
+        });
+        assert_eq!(first, second, "{name}");
+    }
+}
+
+#[test]
+fn a_label_without_foreground_fails_its_case_under_every_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let clean = folder.path().join("clean");
+    phantoms(&clean, 2);
+    let label = clean.join("labelsTr/case_001.nii.gz");
+    let stored = StoredVolume::read(&label).unwrap();
+    let empty = vec![0; stored.voxel_bytes().len()];
+    stored
+        .with_voxels(empty)
+        .unwrap()
+        .write_atomic(&label)
+        .unwrap();
+    for name in sample_wise_names() {
+        let options = ProtectOptions {
+            method: Method::SampleWise(sample_wise(name)),
+            ..ProtectOptions::default()
+        };
+        let out = folder.path().join(name);
+        let manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
+        assert_eq!(manifest.cases.len(), 1, "{name}");
+        assert_eq!(manifest.failed[0].id, "case_001", "{name}");
+        assert!(
+            manifest.failed[0]
+                .reason
+                .contains("no voxel lies in the support")
+        );
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is done with untrusted bytes: one function a kind of file. A target passes when it returns, whatever it returns.
 //!
-//! `cargo +nightly fuzz run NAME --features libfuzzer` runs one with coverage; `cargo run --release --bin mutate -- NAME SECONDS` runs it on
-//! stable with mutated seeds.
+//! `cargo +nightly fuzz run NAME` runs one with coverage; `tests/fuzz.rs` of voxshield-data runs all of them on stable with mutated seeds.
 
 use std::fs;
 use std::io::Write;
@@ -30,14 +29,26 @@ impl Target {
 
 /// The names of all targets.
 pub const NAMES: [&str; 9] = [
-    "header", "gzip", "extensions", "dataset_json", "manifest", "signature", "sealed", "residual", "dicom",
+    "header",
+    "gzip",
+    "extensions",
+    "dataset_json",
+    "manifest",
+    "signature",
+    "sealed",
+    "residual",
+    "dicom",
 ];
 
 /// A target by its name.
 pub fn target(name: &str) -> Option<Target> {
     // Memory where there is such a folder: the disk is not what is tested.
     let shared = Path::new("/dev/shm");
-    let place = if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() };
+    let place = if shared.is_dir() {
+        shared.to_path_buf()
+    } else {
+        std::env::temp_dir()
+    };
     let folder = tempfile::tempdir_in(place).ok()?;
     let path = folder.path();
     let clean = path.join("clean");
@@ -49,14 +60,26 @@ pub fn target(name: &str) -> Option<Target> {
     let bytes = |path: &Path| fs::read(path).unwrap_or_default();
     let (run, seeds): (fn(&Path, &[u8]), _) = match name {
         "header" => (header, vec![bytes(&plain)]),
-        "gzip" => (gzip, vec![bytes(&image), bytes(&clean.join("labelsTr/case_000.nii.gz"))]),
+        "gzip" => (
+            gzip,
+            vec![
+                bytes(&image),
+                bytes(&clean.join("labelsTr/case_000.nii.gz")),
+            ],
+        ),
         "extensions" => {
             let comment = [&32i32.to_le_bytes()[..], &6i32.to_le_bytes(), &[b'a'; 24]].concat();
-            (extensions, vec![comment.clone(), [&comment[..], &comment].concat()])
+            (
+                extensions,
+                vec![comment.clone(), [&comment[..], &comment].concat()],
+            )
         }
         "dataset_json" => {
             let decathlon = br#"{"modality": {"0": "CT"}, "labels": {"0": "background", "1": "a"}, "training": [{"image": "./imagesTr/case_000_0000.nii.gz", "label": "./labelsTr/case_000.nii.gz"}], "test": []}"#;
-            (dataset_json, vec![bytes(&clean.join("dataset.json")), decathlon.to_vec()])
+            (
+                dataset_json,
+                vec![bytes(&clean.join("dataset.json")), decathlon.to_vec()],
+            )
         }
         "manifest" => (manifest, vec![MANIFEST.to_vec()]),
         "signature" => {
@@ -67,7 +90,9 @@ pub fn target(name: &str) -> Option<Target> {
         }
         "sealed" | "residual" => {
             let mut recipients = Recipients::default();
-            recipients.add(&generate_identity(&path.join("key")).ok()?).ok()?;
+            recipients
+                .add(&generate_identity(&path.join("key")).ok()?)
+                .ok()?;
             let sealed = path.join("seed.age");
             let files = std::slice::from_ref(&volume);
             seal_residual("case", files, files, &recipients, &sealed).ok()?;
@@ -132,9 +157,16 @@ fn dataset_json(folder: &Path, bytes: &[u8]) {
     let clean = folder.join("clean");
     put(&clean, "dataset.json", bytes);
     if let Ok(dataset) = discover(&clean) {
-        for path in dataset.cases.iter().flat_map(|case| case.images.iter().chain(&case.label)) {
+        for path in dataset
+            .cases
+            .iter()
+            .flat_map(|case| case.images.iter().chain(&case.label))
+        {
             assert!(dataset.root.join(path).starts_with(&dataset.root));
-            assert!(!path.components().any(|part| part.as_os_str() == ".."), "{path:?}");
+            assert!(
+                !path.components().any(|part| part.as_os_str() == ".."),
+                "{path:?}"
+            );
         }
     }
 }
@@ -143,7 +175,10 @@ fn manifest(folder: &Path, bytes: &[u8]) {
     if let Ok(manifest) = Manifest::read(&put(folder, "m.json", bytes)) {
         for path in manifest.cases.iter().flat_map(|case| case.paths()) {
             let path = Path::new(path);
-            assert!(path.is_relative() && !path.components().any(|part| part.as_os_str() == ".."), "{path:?}");
+            assert!(
+                path.is_relative() && !path.components().any(|part| part.as_os_str() == ".."),
+                "{path:?}"
+            );
         }
     }
 }
@@ -153,7 +188,10 @@ fn signature(folder: &Path, bytes: &[u8]) {
     let _ = PublicKey::open(&put(folder, "k.pub", bytes));
     put(folder, "voxshield.json.sig", bytes);
     let key = PublicKey::open(&folder.join("signing.pub")).expect("the seed");
-    assert!(key.check(&folder.join("voxshield.json")).is_err(), "nobody signed");
+    assert!(
+        key.check(&folder.join("voxshield.json")).is_err(),
+        "nobody signed"
+    );
 }
 
 fn key(folder: &Path) -> Option<age::x25519::Identity> {

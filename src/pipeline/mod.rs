@@ -2,8 +2,8 @@
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
 //! [`unlock`] restores the originals for those who hold a key,
-//! [`inspect`] says what a file or dataset is, [`trial`] trains one victim from written files,
-//! [`evaluate`] many, with controls and defences. [`preview`] shows one case before a long run.
+//! [`inspect`] says what a file or dataset is, [`evaluate`] trains
+//! victims from written files, with controls and defences. [`preview`] shows one case before a long run.
 
 mod case;
 mod device;
@@ -21,7 +21,6 @@ mod saved;
 mod scan;
 mod shard;
 mod source;
-mod trial;
 mod unlock;
 mod verify;
 mod write;
@@ -44,6 +43,5 @@ pub use saved::{GeneratorTarget, SavedGenerator};
 pub use scan::{ScanEvent, Scanned};
 pub use shard::Shard;
 pub use source::CachedSource;
-pub use trial::{LabelScore, TrialResult, trial};
 pub use unlock::{RestoredCase, UnlockReport, unlock};
 pub use verify::{CaseVerdict, VerifyReport, verify};

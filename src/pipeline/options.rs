@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     data::{DataError, IntensityRange, Recipients, sha256_file},
-    perturb::{BilevelConfig, Budget, ClosedForm, PerturbError, RandomNoise, Support, TileConfig},
+    perturb::{
+        BilevelConfig, Budget, ClosedForm, PerturbError, PerturbationMethod, PgdConfig,
+        RandomNoise, SharedBy, SharedNoiseConfig, Support, TileConfig,
+    },
 };
 
 /// How intensities are brought to 0..1.
@@ -92,7 +95,9 @@ impl<'de> Deserialize<'de> for NormalisationChoice {
 pub enum Method {
     /// The bilevel optimisation.
     Voxshield(BilevelConfig),
-    /// A generator that an earlier run trained and saved.
+    /// Tiles that all cases share, by error minimisation.
+    SharedNoise(SharedNoiseConfig),
+    /// A generator, or shared noise, that an earlier run trained and saved.
     SavedGenerator(SavedGenerator),
     /// Noise that learns nothing, as a control.
     Random {
@@ -112,6 +117,8 @@ pub enum Method {
         /// The seed; the same for all cases.
         seed: u64,
     },
+    /// Descent on each case's perturbation, by signed gradients.
+    SampleWise(PgdConfig),
 }
 
 impl Method {
@@ -119,9 +126,16 @@ impl Method {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Voxshield(_) => "voxshield",
+            Self::SharedNoise(config) => match config.shared_by {
+                SharedBy::Dataset => "emn-universal",
+                SharedBy::Label => "emn-class",
+            },
             Self::SavedGenerator(_) => "saved-generator",
             Self::Random { .. } => "random",
             Self::ClosedForm { code, .. } => code.name(),
+            Self::SampleWise(config) => {
+                PerturbationMethod::find(&config.method).map_or("sample-wise", |method| method.name)
+            }
         }
     }
 
@@ -129,7 +143,9 @@ impl Method {
     pub fn epsilon(&self) -> f64 {
         match self {
             Self::Voxshield(config) => config.epsilon,
-            Self::SavedGenerator(saved) => saved.config().epsilon,
+            Self::SharedNoise(config) => config.epsilon,
+            Self::SavedGenerator(saved) => saved.epsilon(),
+            Self::SampleWise(config) => config.epsilon,
             Self::Random { epsilon, .. } | Self::ClosedForm { epsilon, .. } => *epsilon,
         }
     }
@@ -138,7 +154,9 @@ impl Method {
     pub fn seed(&self) -> u64 {
         match self {
             Self::Voxshield(config) => config.seed,
-            Self::SavedGenerator(saved) => saved.config().seed,
+            Self::SharedNoise(config) => config.seed,
+            Self::SavedGenerator(saved) => saved.seed(),
+            Self::SampleWise(config) => config.seed,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed,
         }
     }
@@ -147,11 +165,9 @@ impl Method {
     pub(super) fn set_seed(&mut self, to: u64) {
         match self {
             Self::Voxshield(config) => config.seed = to,
-            Self::SavedGenerator(saved) => {
-                let mut config = saved.config().clone();
-                config.seed = to;
-                *self = Self::Voxshield(config);
-            }
+            Self::SharedNoise(config) => config.seed = to,
+            Self::SavedGenerator(saved) => *self = saved.trained_with(to),
+            Self::SampleWise(config) => config.seed = to,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed = to,
         }
     }
@@ -245,17 +261,23 @@ impl ProtectOptions {
     /// [`PipelineError::Perturb`] naming the setting that is out of range, [`PipelineError::GeneratorMismatch`] if a saved generator
     /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none.
     pub fn validate(&self) -> Result<(), PipelineError> {
-        if let (Some(_), Method::Voxshield(_)) = (self.shard, &self.method) {
+        let trains = matches!(
+            self.method,
+            Method::Voxshield(_) | Method::SharedNoise(_) | Method::SampleWise(_)
+        );
+        if self.shard.is_some() && trains {
             return Err(PerturbError::Config {
                 what: "shards",
                 expected: "a method that needs no training: save a generator once, and shard its application".into(),
-                found: "voxshield".into(),
+                found: self.method.name().into(),
             }
             .into());
         }
         match &self.method {
             Method::Voxshield(config) => config.validate()?,
+            Method::SharedNoise(config) => config.validate()?,
             Method::SavedGenerator(saved) => saved.check(self)?,
+            Method::SampleWise(config) => config.validate()?,
             Method::Random { noise, epsilon, .. } => {
                 noise.sample(Budget::new(*epsilon)?, 1, 0, 0)?;
             }
@@ -263,11 +285,12 @@ impl ProtectOptions {
                 Budget::new(*epsilon)?;
             }
         }
-        if self.save_generator.is_some() && !matches!(self.method, Method::Voxshield(_)) {
+        let can_be_saved = matches!(self.method, Method::Voxshield(_) | Method::SharedNoise(_));
+        if self.save_generator.is_some() && !can_be_saved {
             return Err(PipelineError::OptionWithoutMeaning {
                 option: "--save-generator",
                 method: self.method.name(),
-                hint: "only `voxshield` trains a generator",
+                hint: "only `voxshield`, `emn-universal` and `emn-class` train something that protects later cases",
             });
         }
         self.support.validate()?;

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::{
     NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, check_apart,
-    protect::{Origin, train},
+    protect::{Origin, Task, descend, share, train},
     scan::{ScannedCase, scan_dataset},
     write::{ReadCase, write_case},
 };
 use crate::{
     data::{Case, CaseRecord, Dataset, Modality, Recipients, discover},
     eval::picture::{Montage, Subject},
-    perturb::{BilevelConfig, Event},
+    perturb::{BilevelConfig, Event, PgdConfig, SharedNoiseConfig},
 };
 
 /// One case, protected on trial.
@@ -51,21 +51,26 @@ pub struct TimeEstimate {
 pub struct TrainingEstimate {
     /// Seconds of one step of the surrogate.
     pub surrogate_step: f64,
-    /// Seconds of one step of the noise generator.
+    /// Seconds of one step of the noise generator, or of one visit to a case.
     pub noise_step: f64,
     /// Steps of the surrogate in the whole run.
     pub surrogate_steps: usize,
-    /// Steps of the noise generator in the whole run.
+    /// Such steps or visits in the whole run.
     pub noise_steps: usize,
 }
 
 impl TrainingEstimate {
-    fn new([surrogate_step, noise_step]: [f64; 2], config: &BilevelConfig, cases: usize) -> Self {
+    /// `[rounds, surrogate steps a round]`, and steps on the noise a round.
+    fn new(
+        [surrogate_step, noise_step]: [f64; 2],
+        [rounds, surrogate_steps]: [usize; 2],
+        noise_steps: usize,
+    ) -> Self {
         Self {
             surrogate_step,
             noise_step,
-            surrogate_steps: config.rounds * config.surrogate_steps,
-            noise_steps: config.rounds * cases.div_ceil(config.batch),
+            surrogate_steps: rounds * surrogate_steps,
+            noise_steps: rounds * noise_steps,
         }
     }
 
@@ -121,26 +126,57 @@ pub fn preview(
     };
 
     let (mut rounds, mut training) = (None, None);
-    let origin = Origin::of(&options.method, scanned.channels, &device, |config| {
-        // As many cases as a batch has patches: every step is a full one, as in the whole run.
-        scanned.cases = vec![case.clone(); config.batch];
-        let mut run = |config: &BilevelConfig| {
-            let mut watch = Stopwatch::start();
-            let generator = train(&scanned, config, options, &device, None, &mut |event| {
-                watch.see(&event);
-                observer(event);
-            })?;
-            Ok::<_, PipelineError>((generator, watch))
+    let origin = Origin::of(&options.method, scanned.channels, &device, |task| {
+        let (whole, noise_steps) = match task {
+            Task::Generator(config) => {
+                // As many cases as a batch has patches: every step is a full one, as in the whole run.
+                scanned.cases = vec![case.clone(); config.batch];
+                (
+                    [config.rounds, config.surrogate_steps],
+                    cases.div_ceil(config.batch),
+                )
+            }
+            Task::Tiles(config) => {
+                scanned.cases = vec![case.clone(); config.batch];
+                (
+                    [config.rounds, config.surrogate_steps],
+                    cases.div_ceil(config.batch),
+                )
+            }
+            Task::Deltas(config) => ([config.rounds, config.surrogate_steps], cases),
         };
-        let start = Instant::now();
-        let (_, watch) = run(&measuring(config))?;
-        let steps = watch.last_two();
-        let left = time.saturating_sub(start.elapsed()).as_secs_f64();
-        let short = fitting(config, steps, left);
-        let (generator, _) = run(&short)?;
-        training = Some(TrainingEstimate::new(steps, config, cases));
-        rounds = Some(short.rounds);
-        Ok(generator)
+        let run = |[rounds, surrogate_steps]: [usize; 2], observer: &mut Observer<'_>| match task {
+            Task::Generator(config) => {
+                let config = BilevelConfig {
+                    rounds,
+                    surrogate_steps,
+                    ..config.clone()
+                };
+                let generator = train(&scanned, &config, options, &device, None, observer)?;
+                Ok(Origin::Learned(Box::new(generator)))
+            }
+            Task::Tiles(config) => {
+                let config = SharedNoiseConfig {
+                    rounds,
+                    surrogate_steps,
+                    ..config.clone()
+                };
+                let noise = share(&scanned, &config, options, &device, observer)?;
+                Ok(Origin::Shared(noise))
+            }
+            Task::Deltas(config) => {
+                let config = PgdConfig {
+                    rounds,
+                    surrogate_steps,
+                    ..config.clone()
+                };
+                let stored = descend(&scanned, &config, options, &device, scratch, observer)?;
+                Ok(Origin::Stored(Box::new(stored)))
+            }
+        };
+        let (origin, short, estimate) = timed(whole, noise_steps, time, observer, run)?;
+        (rounds, training) = (Some(short), Some(estimate));
+        Ok(origin)
     })?;
     let read = ReadCase::open(&dataset, &case, options)?;
     let delta = origin.delta(&read.prepared, &read.image, id, options, &device)?;
@@ -192,26 +228,46 @@ fn relevant(
     Ok(relevant)
 }
 
-/// Two rounds of a step each: the first ones warm the device up, the second ones count.
-fn measuring(config: &BilevelConfig) -> BilevelConfig {
-    BilevelConfig {
-        rounds: 2,
-        surrogate_steps: 1,
-        ..config.clone()
+type Observer<'a> = dyn FnMut(ProtectEvent<'_>) + 'a;
+
+/// Optimises for as many rounds as fit into `time`, and estimates the whole run: `[rounds, surrogate steps a round]`, and so many
+/// steps on the noise a round. Gives the rounds that were run, too.
+fn timed(
+    whole: [usize; 2],
+    noise_steps: usize,
+    time: Duration,
+    observer: &mut Observer<'_>,
+    mut run: impl FnMut([usize; 2], &mut Observer<'_>) -> Result<Origin, PipelineError>,
+) -> Result<(Origin, usize, TrainingEstimate), PipelineError> {
+    let start = Instant::now();
+    let mut steps = [0.0; 2];
+    // A round of a step each, twice: the first warms the device up, the second counts.
+    for _ in 0..2 {
+        let mut watch = Stopwatch::start();
+        run([1, 1], &mut |event| {
+            watch.see(&event);
+            observer(event);
+        })?;
+        steps = watch.last_two();
     }
+    let left = time.saturating_sub(start.elapsed()).as_secs_f64();
+    let short = fitting(whole, steps, left);
+    let origin = run(short, observer)?;
+    let estimate = TrainingEstimate::new(steps, whole, noise_steps);
+    Ok((origin, short[0], estimate))
 }
 
-/// As many steps a round, then rounds, as fit into the seconds that are left; one at least.
-fn fitting(config: &BilevelConfig, [surrogate, noise]: [f64; 2], left: f64) -> BilevelConfig {
+/// As many rounds, and as many surrogate steps in each, as fit into the seconds that are left; one at least.
+fn fitting(
+    [rounds, surrogate_steps]: [usize; 2],
+    [surrogate, noise]: [f64; 2],
+    left: f64,
+) -> [usize; 2] {
     // The casts saturate, and a float that is no number gives 0.
     let steps = ((left - noise) / surrogate) as usize;
-    let steps = steps.clamp(1, config.surrogate_steps);
-    let rounds = (left / (steps as f64 * surrogate + noise)) as usize;
-    BilevelConfig {
-        rounds: rounds.clamp(1, config.rounds),
-        surrogate_steps: steps,
-        ..config.clone()
-    }
+    let steps = steps.clamp(1, surrogate_steps);
+    let fit = (left / (steps as f64 * surrogate + noise)) as usize;
+    [fit.clamp(1, rounds), steps]
 }
 
 /// Seconds from one step of the loop to the next.
@@ -239,7 +295,7 @@ impl Stopwatch {
         }
     }
 
-    /// Of a run whose rounds have two steps: the last round's.
+    /// Of a round of one step each.
     fn last_two(&self) -> [f64; 2] {
         match self.steps[..] {
             [.., surrogate, noise] => [surrogate, noise],
@@ -305,24 +361,19 @@ mod tests {
 
     #[test]
     fn what_fits_into_the_time_is_run() {
-        let config = BilevelConfig::compact();
-        let fit = |left| {
-            let found = fitting(&config, [0.5, 1.0], left);
-            (found.rounds, found.surrogate_steps)
-        };
+        let fit = |left| fitting([20, 10], [0.5, 1.0], left);
         // A whole round is 10 surrogate steps and a noise step: 6 s.
-        assert_eq!(fit(0.0), (1, 1));
-        assert_eq!(fit(3.0), (1, 4));
-        assert_eq!(fit(6.0), (1, 10));
-        assert_eq!(fit(12.5), (2, 10));
-        assert_eq!(fit(1e9), (20, 10));
+        assert_eq!(fit(0.0), [1, 1]);
+        assert_eq!(fit(3.0), [1, 4]);
+        assert_eq!(fit(6.0), [1, 10]);
+        assert_eq!(fit(12.5), [2, 10]);
+        assert_eq!(fit(1e9), [20, 10]);
     }
 
     #[test]
     fn the_estimate_counts_the_steps_of_the_whole_run() {
-        let config = BilevelConfig::compact();
-        let estimate = TrainingEstimate::new([0.5, 1.0], &config, 9);
         // 20 rounds of 10 surrogate steps and of 9 cases in batches of 4.
+        let estimate = TrainingEstimate::new([0.5, 1.0], [20, 10], 9_usize.div_ceil(4));
         assert_eq!((estimate.surrogate_steps, estimate.noise_steps), (200, 60));
         assert_eq!(estimate.seconds(), 160.0);
     }

@@ -1,16 +1,19 @@
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{NormalisationChoice, PipelineError, ProtectOptions, Scanned};
+use super::{
+    LabelSource, Method, NormalisationChoice, PipelineError, ProtectOptions, Scanned,
+    protect::Origin,
+};
 use crate::{
     data::{Normalisation, sha256_file},
     models::{
-        NoiseGenerator, load_parameters, parameters, read_description, read_weights,
+        TensorMap, load_parameters, parameters, read_description, read_weights,
         write_described_weights,
     },
-    perturb::{BilevelConfig, PerturbError, Support},
+    perturb::{BilevelConfig, PerturbError, SharedNoise, SharedNoiseConfig, Support},
 };
 
 /// What a saved generator was trained for; travels in the file's metadata.
@@ -21,14 +24,30 @@ struct Description {
     /// The program's version.
     version: String,
     channels: usize,
-    config: BilevelConfig,
     support: Support,
+    labels: LabelSource,
     normalisation: NormalisationChoice,
+    content: Content,
+}
+
+/// What the tensors of the file are, and how they were trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Content {
+    Generator(BilevelConfig),
+    SharedNoise {
+        config: SharedNoiseConfig,
+        /// Label values of the dataset, in order.
+        labels: Vec<u16>,
+    },
 }
 
 const FORMAT: u32 = 1;
+/// The name of shared noise among the file's tensors.
+const NOISE: &str = "noise";
 
-/// A noise generator that an earlier run trained, in a file: new cases are protected in one pass, without training.
+/// A noise generator, or noise that all cases share, that an earlier run trained, in a file: new cases are protected in one pass,
+/// without training.
 ///
 /// The manifest keeps the file's hash, not its path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,9 +86,35 @@ impl SavedGenerator {
         })
     }
 
-    /// How it was trained; its `epsilon` is the generator's.
-    pub fn config(&self) -> &BilevelConfig {
-        &self.description.config
+    /// The bound that it was trained with, in normalised units.
+    pub fn epsilon(&self) -> f64 {
+        match &self.description.content {
+            Content::Generator(config) => config.epsilon,
+            Content::SharedNoise { config, .. } => config.epsilon,
+        }
+    }
+
+    /// The seed that it was trained with.
+    pub fn seed(&self) -> u64 {
+        match &self.description.content {
+            Content::Generator(config) => config.seed,
+            Content::SharedNoise { config, .. } => config.seed,
+        }
+    }
+
+    /// Where the labels came from that it was trained with.
+    pub fn labels(&self) -> LabelSource {
+        self.description.labels
+    }
+
+    /// The method that trains another one alike, from another seed.
+    pub(super) fn trained_with(&self, seed: u64) -> Method {
+        match self.description.content.clone() {
+            Content::Generator(config) => Method::Voxshield(BilevelConfig { seed, ..config }),
+            Content::SharedNoise { config, .. } => {
+                Method::SharedNoise(SharedNoiseConfig { seed, ..config })
+            }
+        }
     }
 
     /// The support that it was trained in.
@@ -88,7 +133,7 @@ impl SavedGenerator {
     /// # Errors
     /// [`PipelineError::GeneratorMismatch`] for another one.
     pub fn expect_epsilon(&self, epsilon: f64) -> Result<(), PipelineError> {
-        match self.config().epsilon {
+        match self.epsilon() {
             own if own == epsilon => Ok(()),
             own => Err(mismatch("epsilon", own, epsilon)),
         }
@@ -104,6 +149,10 @@ impl SavedGenerator {
             let text = |support: Support| format!("{support:?}").to_lowercase();
             return Err(mismatch("the support", text(ours), text(theirs)));
         }
+        let (ours, theirs) = (self.labels(), options.labels);
+        if ours != theirs {
+            return Err(mismatch("labels from", ours, theirs));
+        }
         let (ours, theirs) = (self.normalisation(), options.normalisation);
         if ours != theirs {
             return Err(mismatch("the normalisation", ours, theirs));
@@ -111,16 +160,12 @@ impl SavedGenerator {
         Ok(())
     }
 
-    /// The generator itself, for a dataset of `channels`.
+    /// The perturbations of a dataset of `channels`.
     ///
     /// # Errors
     /// [`PipelineError::GeneratorMismatch`] for other channels, [`PipelineError::NotAGenerator`] if the file has changed or is gone,
     /// [`PipelineError::Perturb`] for weights of another network.
-    pub(super) fn load(
-        &self,
-        channels: usize,
-        device: &Device,
-    ) -> Result<NoiseGenerator, PipelineError> {
+    pub(super) fn load(&self, channels: usize, device: &Device) -> Result<Origin, PipelineError> {
         let trained = self.description.channels;
         if trained != channels {
             return Err(mismatch("channels:", trained, channels));
@@ -131,11 +176,20 @@ impl SavedGenerator {
                 reason: format!("its SHA-256 is not {}", self.sha256),
             });
         }
-        let generator = self.config().generator(channels).init(0, device);
-        let generator = generator.map_err(PerturbError::from)?;
-        let weights = read_weights(&self.path).map_err(PerturbError::from)?;
-        let generator = load_parameters(generator, &weights).map_err(PerturbError::from)?;
-        Ok(generator.with_precision(self.config().precision))
+        let tensors = read_weights(&self.path).map_err(PerturbError::from)?;
+        Ok(match &self.description.content {
+            Content::Generator(config) => {
+                let generator = config.generator(channels).init(0, device);
+                let generator = generator.map_err(PerturbError::from)?;
+                let generator = load_parameters(generator, &tensors).map_err(PerturbError::from)?;
+                Origin::Learned(Box::new(generator.with_precision(config.precision)))
+            }
+            Content::SharedNoise { config, labels } => {
+                let values = tensors.get(NOISE).map(|data| data.iter::<f32>().collect());
+                let noise = SharedNoise::zeros(config, channels, labels)?;
+                Origin::Shared(noise.with_values(values.unwrap_or_default())?)
+            }
+        })
     }
 }
 
@@ -171,26 +225,42 @@ impl GeneratorTarget {
         &self.path
     }
 
-    /// Writes the generator with what it was trained for, and remembers the hash.
+    /// Writes what was trained with what it was trained for, and remembers the hash.
     pub(super) fn write(
         &mut self,
-        generator: &NoiseGenerator,
-        config: &BilevelConfig,
+        origin: &Origin,
         options: &ProtectOptions,
         scanned: &Scanned,
     ) -> Result<(), PipelineError> {
+        let (tensors, content) = match (origin, &options.method) {
+            (Origin::Learned(generator), Method::Voxshield(config)) => (
+                parameters(&**generator).map_err(PerturbError::from)?,
+                Content::Generator(config.clone()),
+            ),
+            (Origin::Shared(noise), Method::SharedNoise(config)) => {
+                let shape = [noise.channels(), noise.places()];
+                let values = TensorData::new(noise.values().to_vec(), shape);
+                let content = Content::SharedNoise {
+                    config: config.clone(),
+                    labels: scanned.classes.clone(),
+                };
+                (TensorMap::from([(NOISE.to_owned(), values)]), content)
+            }
+            // Other methods are refused before the work begins.
+            _ => return Ok(()),
+        };
         let description = Description {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             channels: scanned.channels,
-            config: config.clone(),
             support: options.support,
+            labels: options.labels,
             normalisation: for_later_cases(options.normalisation, scanned),
+            content,
         };
         // The types have no map with non-string keys and no failing serialiser.
         let text = serde_json::to_string(&description).unwrap_or_default();
-        let weights = parameters(generator).map_err(PerturbError::from)?;
-        write_described_weights(&weights, &text, &self.path).map_err(PerturbError::from)?;
+        write_described_weights(&tensors, &text, &self.path).map_err(PerturbError::from)?;
         self.sha256 = Some(sha256_file(&self.path)?);
         Ok(())
     }

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::perturb::{Patch, PatchSource, SourceError, TrainingVolume};
+use crate::perturb::{Patch, PatchSource, SourceError, TrainingVolume, VolumeSource};
 
 /// Volumes that are read when they are needed, with the last ones kept in a bounded memory.
 pub struct CachedSource<'a> {
@@ -49,24 +49,47 @@ fn bytes(volume: &TrainingVolume) -> usize {
     4 * (volume.image.len() + volume.labels.len() + volume.support.len())
 }
 
+impl CachedSource<'_> {
+    /// The case, and how many patches out of three lie on foreground.
+    fn cached(&mut self, case: usize) -> Result<(&TrainingVolume, u32), SourceError> {
+        let hit = self.cache.iter().position(|(index, _)| *index == case);
+        let entry = match hit.and_then(|position| self.cache.remove(position)) {
+            Some(entry) => entry,
+            None => (case, (self.load)(case)?),
+        };
+        let mut held: usize = self.cache.iter().map(|(_, v)| bytes(v)).sum();
+        while held + bytes(&entry.1) > self.limit {
+            let Some((_, oldest)) = self.cache.pop_front() else {
+                break;
+            };
+            held -= bytes(&oldest);
+        }
+        self.cache.push_back(entry);
+        match self.cache.back() {
+            Some((_, volume)) => Ok((volume, self.foreground)),
+            None => Err("the cache lost the case that was put there".into()),
+        }
+    }
+}
+
 impl PatchSource for CachedSource<'_> {
     fn cases(&self) -> usize {
         self.count
     }
 
     fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
-        let hit = self.cache.iter().position(|(index, _)| *index == case);
-        let entry = match hit.and_then(|position| self.cache.remove(position)) {
-            Some(entry) => entry,
-            None => (case, (self.load)(case)?),
-        };
-        let patch = entry.1.crop_with(shape, seed, self.foreground);
-        self.cache.push_back(entry);
-        let mut held: usize = self.cache.iter().map(|(_, v)| bytes(v)).sum();
-        while held > self.limit && self.cache.len() > 1 {
-            held -= self.cache.pop_front().map_or(0, |(_, v)| bytes(&v));
-        }
-        Ok(patch)
+        let (volume, foreground) = self.cached(case)?;
+        Ok(volume.crop_with(shape, seed, foreground))
+    }
+}
+
+impl VolumeSource for CachedSource<'_> {
+    fn cases(&self) -> usize {
+        self.count
+    }
+
+    fn volume(&mut self, case: usize) -> Result<&TrainingVolume, SourceError> {
+        self.cached(case).map(|(volume, _)| volume)
     }
 }
 

@@ -3,14 +3,14 @@ use std::fs;
 use voxshield::{
     data::sha256_file,
     models::{ResidualUnetConfig, save_weights},
-    perturb::Support,
+    perturb::{SharedBy, SharedNoiseConfig, Support},
     pipeline::{
-        DeviceChoice, GeneratorTarget, Method, NormalisationChoice, PipelineError, ProtectOptions,
-        SavedGenerator,
+        DeviceChoice, GeneratorTarget, LabelSource, Method, NormalisationChoice, PipelineError,
+        ProtectOptions, SavedGenerator,
     },
 };
 
-use crate::{assert_kept, learned, phantoms, run};
+use crate::{assert_kept, coded, config, learned, phantoms, run};
 
 #[test]
 fn a_saved_generator_protects_the_same_cases_alike_and_later_ones_without_training() {
@@ -126,4 +126,70 @@ fn a_generator_is_not_published_with_the_data() {
         );
     }
     assert!(!out.exists());
+}
+
+/// Tiles that all cases share: kept, applied to cases that come later, and found out where they are used otherwise.
+#[test]
+fn shared_noise_protects_later_cases() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    phantoms(&path("clean"), 2, 5);
+    phantoms(&path("later"), 2, 6);
+    for by in [SharedBy::Dataset, SharedBy::Label] {
+        let file = path(&format!("{by:?}.safetensors"));
+        let config = SharedNoiseConfig {
+            tile: [8; 3],
+            ..SharedNoiseConfig::new(by, &config())
+        };
+        let training = ProtectOptions {
+            method: Method::SharedNoise(config),
+            support: Support::Full,
+            save_generator: Some(GeneratorTarget::new(&file)),
+            ..ProtectOptions::default()
+        };
+        let out = |name: &str| path(&format!("{name}-{by:?}"));
+        let first = run(&path("clean"), &out("a"), &training).unwrap();
+        assert_kept(&path("clean"), &out("a"));
+        let saved = SavedGenerator::open(&file).unwrap();
+        let applying = ProtectOptions {
+            support: saved.support(),
+            labels: saved.labels(),
+            normalisation: saved.normalisation(),
+            method: Method::SavedGenerator(saved),
+            ..ProtectOptions::default()
+        };
+        let again = run(&path("clean"), &out("b"), &applying).unwrap();
+        for (a, b) in first.cases.iter().zip(&again.cases) {
+            assert_eq!(a.files, b.files, "the same noise, other bytes");
+        }
+        let later = run(&path("later"), &out("c"), &applying).unwrap();
+        assert_eq!((later.cases.len(), later.failed.len()), (2, 0));
+        assert!(later.cases.iter().all(|case| case.changed_voxels > 0));
+        assert_kept(&path("later"), &out("c"));
+        let other = ProtectOptions {
+            labels: LabelSource::None { classes: 2 },
+            ..applying
+        };
+        let error = run(&path("later"), &out("d"), &other).unwrap_err();
+        assert!(
+            matches!(error, PipelineError::GeneratorMismatch { .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_trains_nothing_cannot_be_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 1, 5);
+    let options = ProtectOptions {
+        save_generator: Some(GeneratorTarget::new(&folder.path().join("g.safetensors"))),
+        ..coded("checkerboard")
+    };
+    let error = run(&clean, &out, &options).unwrap_err();
+    assert!(
+        matches!(error, PipelineError::OptionWithoutMeaning { .. }),
+        "{error}"
+    );
 }

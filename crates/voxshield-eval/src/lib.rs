@@ -1,6 +1,6 @@
 //! Does a protected dataset protect? Victims, augmentation and metrics.
 //!
-//! * [`train_victim`] trains a segmentation network the way an unauthorised user would, with or
+//! * [`VictimTrainer`] trains a segmentation network the way an unauthorised user would, with or
 //!   without [`Augmentation`]; [`predict`] segments a whole volume with it.
 //! * [`defences`] are what that user might do to the files first, [`training`] what she might do
 //!   while training.
@@ -31,4 +31,4 @@ pub use augment::{Augmentation, augment};
 pub use error::EvalError;
 pub use predict::predict;
 pub use preprocessing::Preprocessing;
-pub use victim::{Optimiser, VictimConfig, VictimTrainer, train_victim};
+pub use victim::{Optimiser, VictimConfig, VictimTrainer};

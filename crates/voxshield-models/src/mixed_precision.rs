@@ -103,6 +103,10 @@ impl Network for MixedPrecision {
         self.wrap(self.network.frozen())
     }
 
+    fn with_weight_noise(&self, deviation: f64, seed: u64) -> Box<dyn Network> {
+        self.wrap(self.network.with_weight_noise(deviation, seed))
+    }
+
     fn stepped(
         self: Box<Self>,
         optimiser: &mut ModuleOptimizer,

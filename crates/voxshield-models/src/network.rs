@@ -6,7 +6,7 @@ use burn::tensor::{Device, Gradients, Tensor};
 
 use crate::{
     NamedParameters, Parameter, Segmenter, TensorMap, WeightsError, describe, gradients,
-    load_parameters, parameters,
+    load_parameters, parameters, parameters::noisy_parameters,
 };
 
 /// A [`Segmenter`] that can be trained, stored and loaded, whatever its architecture.
@@ -51,6 +51,10 @@ pub trait Network: Segmenter + Debug {
     /// A copy through which gradients flow to the input but not to the weights, and which uses
     /// running statistics and no dropout: PyTorch's `eval()` with frozen weights.
     fn frozen(&self) -> Box<dyn Network>;
+
+    /// A copy whose learned weights have Gaussian noise of this standard deviation added, drawn from `seed`. Gradients flow through the
+    /// noise to the weights of the original, unless it is frozen.
+    fn with_weight_noise(&self, deviation: f64, seed: u64) -> Box<dyn Network>;
 
     /// The network after one optimiser step.
     fn stepped(
@@ -101,6 +105,10 @@ where
         Box::new(self.clone().freeze())
     }
 
+    fn with_weight_noise(&self, deviation: f64, seed: u64) -> Box<dyn Network> {
+        Box::new(noisy_parameters(self, deviation, seed))
+    }
+
     fn stepped(
         self: Box<Self>,
         optimiser: &mut ModuleOptimizer,
@@ -115,9 +123,8 @@ where
 /// `x` as a leaf whose gradient can be asked for after a forward pass of `network`, recorded (with
 /// gradient checkpointing or without) as the network records its own.
 ///
-/// # Shapes
-/// - `x`: `[batch, channel, depth, height, width]`, without autodiff
-pub fn input_leaf(network: &dyn Network, x: Tensor<5>) -> Tensor<5> {
+/// `x`, of any shape, is without autodiff: the input of the network, or what the input is made from.
+pub fn input_leaf<const D: usize>(network: &dyn Network, x: Tensor<D>) -> Tensor<D> {
     let strategy = network.device().gradient_checkpointing_strategy();
     x.autodiff()
         .with_gradient_checkpointing_strategy(strategy.unwrap_or_default())

@@ -27,16 +27,30 @@ impl Batch {
         classes: usize,
         device: &Device,
     ) -> Result<Self, PerturbError> {
+        let patches = cases.iter().map(|&(case, seed)| {
+            let patch = source.patch(case, shape, seed);
+            let patch = patch.map_err(|source| PerturbError::Source { case, source })?;
+            Ok((case, patch))
+        });
+        Self::collect(patches, shape, channels, classes, device)
+    }
+
+    /// Checks the patches of these cases and uploads them.
+    pub(crate) fn collect(
+        patches: impl ExactSizeIterator<Item = Result<(usize, Patch), PerturbError>>,
+        shape: [usize; 3],
+        channels: usize,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, PerturbError> {
         let voxels: usize = shape.iter().product();
         let [depth, height, width] = shape;
-        let batch = cases.len();
+        let batch = patches.len();
         let mut image = Vec::with_capacity(batch * channels * voxels);
         let mut labels = Vec::with_capacity(batch * voxels);
         let mut support = Vec::with_capacity(batch * voxels);
-        for &(case, seed) in cases {
-            let patch = source
-                .patch(case, shape, seed)
-                .map_err(|source| PerturbError::Source { case, source })?;
+        for patch in patches {
+            let (case, patch) = patch?;
             check(case, &patch, voxels, channels, classes)?;
             image.extend_from_slice(&patch.image);
             labels.extend_from_slice(&patch.labels);

@@ -14,7 +14,7 @@ use crate::{
 
 /// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
 /// any, a device that works asynchronously would pile up steps, and the batches that they hold.
-const STEPS_UNREAD: usize = 4;
+pub(crate) const STEPS_UNREAD: usize = 4;
 /// Seeds above the run's own are taken: 1 by the generator, 2 by the order, 3 by the transforms.
 const FURTHER_SEEDS: u64 = 3;
 
@@ -309,7 +309,11 @@ fn role(index: usize) -> String {
 }
 
 /// The first of the means is that of the whole loss.
-fn check_finite(round: usize, which: &'static str, means: &[f32]) -> Result<(), PerturbError> {
+pub(crate) fn check_finite(
+    round: usize,
+    which: &'static str,
+    means: &[f32],
+) -> Result<(), PerturbError> {
     match means.first() {
         Some(&value) if !value.is_finite() => Err(PerturbError::Diverged {
             round,

@@ -12,7 +12,9 @@
 //! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
 //! | [`TrainingState`] | what a run that was interrupted goes on from |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
-//! | [`SignDescent`] | error-minimising noise by projected sign descent (EMN) |
+//! | [`SharedNoise`], [`SharedNoiseTraining`] | one perturbation for all cases, or for each label: universal and class-wise noise |
+//! | [`Pgd`] | the loop of all methods that optimise each case's perturbation by signed gradients; [`Recipe`] is such a method |
+//! | [`DeltaStore`] | where these perturbations are between visits |
 //! | [`generate`] | the perturbation of a whole volume, in overlapping tiles where it is large |
 //! | [`METHODS`] | every method by name; [`ClosedForm`] is one that needs no training |
 //! | [`RandomNoise`] | the control: noise of the same budget and support that learns nothing |
@@ -28,22 +30,26 @@ mod bilevel;
 mod budget;
 mod checkpoint;
 mod config;
+mod delta_store;
 mod error;
 mod event;
 mod generate;
 mod learner;
 mod methods;
+mod morphology;
 mod noise;
 mod objective;
 mod patch;
+mod pgd;
 mod random;
 mod running;
 mod schedule;
-mod sign_descent;
+mod shared_noise;
 mod support;
 mod surrogate;
 mod tiles;
 mod transforms;
+mod window;
 
 pub use adam::Adam;
 pub use ahead::ahead;
@@ -52,16 +58,22 @@ pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;
 pub use checkpoint::{SaveState, TrainingState};
 pub use config::{BilevelConfig, IscMode, LearningRates};
+pub use delta_store::{DeltaCode, DeltaStore, MemoryDeltas};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::generate;
-pub use methods::{ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod};
+pub use methods::{ClosedForm, CodeInput, METHODS, MethodKind, Needs, PerturbationMethod};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
-pub use patch::{InMemory, Patch, PatchSource, TrainingVolume};
+pub use patch::{InMemory, Patch, PatchSource, TrainingVolume, VolumeSource};
+pub use pgd::{
+    Criterion, Draws, Estimate, Expectation, Inner, Objective, Perturbed, Pgd, PgdConfig, Recipe,
+    Scale, Schedule, Seen, SignDescent, Sparsity, WeightNoise,
+};
 pub use random::RandomNoise;
-pub use sign_descent::SignDescent;
+pub use shared_noise::{SharedBy, SharedNoise, SharedNoiseConfig, SharedNoiseTraining};
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
 pub use tiles::{TileConfig, TileMap, tiled};
 pub use transforms::{Family, Transforms, View};
+pub use window::{Run, Window};

@@ -1,7 +1,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{PerturbError, SourceError};
+use crate::{PerturbError, SourceError, Window};
 
 /// One case as the optimiser sees it, on its own grid.
 #[derive(Debug, Clone)]
@@ -41,6 +41,18 @@ pub trait PatchSource: Send {
     /// # Errors
     /// Whatever keeps the case from being read.
     fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError>;
+}
+
+/// Where whole cases come from; only the case in use needs to be in memory.
+pub trait VolumeSource: Send {
+    /// How many cases there are.
+    fn cases(&self) -> usize;
+
+    /// A case. The same one is asked for many times in a row.
+    ///
+    /// # Errors
+    /// Whatever keeps the case from being read.
+    fn volume(&mut self, case: usize) -> Result<&TrainingVolume, SourceError>;
 }
 
 /// A source that keeps all its volumes in memory.
@@ -91,6 +103,16 @@ pub(crate) fn check_extents(
     Ok(())
 }
 
+impl VolumeSource for InMemory {
+    fn cases(&self) -> usize {
+        self.0.len()
+    }
+
+    fn volume(&mut self, case: usize) -> Result<&TrainingVolume, SourceError> {
+        Ok(&self.0[case])
+    }
+}
+
 impl PatchSource for InMemory {
     fn cases(&self) -> usize {
         self.0.len()
@@ -112,6 +134,11 @@ impl TrainingVolume {
     /// As [`TrainingVolume::crop`], around a foreground voxel `foreground` times out of three; nnU-Net
     /// takes 1.
     pub fn crop_with(&self, shape: [usize; 3], seed: u64, foreground: u32) -> Patch {
+        self.window(self.place(shape, seed, foreground), shape)
+    }
+
+    /// Where that patch starts.
+    pub(crate) fn place(&self, shape: [usize; 3], seed: u64, foreground: u32) -> [i64; 3] {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let centre = if rng.random_range(0..3) < foreground {
             self.foreground_voxel(&mut rng)
@@ -131,45 +158,30 @@ impl TrainingVolume {
                 None => rng.random_range(0..=slack),
             };
         }
-        self.window(start, shape)
+        start
     }
 
     /// The patch that starts at `start`, which may lie outside; zeros where there is no volume.
     pub fn window(&self, start: [i64; 3], shape: [usize; 3]) -> Patch {
-        let voxels: usize = shape.iter().product();
+        let window = Window {
+            volume: self.shape,
+            start,
+            shape,
+        };
+        let voxels = window.voxels();
         let own: usize = self.shape.iter().product();
         let mut patch = Patch {
             image: vec![0.0; voxels * self.channels],
             labels: vec![0; voxels],
             support: vec![0.0; voxels],
         };
-        let width = self.shape[2] as i64;
-        let (left, right) = (
-            (-start[2]).max(0),
-            (width - start[2]).clamp(0, shape[2] as i64),
-        );
-        if left >= right {
-            return patch;
-        }
-        let (left, right) = (left as usize, right as usize);
-        for z in 0..shape[0] {
-            for y in 0..shape[1] {
-                let (sz, sy) = (start[0] + z as i64, start[1] + y as i64);
-                let inside = (0..self.shape[0] as i64).contains(&sz)
-                    && (0..self.shape[1] as i64).contains(&sy);
-                if !inside {
-                    continue;
-                }
-                let from = (sz as usize * self.shape[1] + sy as usize) * self.shape[2];
-                let from = (from as i64 + start[2] + left as i64) as usize;
-                let to = (z * shape[1] + y) * shape[2] + left;
-                let n = right - left;
-                patch.labels[to..to + n].copy_from_slice(&self.labels[from..from + n]);
-                patch.support[to..to + n].copy_from_slice(&self.support[from..from + n]);
-                for c in 0..self.channels {
-                    patch.image[c * voxels + to..c * voxels + to + n]
-                        .copy_from_slice(&self.image[c * own + from..c * own + from + n]);
-                }
+        for run in window.runs() {
+            let (from, to, n) = (run.volume, run.window, run.length);
+            patch.labels[to..to + n].copy_from_slice(&self.labels[from..from + n]);
+            patch.support[to..to + n].copy_from_slice(&self.support[from..from + n]);
+            for c in 0..self.channels {
+                patch.image[c * voxels + to..c * voxels + to + n]
+                    .copy_from_slice(&self.image[c * own + from..c * own + from + n]);
             }
         }
         patch

@@ -22,7 +22,7 @@ pub(crate) fn schedule(
 }
 
 /// Any case, again and again.
-fn surrogate_steps(
+pub(crate) fn surrogate_steps(
     steps: usize,
     batch: usize,
     cases: usize,

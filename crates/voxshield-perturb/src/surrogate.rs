@@ -75,12 +75,20 @@ impl SurrogateLearner {
         delta: Tensor<5>,
         view: &View,
     ) -> Result<Tensor<1>, PerturbError> {
+        self.loss_of(self.network(), batch, delta, view)
+    }
+
+    fn loss_of(
+        &self,
+        network: &dyn Network,
+        batch: &Batch,
+        delta: Tensor<5>,
+        view: &View,
+    ) -> Result<Tensor<1>, PerturbError> {
         // Without autodiff, batches are constants to whatever records the network's gradients.
         let noisy = view.image(self.budget.protect(batch.image.clone(), delta));
         let labels = view.labels(batch.labels.clone());
-        Ok(self
-            .network()
-            .training_loss(noisy, labels, &self.criterion)?)
+        Ok(network.training_loss(noisy, labels, &self.criterion)?)
     }
 
     /// One S-step; the loss before it, without gradients and still on the device: reading it waits for
@@ -95,6 +103,34 @@ impl SurrogateLearner {
         view: &View,
     ) -> Result<Tensor<1>, PerturbError> {
         let loss = self.loss(batch, delta, view)?;
+        self.learner.step(&loss);
+        Ok(loss.inner())
+    }
+
+    /// One S-step on the mean of the losses with Gaussian noise of this standard deviation on the weights, a draw for each seed.
+    ///
+    /// # Errors
+    /// As [`SurrogateLearner::loss`]; [`PerturbError::Config`] without a seed.
+    pub fn step_smoothed(
+        &mut self,
+        batch: &Batch,
+        delta: &Tensor<5>,
+        deviation: f64,
+        seeds: impl IntoIterator<Item = u64>,
+    ) -> Result<Tensor<1>, PerturbError> {
+        let mut losses = Vec::new();
+        for seed in seeds {
+            let noisy = self.network().with_weight_noise(deviation, seed);
+            losses.push(self.loss_of(&*noisy, batch, delta.clone(), &View::identity())?);
+        }
+        if losses.is_empty() {
+            return Err(PerturbError::Config {
+                what: "draws of noise on the weights",
+                expected: "at least one".into(),
+                found: "none".into(),
+            });
+        }
+        let loss = Tensor::cat(losses, 0).mean();
         self.learner.step(&loss);
         Ok(loss.inner())
     }

@@ -17,8 +17,8 @@ use voxshield_models::{
     gradients, load_parameters, parameters,
 };
 use voxshield_perturb::{
-    Batch, Budget, DiceCeTerm, IscTerm, NoiseLearner, SignDescent, SpdTerm, SurrogateLearner, Term,
-    View,
+    Batch, Budget, DiceCeTerm, Draws, Expectation, IscTerm, NoiseLearner, Objective, SignDescent,
+    SpdTerm, SurrogateLearner, Term, View,
 };
 use voxshield_testkit::{Golden, assert_close, device, max_abs, max_difference};
 
@@ -389,7 +389,15 @@ fn sign_descent_agrees() {
     };
     let surrogate = surrogate(1, &golden.tensors("s0."));
     let delta0 = golden.tensor("delta0", &device());
-    let (delta, loss) = descent.run(&batch, delta0, &*surrogate).expect("steps");
+    let criterion = Objective::ErrorMinimising.criterion(3);
+    let targets = [surrogate.frozen()];
+    let mut draws = Draws::new(descent.budget, 0);
+    let mut estimate = |protected| {
+        Expectation::none().estimate(&*criterion, &targets, protected, &batch.labels, &mut draws)
+    };
+    let moved = descent.run(&batch, delta0, None, &mut estimate);
+    let (delta, mut losses) = moved.expect("steps");
+    let loss = losses.pop().map(value);
 
     let expected = golden.metadata("result")["noise_loss"]
         .as_f64()

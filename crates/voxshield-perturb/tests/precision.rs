@@ -7,10 +7,10 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use voxshield_kernels::IscScaling;
-use voxshield_models::{NoiseGeneratorConfig, Precision, ResidualUnetConfig};
+use voxshield_models::{Network, NoiseGeneratorConfig, Precision, ResidualUnetConfig};
 use voxshield_perturb::{
-    Batch, Bilevel, BilevelConfig, Budget, NoiseLearner, PerturbError, SignDescent,
-    SurrogateLearner, View, voxshield_terms,
+    Batch, Bilevel, BilevelConfig, Budget, Draws, Expectation, NoiseLearner, Objective,
+    PerturbError, SignDescent, SurrogateLearner, View, voxshield_terms,
 };
 use voxshield_testkit::device;
 
@@ -116,8 +116,22 @@ fn sign_descent_takes_a_checkpointed_surrogate() {
         };
         let batch = batch();
         let delta = batch.image.zeros_like();
-        let (delta, loss) = descent.run(&batch, delta, &surrogate).expect("a descent");
-        (delta.into_data(), loss)
+        let criterion = Objective::ErrorMinimising.criterion(2);
+        let targets: [Box<dyn Network>; 1] = [surrogate.frozen()];
+        let mut draws = Draws::new(descent.budget, 0);
+        let mut estimate = |protected| {
+            Expectation::none().estimate(
+                &*criterion,
+                &targets,
+                protected,
+                &batch.labels,
+                &mut draws,
+            )
+        };
+        let moved = descent.run(&batch, delta, None, &mut estimate);
+        let (delta, values) = moved.expect("a descent");
+        let values: Vec<f32> = values.into_iter().map(Tensor::into_scalar).collect();
+        (delta.into_data(), values)
     };
     let plain = run(device().autodiff());
     assert_eq!(plain, run(device().autodiff().gradient_checkpointing()));

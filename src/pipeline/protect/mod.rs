@@ -1,4 +1,5 @@
 mod cases;
+mod deltas;
 mod folders;
 mod origin;
 mod state;
@@ -12,7 +13,7 @@ use self::{
 };
 pub(super) use self::{
     folders::{check_apart, check_folders},
-    origin::{Origin, train},
+    origin::{Origin, Task, descend, share, train},
     state::STATE_FOLDER,
 };
 use super::{
@@ -126,16 +127,29 @@ pub fn protect(
             &options.method,
             scanned.channels,
             &device,
-            |config| {
-                let file = Some(state.training());
-                let generator = train(&scanned, config, options, &device, file, observer)?;
-                if let Some(target) = &mut target {
-                    target.write(&generator, config, options, &scanned)?;
-                }
-                Ok(generator)
+            |task| {
+                Ok(match task {
+                    Task::Generator(config) => {
+                        let file = Some(state.training());
+                        let generator = train(&scanned, config, options, &device, file, observer)?;
+                        Origin::Learned(Box::new(generator))
+                    }
+                    Task::Tiles(config) => {
+                        Origin::Shared(share(&scanned, config, options, &device, observer)?)
+                    }
+                    Task::Deltas(config) => {
+                        let scratch = state.folder();
+                        let stored =
+                            descend(&scanned, config, options, &device, scratch, observer)?;
+                        Origin::Stored(Box::new(stored))
+                    }
+                })
             },
         )?),
     };
+    if let (Some(target), Some(origin)) = (&mut target, &origin) {
+        target.write(origin, options, &scanned)?;
+    }
     let options = &ProtectOptions {
         save_generator: target,
         ..options.clone()
@@ -146,6 +160,8 @@ pub fn protect(
             &scanned, origin, output, options, &device, &mut state, observer,
         )?,
     };
+    // What it keeps on the disk goes before the manifest comes.
+    drop(origin);
     let mut failed = scanned.failed.clone();
     failed.append(&mut failures);
     let mut skipped = scanned.skipped.clone();

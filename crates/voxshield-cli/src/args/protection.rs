@@ -66,10 +66,10 @@ pub(crate) struct ProtectionArgs {
     /// top-k:SHARE (where the image changes most) or keyed-random:SHARE (drawn for each case from the seed).
     #[arg(long, value_parser = support)]
     pub(crate) support: Option<Support>,
-    /// Where labels come from: files, or none[:CLASSES] for the body and its classes of intensity (3 by default), for datasets
+    /// Where labels come from: files (the default), or none[:CLASSES] for the body and its classes of intensity (3 by default), for datasets
     /// without labels.
-    #[arg(long, default_value = "files")]
-    pub(crate) labels: LabelSource,
+    #[arg(long)]
+    pub(crate) labels: Option<LabelSource>,
     /// The share of epsilon (0 to 1) that a label may use, 1 where none is given: LABEL=SHARE,...
     #[arg(long, value_name = "LABEL=SHARE,...")]
     pub(crate) label_weights: Option<LabelWeights>,
@@ -83,11 +83,11 @@ pub(crate) struct ProtectionArgs {
     /// How intensities are brought to 0..1.
     #[arg(long, help = format!("How intensities are brought to 0..1: {}; auto by default, or that of --generator", NormalisationChoice::HELP))]
     pub(crate) normalise: Option<NormalisationChoice>,
-    /// Protects with a generator that an earlier run saved, without training; epsilon, support and normalisation are those of its
-    /// training.
+    /// Protects with a generator (or shared noise) that an earlier run saved, without training; epsilon, support, labels and
+    /// normalisation are those of its training.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "preset", "surrogate", "save_generator"])]
     pub(crate) generator: Option<PathBuf>,
-    /// Saves the trained generator (safetensors), to protect cases that come later. Keep it secret: it shows what was added.
+    /// Saves the trained generator or shared noise (safetensors), to protect cases that come later. Keep it secret: it shows what was added.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_generator: Option<PathBuf>,
     /// Sizes of networks, patches and steps; the flags below change single values.
@@ -123,6 +123,12 @@ pub(crate) struct ProtectionArgs {
     /// Patch size D,H,W (or one number for a cube) in voxels.
     #[arg(long, value_parser = patch)]
     pub(crate) patch: Option<[usize; 3]>,
+    /// Steps that a sample-wise method (emn, ...) takes on a case at each visit; the method says it otherwise.
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<usize>,
+    /// Share of the support that salm3d perturbs, above 0 and at most 1; 0.1 by default.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) share: Option<f64>,
     /// Weight of the inter-slice frequency divergence.
     #[arg(long)]
     pub(crate) isc_weight: Option<f64>,

@@ -90,7 +90,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
     }
 }
 
-fn print(record: &EvaluationRecord) {
+pub(super) fn print(record: &EvaluationRecord) {
     output::line(format!(
         "Dice on {} clean test cases, mean +- standard deviation over {} seed(s); peak = early stop on the test cases",
         record.test.cases,

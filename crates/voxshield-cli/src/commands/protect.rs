@@ -1,6 +1,10 @@
+use anyhow::bail;
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, SigningKey},
-    perturb::{BilevelConfig, ClosedForm},
+    perturb::{
+        BilevelConfig, ClosedForm, MethodKind, PerturbationMethod, PgdConfig, Scale,
+        SharedNoiseConfig,
+    },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
     },
@@ -52,7 +56,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
     let epsilon = args.epsilon.unwrap_or(EPSILON);
     let common = ProtectOptions {
         device: args.device,
-        labels: args.labels,
+        labels: args.labels.unwrap_or_default(),
         label_weights: args.label_weights.clone().unwrap_or_default(),
         ..ProtectOptions::default()
     };
@@ -63,51 +67,26 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         }
         return Ok(ProtectOptions {
             support: args.support.unwrap_or(saved.support()),
+            labels: args.labels.unwrap_or(saved.labels()),
             normalisation: args.normalise.unwrap_or(saved.normalisation()),
             method: Method::SavedGenerator(saved),
             ..common
         });
     }
-    let method = match args.method.as_str() {
-        "random" => Method::Random {
+    let kind = PerturbationMethod::find(&args.method).map(PerturbationMethod::kind);
+    let method = match kind {
+        Some(MethodKind::Random) => Method::Random {
             noise: args.noise,
             epsilon,
             seed: args.seed,
         },
-        "voxshield" => {
-            let mut config = match args.preset {
-                Preset::Compact => BilevelConfig::compact(),
-                Preset::Paper => BilevelConfig::paper(),
-            };
-            config.epsilon = epsilon;
-            config.seed = args.seed;
-            config.precision = args.compute.precision;
-            config.checkpointing = args.compute.checkpointing;
-            let set = |value: &mut usize, flag: Option<usize>| *value = flag.unwrap_or(*value);
-            set(&mut config.rounds, args.rounds);
-            set(&mut config.surrogate_steps, args.surrogate_steps);
-            set(&mut config.batch, args.batch);
-            set(&mut config.isc_lags, args.isc_lags);
-            let set = |value: &mut f64, flag: Option<f64>| *value = flag.unwrap_or(*value);
-            set(&mut config.isc_weight, args.isc_weight);
-            set(&mut config.spd_weight, args.spd_weight);
-            set(&mut config.learning_rates.surrogate, args.surrogate_rate);
-            set(&mut config.learning_rates.noise, args.noise_rate);
-            config.isc_mode = args.isc_mode.unwrap_or(config.isc_mode);
-            config.patch = args.patch.unwrap_or(config.patch);
-            config.networks = args.width.map_or(config.networks, Into::into);
-            config.band_limit = args.band_limit.or(config.band_limit);
-            if let Some(transforms) = &args.transforms {
-                config.transforms.clone_from(transforms);
-            }
-            if let [first, others @ ..] = &args.surrogate[..] {
-                config.surrogate.clone_from(first);
-                config.other_surrogates = others.to_vec();
-            }
-            Method::Voxshield(config)
+        Some(MethodKind::Voxshield) => Method::Voxshield(bilevel(args, epsilon)),
+        Some(MethodKind::Shared(by)) => {
+            Method::SharedNoise(SharedNoiseConfig::new(by, &bilevel(args, epsilon)))
         }
-        name => Method::ClosedForm {
-            code: ClosedForm::find(name)?,
+        Some(MethodKind::SampleWise) => Method::SampleWise(sample_wise(args, epsilon)?),
+        _ => Method::ClosedForm {
+            code: ClosedForm::find(&args.method)?,
             epsilon,
             seed: args.seed,
         },
@@ -121,6 +100,79 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         save_generator: args.save_generator.as_deref().map(GeneratorTarget::new),
         ..common
     })
+}
+
+fn bilevel(args: &ProtectionArgs, epsilon: f64) -> BilevelConfig {
+    let mut config = match args.preset {
+        Preset::Compact => BilevelConfig::compact(),
+        Preset::Paper => BilevelConfig::paper(),
+    };
+    config.epsilon = epsilon;
+    config.seed = args.seed;
+    config.precision = args.compute.precision;
+    config.checkpointing = args.compute.checkpointing;
+    set(&mut config.rounds, args.rounds);
+    set(&mut config.surrogate_steps, args.surrogate_steps);
+    set(&mut config.batch, args.batch);
+    set(&mut config.isc_lags, args.isc_lags);
+    set(&mut config.isc_weight, args.isc_weight);
+    set(&mut config.spd_weight, args.spd_weight);
+    set(&mut config.learning_rates.surrogate, args.surrogate_rate);
+    set(&mut config.learning_rates.noise, args.noise_rate);
+    set(&mut config.isc_mode, args.isc_mode);
+    set(&mut config.patch, args.patch);
+    set(&mut config.networks, args.width.map(Into::into));
+    set(&mut config.transforms, args.transforms.clone());
+    config.band_limit = args.band_limit.or(config.band_limit);
+    if let [first, others @ ..] = &args.surrogate[..] {
+        config.surrogate.clone_from(first);
+        config.other_surrogates = others.to_vec();
+    }
+    config
+}
+
+fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig> {
+    let scale = match args.preset {
+        Preset::Compact => Scale::Compact,
+        Preset::Paper => Scale::Source,
+    };
+    let mut config = PgdConfig::new(&args.method, scale)?;
+    config.epsilon = epsilon;
+    config.seed = args.seed;
+    config.precision = args.compute.precision;
+    config.checkpointing = args.compute.checkpointing;
+    set(&mut config.rounds, args.rounds);
+    set(&mut config.surrogate_steps, args.surrogate_steps);
+    set(&mut config.batch, args.batch);
+    set(&mut config.patch, args.patch);
+    set(&mut config.surrogate_rate, args.surrogate_rate);
+    set(&mut config.networks, args.width.map(Into::into));
+    set(&mut config.recipe.steps, args.steps);
+    set(
+        &mut config.recipe.expectation.transforms,
+        args.transforms.clone(),
+    );
+    match (&mut config.recipe.sparsity, args.share) {
+        (Some(sparsity), share) => set(&mut sparsity.share, share),
+        (None, None) => {}
+        (None, Some(_)) => bail!("--share: only salm3d chooses voxels, not {}", args.method),
+    }
+    match &args.surrogate[..] {
+        [] => {}
+        [one] => config.surrogate.clone_from(one),
+        _ => bail!(
+            "--surrogate: {} takes one network; only voxshield takes several",
+            args.method
+        ),
+    }
+    Ok(config)
+}
+
+/// A flag changes a preset where it is given.
+fn set<T>(value: &mut T, flag: Option<T>) {
+    if let Some(flag) = flag {
+        *value = flag;
+    }
 }
 
 fn summary(manifest: &Manifest) {

@@ -5,4 +5,4 @@ mod config;
 mod trainer;
 
 pub use config::{Optimiser, VictimConfig};
-pub use trainer::{VictimTrainer, train_victim};
+pub use trainer::VictimTrainer;

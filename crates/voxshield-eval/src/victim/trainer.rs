@@ -143,27 +143,3 @@ impl VictimTrainer {
         Ok(places)
     }
 }
-
-/// Trains a victim on all cases of `source` and returns it on the inner device.
-///
-/// `channels` and `classes` (background included) are those of `source`, which delivers what the
-/// victim sees: its own preprocessing of the files under test. `observer` is called with (steps
-/// done, steps in all, loss).
-///
-/// # Errors
-/// As [`VictimTrainer::new`] and [`VictimTrainer::step`].
-pub fn train_victim(
-    config: &VictimConfig,
-    source: &mut dyn PatchSource,
-    sizes: [usize; 2],
-    device: &Device,
-    observer: &mut dyn FnMut(usize, usize, f32),
-) -> Result<Box<dyn Network>, EvalError> {
-    let mut trainer = VictimTrainer::new(config, sizes, device)?;
-    while trainer.steps_done() < config.steps {
-        let loss;
-        (trainer, loss) = trainer.step(source, None)?;
-        observer(trainer.steps_done(), config.steps, loss);
-    }
-    Ok(trainer.network())
-}

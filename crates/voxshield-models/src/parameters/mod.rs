@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use burn::module::{Module, ParamId};
 use burn::tensor::{Gradients, TensorData};
 
-use self::traverse::{Collector, Loader, to_f32};
-use crate::{ShapeMismatch, WeightsError};
+use self::traverse::{Collector, Loader, Noisy, to_f32};
+use crate::{ShapeMismatch, WeightRng, WeightsError};
 
 /// Host tensors by parameter name, sorted.
 pub type TensorMap = BTreeMap<String, TensorData>;
@@ -116,6 +116,15 @@ pub fn load_parameters<M: NamedParameters>(
         }
     }
     Ok(module.map(&mut Loader::new(values)))
+}
+
+/// The module with Gaussian noise of this standard deviation on its learned parameters, drawn in their order.
+pub(crate) fn noisy_parameters<M: NamedParameters>(module: &M, deviation: f64, seed: u64) -> M {
+    let learned = describe(module).into_iter().filter(|p| !p.running);
+    let learned = learned.map(|p| p.id).collect();
+    let noise = WeightRng::new(seed);
+    let mut noisy = Noisy::new(learned, deviation, noise);
+    module.clone().map(&mut noisy)
 }
 
 /// A checkpoint's entries under the module's own names; an entry that is called so already goes

@@ -1,12 +1,12 @@
 //! The walks over a module's parameters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::{NamedParameters, Parameter, TensorMap};
-use crate::WeightsError;
+use crate::{WeightRng, WeightsError};
 
 pub(super) fn to_f32(name: &str, data: TensorData) -> Result<TensorData, WeightsError> {
     data.try_cast_as::<f32>()
@@ -129,6 +129,37 @@ impl ModuleMapper for Loader {
             } else {
                 new
             }
+        })
+    }
+}
+
+/// Adds Gaussian noise to the parameters that are listed.
+pub(super) struct Noisy {
+    learned: HashSet<ParamId>,
+    deviation: f64,
+    rng: WeightRng,
+}
+
+impl Noisy {
+    pub(super) fn new(learned: HashSet<ParamId>, deviation: f64, rng: WeightRng) -> Self {
+        Self {
+            learned,
+            deviation,
+            rng,
+        }
+    }
+}
+
+impl ModuleMapper for Noisy {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !self.learned.contains(&param.id) {
+            return param;
+        }
+        param.map(|weight| {
+            let device = weight.device().without_autodiff();
+            let noise = self.rng.normal(weight.dims(), self.deviation, &device);
+            // Recorded, so that gradients reach the weight.
+            weight + noise.val()
         })
     }
 }

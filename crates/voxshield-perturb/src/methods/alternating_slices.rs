@@ -1,4 +1,4 @@
-use super::{CodeInput, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
 
 /// `(-1)^z`: the pattern that the inter-slice term drives a generator to, without the training.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,7 +6,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "+epsilon and -epsilon alternate from slice to slice",
     source: "closed form of the inter-slice divergence's optimum",
     needs: Needs::Nothing,
-    code: Some(code),
+    make: Make::Code(code),
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {

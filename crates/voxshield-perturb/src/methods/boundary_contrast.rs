@@ -1,4 +1,4 @@
-use super::{CodeInput, Needs, PerturbationMethod, distance::steps_to};
+use super::{CodeInput, Make, Needs, PerturbationMethod, distance::steps_to};
 
 /// +1 at labelled voxels, -1 up to [`SHELL`] steps outside, 0 beyond.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,7 +6,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labelled voxels brighter, a shell of 2 voxels around them darker (support full)",
     source: "inferred: a shortcut of low frequency",
     needs: Needs::Labels,
-    code: Some(code),
+    make: Make::Code(code),
 };
 
 const SHELL: u32 = 2;

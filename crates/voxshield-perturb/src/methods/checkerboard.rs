@@ -1,4 +1,4 @@
-use super::{CodeInput, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
 
 /// `(-1)^(z + y + x)`: the corner of the spectrum, where images have the least energy of their own.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,7 +6,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "+epsilon and -epsilon alternate along all three axes",
     source: "closed form: the frequency at which images are quietest",
     needs: Needs::Nothing,
-    code: Some(code),
+    make: Make::Code(code),
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {

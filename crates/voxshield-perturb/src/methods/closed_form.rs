@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Code, METHODS, PerturbationMethod};
+use super::{Code, METHODS, Make, PerturbationMethod};
 use crate::{Budget, PerturbError};
 
 /// What a closed form sees of a case.
@@ -46,10 +46,13 @@ impl ClosedForm {
     }
 
     fn of(method: &PerturbationMethod) -> Option<Self> {
-        method.code.map(|code| Self {
-            name: method.name,
-            code,
-        })
+        match method.make {
+            Make::Code(code) => Some(Self {
+                name: method.name,
+                code,
+            }),
+            _ => None,
+        }
     }
 
     /// Its name in [`METHODS`].

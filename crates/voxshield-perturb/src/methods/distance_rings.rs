@@ -1,4 +1,4 @@
-use super::{CodeInput, Needs, PerturbationMethod, distance::steps_to};
+use super::{CodeInput, Make, Needs, PerturbationMethod, distance::steps_to};
 
 /// Signs that alternate with the distance to the boundary of the labelled voxels: inside +1 at the first voxel, -1 at the second, ...;
 /// outside -1, +1, ... The pattern has a fixed place relative to the label, not to the grid.
@@ -7,7 +7,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "signs alternate with the distance to the label's boundary, inside and outside (support full)",
     source: "inferred: a shortcut that convolutions find at any offset",
     needs: Needs::Labels,
-    code: Some(code),
+    make: Make::Code(code),
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {

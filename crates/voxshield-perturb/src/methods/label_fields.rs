@@ -3,7 +3,7 @@ use std::f32::consts::TAU;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{CodeInput, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
 
 /// For each label a smooth field of its own, keyed by the seed and equal in all cases: the sign of
 /// `sum_k cos(2 pi k.r / 16 + phase_k)` over wave vectors `k` of length 2 to 4, that is periods of 4 to 8 voxels.
@@ -12,7 +12,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a keyed field for each label with periods of 4 to 8 voxels, which a mild blur lets through",
     source: "inferred; LSP with band-limited patterns",
     needs: Needs::Labels,
-    code: Some(code),
+    make: Make::Code(code),
 };
 
 /// The field repeats after that many voxels.

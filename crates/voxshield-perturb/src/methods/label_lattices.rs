@@ -1,4 +1,4 @@
-use super::{CodeInput, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
 
 /// Label `l` (0 is the background) has lattice `l mod 7` of [`AXES`], so that the pattern and not its presence tells the label.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,7 +6,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a lattice of period 2 for each label, and another one for the background (support body or full)",
     source: "inferred from class-wise shortcuts (EMN, AR)",
     needs: Needs::Labels,
-    code: Some(code),
+    make: Make::Code(code),
 };
 
 /// The axes along which the signs alternate, `[depth, height, width]`: all seven frequencies at the edge of the spectrum, quietest

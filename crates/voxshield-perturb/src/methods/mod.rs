@@ -11,16 +11,24 @@ mod checkerboard;
 mod closed_form;
 mod distance;
 mod distance_rings;
+mod emn;
 mod keyed_codes;
 mod label_fields;
 mod label_lattices;
 mod optimised;
+mod pue;
+mod rem;
+mod salm3d;
+mod sem;
+mod sep;
 mod squares;
 mod symmetric_lattice;
+mod tap;
 
 use std::fmt;
 
 pub use self::closed_form::{ClosedForm, CodeInput};
+use crate::{PerturbError, Recipe, Scale, SharedBy};
 
 /// An entry of [`METHODS`].
 #[derive(Clone, Copy)]
@@ -34,7 +42,36 @@ pub struct PerturbationMethod {
     pub source: &'static str,
     /// What it needs.
     pub needs: Needs,
-    pub(crate) code: Option<Code>,
+    pub(crate) make: Make,
+}
+
+/// How a method makes its perturbations.
+#[derive(Clone, Copy)]
+pub(crate) enum Make {
+    Voxshield,
+    Random,
+    Shared(SharedBy),
+    Code(Code),
+    Recipe(MakeRecipe),
+}
+
+/// The recipe of a sample-wise method.
+pub(crate) type MakeRecipe = fn(Scale) -> Recipe;
+
+/// The configuration that a method is run by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MethodKind {
+    /// [`BilevelConfig`](crate::BilevelConfig).
+    Voxshield,
+    /// [`SharedNoiseConfig`](crate::SharedNoiseConfig) with this choice.
+    Shared(SharedBy),
+    /// [`RandomNoise`](crate::RandomNoise).
+    Random,
+    /// [`ClosedForm`].
+    ClosedForm,
+    /// [`PgdConfig`](crate::PgdConfig).
+    SampleWise,
 }
 
 /// How a closed form makes its code: `[depth, height, width]` in -1..=1.
@@ -55,9 +92,9 @@ impl Needs {
     /// In words, for lists.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Nothing => "nothing",
-            Self::Labels => "labels",
-            Self::Training => "labels, training",
+            Self::Nothing => "nothing; seconds",
+            Self::Labels => "labels; seconds",
+            Self::Training => "labels, a surrogate; minutes to hours",
         }
     }
 }
@@ -65,6 +102,8 @@ impl Needs {
 /// Every method that can be asked for by name.
 pub static METHODS: &[PerturbationMethod] = &[
     optimised::VOXSHIELD,
+    optimised::EMN_UNIVERSAL,
+    optimised::EMN_CLASS,
     optimised::RANDOM,
     alternating_slices::METHOD,
     checkerboard::METHOD,
@@ -76,6 +115,14 @@ pub static METHODS: &[PerturbationMethod] = &[
     distance_rings::METHOD,
     blocks::METHOD,
     autoregressive::METHOD,
+    emn::METHOD,
+    rem::METHOD,
+    sem::METHOD,
+    tap::METHOD,
+    tap::UNTARGETED,
+    sep::METHOD,
+    pue::METHOD,
+    salm3d::METHOD,
 ];
 
 impl PerturbationMethod {
@@ -83,6 +130,35 @@ impl PerturbationMethod {
     pub fn find(name: &str) -> Option<&'static Self> {
         METHODS.iter().find(|method| method.name == name)
     }
+
+    /// What it is run by.
+    pub fn kind(&self) -> MethodKind {
+        match self.make {
+            Make::Voxshield => MethodKind::Voxshield,
+            Make::Shared(by) => MethodKind::Shared(by),
+            Make::Random => MethodKind::Random,
+            Make::Code(_) => MethodKind::ClosedForm,
+            Make::Recipe(_) => MethodKind::SampleWise,
+        }
+    }
+}
+
+/// The recipe of the sample-wise method of that name.
+pub(crate) fn sample_wise(name: &str) -> Result<MakeRecipe, PerturbError> {
+    let known = || {
+        METHODS.iter().filter_map(|method| match method.make {
+            Make::Recipe(recipe) => Some((method.name, recipe)),
+            _ => None,
+        })
+    };
+    let found = known().find(|(known, _)| *known == name);
+    found
+        .map(|(_, recipe)| recipe)
+        .ok_or_else(|| PerturbError::Config {
+            what: "sample-wise method",
+            expected: known().map(|(name, _)| name).collect::<Vec<_>>().join(", "),
+            found: name.into(),
+        })
 }
 
 impl fmt::Debug for PerturbationMethod {

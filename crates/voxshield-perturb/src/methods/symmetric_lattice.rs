@@ -1,4 +1,4 @@
-use super::{CodeInput, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
 
 /// The product over the axes of `+ - - +`, repeated: period 4, counted from the middle of the volume.
 ///
@@ -9,7 +9,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a lattice of period 4 along all three axes that is its own mirror image",
     source: "closed form: what mirroring leaves alone",
     needs: Needs::Nothing,
-    code: Some(code),
+    make: Make::Code(code),
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {

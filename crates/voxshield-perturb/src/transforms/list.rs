@@ -39,6 +39,11 @@ impl Transforms {
         ])
     }
 
+    /// Every axis mirrored or not, with equal probability.
+    pub fn mirror() -> Self {
+        Self(vec![(Family::Mirror, 1.0)])
+    }
+
     /// These families, each with its probability.
     ///
     /// # Errors

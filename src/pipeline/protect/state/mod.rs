@@ -6,6 +6,7 @@
 //! | `lock-I-of-N` | locked by the process that writes that shard |
 //! | `journal`, `journal-I-of-N` | what the run is, then a line for each finished case, appended and flushed to the disk |
 //! | `training` | the state of the optimisation after a round, replaced as a whole |
+//! | `deltas-*` | a folder with the perturbations of a method that keeps one for each case |
 
 mod journal;
 mod training;
@@ -111,6 +112,11 @@ impl RunState {
     /// Where the state of the optimisation is kept.
     pub(super) fn training(&self) -> TrainingFile {
         TrainingFile::new(&self.folder)
+    }
+
+    /// The folder, for what is needed until the run is complete.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Removes the folder: the run is complete.

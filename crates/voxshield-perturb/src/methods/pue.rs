@@ -1,0 +1,29 @@
+use super::{Make, Needs, PerturbationMethod, emn};
+use crate::{Expectation, Recipe, Scale, WeightNoise};
+
+/// Error-minimising noise whose gradient, and the surrogate's, are means over Gaussian noise on the surrogate's weights: deviation
+/// 0.05, 4 draws in a surrogate step and 8 in a step on the perturbation, as in the source.
+///
+/// The source's certificate, a bound on what networks near the surrogate can learn, is not computed.
+pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
+    name: "pue",
+    title: "error-minimising noise for a neighbourhood of the surrogate's weights",
+    source: "PUE, arXiv 2405.03316",
+    needs: Needs::Training,
+    make: Make::Recipe(recipe),
+};
+
+fn recipe(scale: Scale) -> Recipe {
+    Recipe {
+        steps: scale.pick(20, 2),
+        expectation: Expectation {
+            weight_noise: Some(WeightNoise {
+                deviation: 0.05,
+                surrogate_draws: 4,
+                draws: 8,
+            }),
+            ..Expectation::none()
+        },
+        ..emn::recipe(scale)
+    }
+}

@@ -1,0 +1,26 @@
+use super::{Make, Needs, PerturbationMethod, emn};
+use crate::{Expectation, Inner, Recipe, Scale, Transforms};
+
+/// Stable error-minimising noise: as `rem`, with uniform noise within epsilon / 2 in place of the inner adversary, which saves most
+/// of the time.
+pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
+    name: "sem",
+    title: "error-minimising noise that survives mirroring and random noise",
+    source: "SEM, arXiv 2311.13091",
+    needs: Needs::Training,
+    make: Make::Recipe(recipe),
+};
+
+fn recipe(scale: Scale) -> Recipe {
+    Recipe {
+        steps: scale.pick(10, 4),
+        step_size: 0.2,
+        expectation: Expectation {
+            transforms: Transforms::mirror(),
+            views: scale.pick(5, 2),
+            inner: Inner::Uniform { radius: 0.5 },
+            weight_noise: None,
+        },
+        ..emn::recipe(scale)
+    }
+}

@@ -1,0 +1,400 @@
+use std::{collections::BTreeSet, sync::mpsc::IntoIter};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use voxshield_models::{Architecture, Network, TensorMap};
+
+use super::expectation::Draws;
+use super::orders::orders;
+use super::reader::{Job, Reader, Windows};
+use super::sparsity::{Magnitudes, magnitude};
+use super::{Criterion, Estimate, PgdConfig, Schedule, SignDescent, Sparsity};
+use crate::running::RunningLosses;
+use crate::{
+    Batch, Budget, DeltaCode, DeltaStore, Event, PerturbError, RoundRecord, SurrogateLearner,
+    VolumeSource, ahead,
+};
+
+/// Steps between two looks at the losses, so that a device that works asynchronously does not pile them up.
+const STEPS_UNREAD: usize = 4;
+
+/// The loop of every sample-wise method: surrogate steps on random patches, and visits, in which each window of a case takes a few
+/// steps of [`SignDescent`] on its part of the case's perturbation.
+///
+/// Perturbations of whole native volumes are in a [`DeltaStore`], so that memory holds the case in hand and no more. At each visit
+/// the windows cover the support of the case anew, with their seams elsewhere, so that volumes may have any size.
+///
+/// Batches are read and uploaded on a thread of their own while the device works.
+pub struct Pgd {
+    config: PgdConfig,
+    device: Device,
+    channels: usize,
+    classes: usize,
+    surrogate: SurrogateLearner,
+    criterion: Box<dyn Criterion>,
+}
+
+/// What the loop leaves behind, beside the perturbations.
+#[derive(Debug)]
+pub struct Perturbed {
+    /// The last surrogate, on the inner device.
+    pub surrogate: Box<dyn Network>,
+    /// One record a round.
+    pub history: Vec<RoundRecord>,
+    /// Cases whose support is empty: their perturbation is 0.
+    pub untouched: Vec<usize>,
+}
+
+impl Pgd {
+    /// A loop that is ready to run on `device` (without autodiff), for images of `channels` and `classes`, background included.
+    ///
+    /// # Errors
+    /// [`PerturbError::Config`] if a setting is out of range, [`PerturbError::Model`] if the surrogate cannot be built or the device
+    /// does not have the precision.
+    pub fn new(
+        config: PgdConfig,
+        channels: usize,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, PerturbError> {
+        config.validate()?;
+        config.precision.check(device)?;
+        let network = Architecture::find(&config.surrogate)?.init(
+            &config.surrogate_spec(channels, classes),
+            config.seed,
+            &config.training_device(device),
+        )?;
+        let network = config.precision.apply(network);
+        let [depth, height, width] = config.patch;
+        network.check_input(&[config.batch, channels, depth, height, width])?;
+        let budget = Budget::new(config.epsilon)?;
+        Ok(Self {
+            device: device.clone(),
+            channels,
+            classes,
+            surrogate: SurrogateLearner::new(network, config.surrogate_rate, budget),
+            criterion: config.recipe.objective.criterion(classes),
+            config,
+        })
+    }
+
+    /// Minimises a criterion of your own.
+    #[must_use]
+    pub fn with_criterion(mut self, criterion: Box<dyn Criterion>) -> Self {
+        self.criterion = criterion;
+        self
+    }
+
+    /// Starts the surrogate from given weights.
+    ///
+    /// # Errors
+    /// [`PerturbError::Weights`] if they are those of another network.
+    pub fn with_surrogate_weights(mut self, weights: &TensorMap) -> Result<Self, PerturbError> {
+        self.surrogate = self.surrogate.with_weights(weights)?;
+        Ok(self)
+    }
+
+    /// Runs all rounds. The perturbations are in `store` then, which is best empty before.
+    ///
+    /// A [`RoundRecord`] has the criterion's mean before the first step of the round's visits as `noise_loss`, and that before the last
+    /// step as a term.
+    ///
+    /// # Errors
+    /// [`PerturbError::NoCases`], whatever source, store or criterion report, and [`PerturbError::Diverged`] if a loss is no longer
+    /// finite.
+    pub fn run(
+        self,
+        source: &mut dyn VolumeSource,
+        store: &mut dyn DeltaStore,
+        observer: &mut dyn FnMut(&Event),
+    ) -> Result<Perturbed, PerturbError> {
+        let cases = source.cases();
+        if cases == 0 {
+            return Err(PerturbError::NoCases);
+        }
+        let survey = self.criterion.needs_survey();
+        let reader = Reader::new(
+            source,
+            orders(&self.config, cases, survey),
+            &self.config,
+            [self.channels, self.classes],
+            &self.device,
+        );
+        let (config, device) = (self.config, self.device);
+        let budget = Budget::new(config.epsilon)?;
+        let rounds = Rounds {
+            cases,
+            total: config.rounds * (config.surrogate_steps + cases),
+            done: 0,
+            descent: SignDescent {
+                budget,
+                step_size: config.recipe.step_size * config.epsilon,
+                steps: config.recipe.steps,
+            },
+            code: DeltaCode::new(budget),
+            draws: Draws::new(budget, config.seed.wrapping_add(3)),
+            surrogate: self.surrogate,
+            criterion: self.criterion,
+            targets: Vec::new(),
+            untouched: BTreeSet::new(),
+            device: device.clone(),
+            config,
+            deltas: store,
+            observer,
+        };
+        let perturbed = ahead(reader, |jobs| rounds.run(jobs))?;
+        // Whole volumes come next, of other sizes than the windows.
+        device.memory_cleanup();
+        Ok(perturbed)
+    }
+}
+
+type Jobs = IntoIter<Result<Job, PerturbError>>;
+
+struct Rounds<'a> {
+    config: PgdConfig,
+    cases: usize,
+    total: usize,
+    done: usize,
+    descent: SignDescent,
+    code: DeltaCode,
+    /// Of everything that is drawn while the device works; the reader draws orders and places.
+    draws: Draws,
+    surrogate: SurrogateLearner,
+    criterion: Box<dyn Criterion>,
+    targets: Vec<Box<dyn Network>>,
+    untouched: BTreeSet<usize>,
+    device: Device,
+    deltas: &'a mut dyn DeltaStore,
+    observer: &'a mut dyn FnMut(&Event),
+}
+
+impl Rounds<'_> {
+    fn run(mut self, mut jobs: Jobs) -> Result<Perturbed, PerturbError> {
+        let rounds = self.config.rounds;
+        let mut history = Vec::with_capacity(rounds);
+        let mut surrogate_loss = 0.0;
+        if let Schedule::Pretrained { checkpoints } = self.config.recipe.schedule {
+            for round in 0..rounds {
+                surrogate_loss = self.train(round, &mut jobs)?;
+                // Part k of n ends with round ceil(k rounds / n).
+                let ends = |part: usize| (part * rounds).div_ceil(checkpoints) == round + 1;
+                if (1..=checkpoints).any(ends) {
+                    self.targets.push(self.surrogate.network().frozen());
+                }
+            }
+            if self.criterion.needs_survey() {
+                self.survey(&mut jobs)?;
+            }
+        }
+        for round in 0..rounds {
+            (self.observer)(&Event::RoundStarted { round, rounds });
+            if self.config.recipe.schedule == Schedule::Alternating {
+                surrogate_loss = self.train(round, &mut jobs)?;
+                self.targets = vec![self.surrogate.network().frozen()];
+            }
+            let [before, after] = self.visits(round, &mut jobs)?;
+            let record = RoundRecord {
+                round,
+                surrogate_loss,
+                noise_loss: before,
+                terms: vec![(self.criterion.name().to_owned(), after)],
+            };
+            (self.observer)(&Event::RoundFinished(record.clone()));
+            history.push(record);
+        }
+        Ok(Perturbed {
+            surrogate: self.surrogate.into_network().valid(),
+            history,
+            untouched: self.untouched.into_iter().collect(),
+        })
+    }
+
+    /// The surrogate steps of a round; the mean loss.
+    fn train(&mut self, round: usize, jobs: &mut Jobs) -> Result<f32, PerturbError> {
+        let mut losses = RunningLosses::default();
+        for step in 0..self.config.surrogate_steps {
+            let Some(Job::Windows(windows)) = jobs.next().transpose()? else {
+                break;
+            };
+            let delta = self.stored(&windows)?;
+            let budget = self.descent.budget;
+            let delta = budget.project(delta, &windows.batch.support);
+            losses.add(vec![self.config.recipe.expectation.surrogate_step(
+                &mut self.surrogate,
+                &*self.criterion,
+                &windows.batch,
+                delta,
+                &mut self.draws,
+            )?]);
+            if (step + 1) % STEPS_UNREAD == 0 {
+                finite(round, "surrogate", &losses)?;
+            }
+            self.tick();
+        }
+        let means = finite(round, "surrogate", &losses)?;
+        Ok(means.first().copied().unwrap_or_default())
+    }
+
+    /// Shows all cases to the criterion, through all targets.
+    fn survey(&mut self, jobs: &mut Jobs) -> Result<(), PerturbError> {
+        for _ in 0..self.cases {
+            self.sweep(jobs, &mut |this, windows| {
+                for (member, target) in this.targets.iter().enumerate() {
+                    this.criterion.survey(member, &**target, &windows.batch);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A visit to every case; the criterion before the first and before the last step, on average.
+    fn visits(&mut self, round: usize, jobs: &mut Jobs) -> Result<[f32; 2], PerturbError> {
+        let mut losses = RunningLosses::default();
+        let sparsity = self.config.recipe.sparsity;
+        let choosing = sparsity.filter(|sparsity| round < sparsity.rounds);
+        for _ in 0..self.cases {
+            let threshold = match choosing {
+                Some(sparsity) => Some(self.threshold(sparsity, jobs)?),
+                None => None,
+            };
+            self.sweep(jobs, &mut |this, windows| {
+                losses.add(this.visit(windows, threshold)?);
+                finite(round, "noise", &losses)?;
+                Ok(())
+            })?;
+            self.tick();
+        }
+        let means = finite(round, "noise", &losses)?;
+        let [before, after] = [means.first(), means.last()];
+        Ok([before, after].map(|mean| mean.copied().unwrap_or_default()))
+    }
+
+    /// The gradient that the largest share of a case's support reaches, where nothing is perturbed yet.
+    fn threshold(&mut self, sparsity: Sparsity, jobs: &mut Jobs) -> Result<f32, PerturbError> {
+        let mut magnitudes = Magnitudes::new();
+        self.sweep(jobs, &mut |this, Windows { batch, .. }| {
+            let gradient = this.estimate(batch, batch.image.clone())?.gradient;
+            let found = magnitude(gradient).into_data();
+            let support = batch.support.clone().into_data();
+            for (found, share) in found.iter::<f32>().zip(support.iter::<f32>()) {
+                if share > 0.0 {
+                    magnitudes.add(found);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(magnitudes.threshold(sparsity.share))
+    }
+
+    /// Steps on the windows' part of a case's perturbation; the criterion before the first and before the last.
+    fn visit(
+        &mut self,
+        windows: &Windows,
+        threshold: Option<f32>,
+    ) -> Result<Vec<Tensor<1>>, PerturbError> {
+        let batch = &windows.batch;
+        let (delta, free) = match threshold {
+            Some(threshold) => {
+                let gradient = self.estimate(batch, batch.image.clone())?.gradient;
+                let free = magnitude(gradient).greater_equal_elem(threshold).float();
+                (batch.image.zeros_like(), Some(free))
+            }
+            None => {
+                let delta = self.stored(windows)?;
+                let sparse = self.config.recipe.sparsity.is_some();
+                let free = sparse.then(|| magnitude(delta.clone()).sign());
+                (delta, free)
+            }
+        };
+        let descent = self.descent.clone();
+        let (delta, values) = descent.run(batch, delta, free, &mut |protected| {
+            self.estimate(batch, protected)
+        })?;
+        self.store(windows, delta)?;
+        let ends = values.first().into_iter().chain(values.last());
+        Ok(ends.cloned().collect())
+    }
+
+    fn estimate(&mut self, batch: &Batch, protected: Tensor<5>) -> Result<Estimate, PerturbError> {
+        self.config.recipe.expectation.estimate(
+            &*self.criterion,
+            &self.targets,
+            protected,
+            &batch.labels,
+            &mut self.draws,
+        )
+    }
+
+    /// The perturbation of these windows so far, `[batch, channel, depth, height, width]`, before the support.
+    fn stored(&self, windows: &Windows) -> Result<Tensor<5>, PerturbError> {
+        let dims = windows.batch.image.dims();
+        let mut values = Vec::with_capacity(dims.iter().product());
+        for &(case, window) in &windows.places {
+            let codes = self.deltas.read(case, window);
+            let codes = codes.map_err(|source| PerturbError::Source { case, source })?;
+            values.extend(codes.into_iter().map(|code| self.code.decode(code)));
+        }
+        Ok(Tensor::from_data(
+            TensorData::new(values, dims),
+            &self.device,
+        ))
+    }
+
+    fn store(&mut self, windows: &Windows, delta: Tensor<5>) -> Result<(), PerturbError> {
+        let codes: Vec<i8> = delta
+            .into_data()
+            .iter::<f32>()
+            .map(|delta| self.code.encode(delta))
+            .collect();
+        let each = codes.len() / windows.places.len().max(1);
+        for (&(case, window), codes) in windows.places.iter().zip(codes.chunks(each.max(1))) {
+            let written = self.deltas.write(case, window, codes);
+            written.map_err(|source| PerturbError::Source { case, source })?;
+        }
+        Ok(())
+    }
+
+    /// Goes through the windows of the next case that is swept.
+    fn sweep(
+        &mut self,
+        jobs: &mut Jobs,
+        each: &mut dyn FnMut(&mut Self, &Windows) -> Result<(), PerturbError>,
+    ) -> Result<(), PerturbError> {
+        while let Some(job) = jobs.next().transpose()? {
+            match job {
+                Job::Windows(windows) => each(self, &windows)?,
+                Job::Swept { case, windows } => {
+                    if windows == 0 {
+                        self.untouched.insert(case);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        self.done += 1;
+        let (done, total) = (self.done, self.total);
+        (self.observer)(&Event::Step { done, total });
+    }
+}
+
+/// The means, unless they left the finite numbers.
+fn finite(
+    round: usize,
+    which: &'static str,
+    losses: &RunningLosses,
+) -> Result<Vec<f32>, PerturbError> {
+    let means = losses.means();
+    match means.first() {
+        Some(&value) if !value.is_finite() => Err(PerturbError::Diverged {
+            round,
+            which,
+            value,
+        }),
+        _ => Ok(means),
+    }
+}
