@@ -277,7 +277,8 @@ fn n_steps_agree(name: &'static str) {
     let all = all.fold(0.0, f64::max);
     for (name, gradient) in &found {
         let expected = numbers(&expected[name]);
-        let tolerance = 2e-4 * max_abs(&expected) + 1e-6 * all;
+        // The second part is for biases before a normalisation: their gradient is 0, and both sides show rounding.
+        let tolerance = 2e-4 * max_abs(&expected) + 2e-6 * all;
         assert_close(name, &numbers(gradient), &expected, tolerance);
     }
 
