@@ -132,10 +132,11 @@ fn datasets_are_discovered_and_their_labels_fit() {
             assert_eq!(Modality::guess(&volume), expected, "{}", case.id);
         }
     }
-    assert!(matches!(
-        discover(&data.join("nifti_orientations")),
-        Err(DataError::UnknownLayout { .. })
-    ));
+    // Images alone are a dataset without labels.
+    let images = discover(&data.join("nifti_orientations")).unwrap();
+    assert_eq!((images.cases.len(), images.unlabelled.len()), (0, 48));
+    let images = images.without_need_of_labels();
+    assert_eq!((images.cases.len(), images.problems.len()), (48, 0));
 }
 
 #[test]

@@ -195,7 +195,7 @@ mod tests {
         };
         let series = Series {
             name: "a".into(),
-            style: 7,
+            style: 13,
             points: vec![[0.0, 1.0], [5.0, 10.0], [10.0, 100.0], [10.0, 0.0]],
         };
         let axes = [axis(None, false), axis(None, true)];
