@@ -191,7 +191,7 @@ fn a_record_in_which_everything_failed_is_a_page_as_well() {
     assert!(!page.contains("<polyline") && !page.contains("What it looks like"));
 }
 
-/// For a look at it: `target/tmp/report.html`.
+/// For a look at it: `report.html` in the folder that cargo gives integration tests.
 #[test]
 fn the_sample_is_written_for_the_eye() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.html");

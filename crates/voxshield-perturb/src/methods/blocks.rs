@@ -17,15 +17,10 @@ const BLOCK: usize = 8;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
     let grid = input.shape.map(|n| n.div_ceil(BLOCK));
-    let last = input.labels.iter().copied().max().unwrap_or(0);
-    let mut signs: Vec<Option<Vec<f32>>> = vec![None; usize::from(last) + 1];
-    let mut labels = input.labels.iter();
-    squares::fill(input.shape, |at| {
-        let label = labels.next().copied().unwrap_or(0);
-        let signs = signs[usize::from(label)]
-            .get_or_insert_with(|| squares::fill(grid, |block| sign(input.seed, label, block)));
+    let signs = |label| squares::fill(grid, |block| sign(input.seed, label, block));
+    squares::by_label(input, signs, |at| {
         let [z, y, x] = at.map(|i| i / BLOCK);
-        signs[(z * grid[1] + y) * grid[2] + x]
+        (z * grid[1] + y) * grid[2] + x
     })
 }
 

@@ -26,20 +26,14 @@ const TILE: usize = 32;
 const HANDS: usize = 8;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    let mut tiles: Vec<Option<Vec<f32>>> = Vec::new();
-    let mut labels = input.labels.iter();
-    squares::fill(input.shape, |at| {
-        let label = labels.next().copied().unwrap_or(0);
-        let index = usize::from(label);
-        if tiles.len() <= index {
-            tiles.resize(index + 1, None);
-        }
-        let tile = tiles[index].get_or_insert_with(|| tile(input.seed, label));
-        let [z, y, x] = [0, 1, 2].map(|axis| {
-            let middle = input.shape[axis].div_ceil(2) as i64;
-            (at[axis] as i64 - middle).rem_euclid(TILE as i64) as usize
-        });
-        tile[(z * TILE + y) * TILE + x]
+    // Whole tiles are added so that nothing is below 0: the middle lies on the corner of one.
+    let start = input.shape.map(|n| {
+        let middle = n.div_ceil(2);
+        middle.next_multiple_of(TILE) - middle
+    });
+    let tile = |label| tile(input.seed, label);
+    squares::by_label(input, tile, |at| {
+        squares::in_tile([0, 1, 2].map(|axis| at[axis] + start[axis]), TILE)
     })
 }
 

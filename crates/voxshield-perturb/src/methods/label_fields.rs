@@ -19,15 +19,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 const TILE: usize = 16;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    let last = input.labels.iter().copied().max().unwrap_or(0);
-    let mut tiles: Vec<Option<Vec<f32>>> = vec![None; usize::from(last) + 1];
-    let mut labels = input.labels.iter();
-    squares::fill(input.shape, |at| {
-        let label = labels.next().copied().unwrap_or(0);
-        let tile = tiles[usize::from(label)].get_or_insert_with(|| tile(input.seed, label));
-        let [z, y, x] = at.map(|i| i % TILE);
-        tile[(z * TILE + y) * TILE + x]
-    })
+    let tile = |label| tile(input.seed, label);
+    squares::by_label(input, tile, |at| squares::in_tile(at, TILE))
 }
 
 /// One period of the field, `[TILE, TILE, TILE]` of +1 and -1.

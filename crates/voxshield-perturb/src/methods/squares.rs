@@ -1,4 +1,6 @@
-//! Square waves on the voxel grid, the elements of lattices.
+//! Codes on the voxel grid: square waves, the elements of lattices, and patterns of labels.
+
+use super::CodeInput;
 
 /// `code(z, y, x)` at every voxel, `[depth, height, width]`.
 pub(super) fn fill(shape: [usize; 3], mut code: impl FnMut([usize; 3]) -> f32) -> Vec<f32> {
@@ -12,6 +14,27 @@ pub(super) fn fill(shape: [usize; 3], mut code: impl FnMut([usize; 3]) -> f32) -
         }
     }
     out
+}
+
+/// At every voxel the value of its label's pattern at `index(z, y, x)`; `pattern` is asked once for each label that occurs.
+pub(super) fn by_label(
+    input: &CodeInput<'_>,
+    pattern: impl Fn(u16) -> Vec<f32>,
+    index: impl Fn([usize; 3]) -> usize,
+) -> Vec<f32> {
+    let last = input.labels.iter().copied().max().unwrap_or(0);
+    let mut patterns: Vec<Option<Vec<f32>>> = vec![None; usize::from(last) + 1];
+    let mut labels = input.labels.iter();
+    fill(input.shape, |at| {
+        let label = labels.next().copied().unwrap_or(0);
+        patterns[usize::from(label)].get_or_insert_with(|| pattern(label))[index(at)]
+    })
+}
+
+/// The index of a voxel in a cube of `side` voxels that is repeated over the volume.
+pub(super) fn in_tile(at: [usize; 3], side: usize) -> usize {
+    let [z, y, x] = at.map(|i| i % side);
+    (z * side + y) * side + x
 }
 
 /// The product over the chosen `axes` (`[depth, height, width]`) of signs that alternate from voxel to voxel.
