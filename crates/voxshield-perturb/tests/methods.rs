@@ -20,13 +20,23 @@ fn labels() -> Vec<u16> {
     labels
 }
 
+/// Two equal channels in which every tenth is a brightness of its own, darker within the labels.
+fn image() -> Vec<f32> {
+    let one = labels().into_iter().enumerate();
+    one.map(|(i, label)| if label > 0 { 0.3 } else { 0.5 } + (i % 10) as f32 / 100.0)
+        .collect::<Vec<f32>>()
+        .repeat(2)
+}
+
 fn delta(method: ClosedForm, labels: &[u16], seed: u64) -> Vec<f32> {
     let input = CodeInput {
         labels,
         shape: SHAPE,
         seed,
     };
-    method.delta(&input, Budget::new(0.1).unwrap(), 2).unwrap()
+    method
+        .delta(&input, &image(), Budget::new(0.1).unwrap())
+        .unwrap()
 }
 
 #[test]
@@ -94,7 +104,11 @@ fn names_are_unique_and_bad_input_is_an_error() {
         seed: 0,
     };
     for method in ClosedForm::all() {
-        assert!(method.delta(&input, Budget::new(0.1).unwrap(), 1).is_err());
+        assert!(
+            method
+                .delta(&input, &image(), Budget::new(0.1).unwrap())
+                .is_err()
+        );
         let text = serde_json::to_string(&method).unwrap();
         assert_eq!(text, format!("{:?}", method.name()));
         assert_eq!(serde_json::from_str::<ClosedForm>(&text).unwrap(), method);

@@ -52,7 +52,7 @@ impl Origin {
                     shape,
                     seed: *seed,
                 };
-                code.delta(&input, Budget::new(options.method.epsilon())?, channels)?
+                code.delta(&input, image, Budget::new(options.method.epsilon())?)?
             }
             Self::Learned(generator) => {
                 generate(generator, image, channels, shape, options.tiles, device)?

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Code, METHODS, Make, PerturbationMethod};
+use super::{Code, ImageCode, METHODS, Make, PerturbationMethod};
 use crate::{Budget, PerturbError};
 
 /// What a closed form sees of a case.
@@ -16,13 +16,19 @@ pub struct CodeInput<'a> {
     pub seed: u64,
 }
 
-/// A method of the list that needs no training: a code in -1..=1 of labels and seed, times epsilon.
+/// A method of the list that needs no training: a code in -1..=1 of labels and seed, and of the image for some, times epsilon.
 ///
 /// In configurations and manifests it is its name.
 #[derive(Clone, Copy)]
 pub struct ClosedForm {
     name: &'static str,
-    code: Code,
+    code: Form,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Labels(Code),
+    Image(ImageCode),
 }
 
 impl ClosedForm {
@@ -46,13 +52,13 @@ impl ClosedForm {
     }
 
     fn of(method: &PerturbationMethod) -> Option<Self> {
-        match method.make {
-            Make::Code(code) => Some(Self {
-                name: method.name,
-                code,
-            }),
-            _ => None,
-        }
+        let code = match method.make {
+            Make::Code(code) => Form::Labels(code),
+            Make::ImageCode(code) => Form::Image(code),
+            _ => return None,
+        };
+        let name = method.name;
+        Some(Self { name, code })
     }
 
     /// Its name in [`METHODS`].
@@ -60,30 +66,41 @@ impl ClosedForm {
         self.name
     }
 
-    /// The perturbation before support and clipping, `[channel, depth, height, width]`: the same for every channel.
+    /// The perturbation of `image` `[channel, depth, height, width]` in 0..=1, before support and clipping, in that shape. Forms
+    /// that do not look at the image give the same for every channel.
     ///
     /// # Errors
-    /// [`PerturbError::Config`] if `labels` do not have that shape.
+    /// [`PerturbError::Config`] if labels or image do not have the shape of `input`.
     pub fn delta(
         self,
         input: &CodeInput<'_>,
+        image: &[f32],
         budget: Budget,
-        channels: usize,
     ) -> Result<Vec<f32>, PerturbError> {
         let voxels: usize = input.shape.iter().product();
+        let wrong = |what, found: usize| PerturbError::Config {
+            what,
+            expected: format!("{voxels} values for {:?}, of each channel", input.shape),
+            found: format!("{found} values"),
+        };
         if input.labels.len() != voxels {
-            return Err(PerturbError::Config {
-                what: "labels",
-                expected: format!("{voxels} values for {:?}", input.shape),
-                found: format!("{} values", input.labels.len()),
-            });
+            return Err(wrong("labels", input.labels.len()));
+        }
+        if voxels == 0 || !image.len().is_multiple_of(voxels) {
+            return Err(wrong("image", image.len()));
         }
         let epsilon = budget.epsilon() as f32;
-        let one: Vec<f32> = (self.code)(input)
-            .into_iter()
-            .map(|share| share.clamp(-1.0, 1.0) * epsilon)
-            .collect();
-        Ok(one.repeat(channels))
+        let mut delta: Vec<f32> = match self.code {
+            Form::Labels(code) => code(input).repeat(image.len() / voxels),
+            Form::Image(code) => image
+                .chunks(voxels)
+                .flat_map(|channel| code(input, channel, epsilon))
+                .collect(),
+        };
+        for share in &mut delta {
+            *share = share.clamp(-1.0, 1.0) * epsilon;
+        }
+        Ok(delta)
     }
 }
 

@@ -9,6 +9,7 @@ mod blocks;
 mod boundary_contrast;
 mod checkerboard;
 mod closed_form;
+mod contrast_inversion;
 mod distance;
 mod distance_rings;
 mod emn;
@@ -52,6 +53,7 @@ pub(crate) enum Make {
     Random,
     Shared(SharedBy),
     Code(Code),
+    ImageCode(ImageCode),
     Recipe(MakeRecipe),
 }
 
@@ -76,6 +78,9 @@ pub enum MethodKind {
 
 /// How a closed form makes its code: `[depth, height, width]` in -1..=1.
 pub(crate) type Code = fn(&CodeInput<'_>) -> Vec<f32>;
+
+/// As [`Code`], for a channel of the image `[depth, height, width]` in 0..=1, and epsilon.
+pub(crate) type ImageCode = fn(&CodeInput<'_>, &[f32], f32) -> Vec<f32>;
 
 /// What a method asks for, beside the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +117,7 @@ pub static METHODS: &[PerturbationMethod] = &[
     label_fields::METHOD,
     keyed_codes::METHOD,
     boundary_contrast::METHOD,
+    contrast_inversion::METHOD,
     distance_rings::METHOD,
     blocks::METHOD,
     autoregressive::METHOD,
@@ -137,7 +143,7 @@ impl PerturbationMethod {
             Make::Voxshield => MethodKind::Voxshield,
             Make::Shared(by) => MethodKind::Shared(by),
             Make::Random => MethodKind::Random,
-            Make::Code(_) => MethodKind::ClosedForm,
+            Make::Code(_) | Make::ImageCode(_) => MethodKind::ClosedForm,
             Make::Recipe(_) => MethodKind::SampleWise,
         }
     }
