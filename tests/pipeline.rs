@@ -247,8 +247,8 @@ fn a_soft_support_bounds_every_voxel_by_its_share_of_epsilon() {
     for (((&share, &label), &v), &w) in mask
         .iter()
         .zip(&flat)
-        .zip(before.array())
-        .zip(after.array())
+        .zip(&before.array())
+        .zip(&after.array())
     {
         let change = f64::from(w - v).abs() / width;
         assert!(change <= 0.1 * f64::from(share) + 1e-7, "{change} {share}");

@@ -16,19 +16,28 @@ pub fn generate(
     tiles: TileConfig,
     device: &Device,
 ) -> Result<Vec<f32>, PerturbError> {
-    let multiple = generator.unet.size_multiple();
-    let mut map = |values: &[f32], [c, d, h, w]: [usize; 4]| {
-        let dims = [1, c, d, h, w];
-        generator.check_input(&dims)?;
-        let input = Tensor::from_data(TensorData::new(values.to_vec(), dims), device);
-        Ok(generator.forward(input).into_data().iter::<f32>().collect())
-    };
     tiled(
         image,
         (channels, channels),
         shape,
-        multiple,
+        generator.unet.size_multiple(),
         tiles,
-        &mut map,
+        &mut |values, dims| generate_tile(generator, values, dims, device),
     )
+}
+
+/// The perturbation of one tile `[channel, depth, height, width]`, for [`TileRows`](crate::TileRows).
+///
+/// # Errors
+/// [`PerturbError::Model`] if the network refuses it.
+pub fn generate_tile(
+    generator: &NoiseGenerator,
+    values: &[f32],
+    [c, d, h, w]: [usize; 4],
+    device: &Device,
+) -> Result<Vec<f32>, PerturbError> {
+    let dims = [1, c, d, h, w];
+    generator.check_input(&dims)?;
+    let input = Tensor::from_data(TensorData::new(values.to_vec(), dims), device);
+    Ok(generator.forward(input).into_data().iter::<f32>().collect())
 }

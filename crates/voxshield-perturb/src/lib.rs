@@ -61,7 +61,7 @@ pub use config::{BilevelConfig, IscMode, LearningRates};
 pub use delta_store::{DeltaCode, DeltaStore, MemoryDeltas};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
-pub use generate::generate;
+pub use generate::{generate, generate_tile};
 pub use methods::{ClosedForm, CodeInput, METHODS, MethodKind, Needs, PerturbationMethod};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
@@ -70,10 +70,10 @@ pub use pgd::{
     Criterion, Draws, Estimate, Expectation, Inner, Objective, Perturbed, Pgd, PgdConfig, Recipe,
     Scale, Schedule, Seen, SignDescent, Sparsity, WeightNoise,
 };
-pub use random::RandomNoise;
+pub use random::{NoiseStream, RandomNoise};
 pub use shared_noise::{SharedBy, SharedNoise, SharedNoiseConfig, SharedNoiseTraining};
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
-pub use tiles::{TileConfig, TileMap, tiled};
+pub use tiles::{TileConfig, TileMap, TileRows, tiled};
 pub use transforms::{Family, Transforms, View};
 pub use window::{Run, Window};

@@ -2,6 +2,7 @@ mod cases;
 mod deltas;
 mod folders;
 mod origin;
+mod slabs;
 mod state;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use self::{
 pub(super) use self::{
     folders::{check_apart, check_folders},
     origin::{Origin, Task, descend, share, train},
+    slabs::DeltaSlabs,
     state::STATE_FOLDER,
 };
 use super::{

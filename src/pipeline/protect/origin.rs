@@ -6,13 +6,12 @@ use super::{deltas::FileDeltas, state::TrainingFile};
 use crate::{
     models::{NoiseGenerator, TensorMap, read_weights},
     perturb::{
-        Bilevel, BilevelConfig, Budget, ClosedForm, CodeInput, DeltaCode, DeltaStore, PerturbError,
-        Pgd, PgdConfig, RandomNoise, SharedNoise, SharedNoiseConfig, SharedNoiseTraining,
-        SourceError, TrainingVolume, Window, generate,
+        Bilevel, BilevelConfig, Budget, ClosedForm, DeltaCode, PerturbError, Pgd, PgdConfig,
+        RandomNoise, SharedNoise, SharedNoiseConfig, SharedNoiseTraining, SourceError,
+        TrainingVolume,
     },
     pipeline::{
         CachedSource, Method, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned,
-        case::case_seed,
     },
 };
 
@@ -34,10 +33,10 @@ pub(in crate::pipeline) enum Task<'a> {
 
 /// Perturbations that were found case by case.
 pub(in crate::pipeline) struct Stored {
-    deltas: FileDeltas,
-    code: DeltaCode,
+    pub(super) deltas: FileDeltas,
+    pub(super) code: DeltaCode,
     /// Of each case in the store.
-    ids: Vec<String>,
+    pub(super) ids: Vec<String>,
 }
 
 impl Origin {
@@ -62,55 +61,6 @@ impl Origin {
             Method::SharedNoise(config) => optimise(Task::Tiles(config))?,
             Method::SampleWise(config) => optimise(Task::Deltas(config))?,
         })
-    }
-
-    pub(in crate::pipeline) fn delta(
-        &self,
-        prepared: &PreparedCase,
-        image: &[f32],
-        id: &str,
-        options: &ProtectOptions,
-        device: &Device,
-    ) -> Result<Vec<f32>, PipelineError> {
-        let (channels, shape) = (prepared.volume.channels(), prepared.volume.shape());
-        Ok(match self {
-            Self::Drawn { noise, seed } => {
-                let seed = case_seed(*seed, id);
-                let budget = Budget::new(options.method.epsilon())?;
-                noise.sample(budget, channels, shape.iter().product(), seed)?
-            }
-            Self::Coded { code, seed } => {
-                let labels = prepared.label_values();
-                let input = CodeInput {
-                    labels: &labels,
-                    shape,
-                    seed: *seed,
-                };
-                code.delta(&input, Budget::new(options.method.epsilon())?, channels)?
-            }
-            Self::Learned(generator) => {
-                generate(generator, image, channels, shape, options.tiles, device)?
-            }
-            Self::Shared(noise) => noise.delta(&prepared.label_values(), shape)?,
-            Self::Stored(stored) => stored.delta(id, shape)?,
-        })
-    }
-}
-
-impl Stored {
-    fn delta(&self, id: &str, shape: [usize; 3]) -> Result<Vec<f32>, PipelineError> {
-        let (case, codes) = match self.ids.iter().position(|other| other == id) {
-            Some(case) => (case, self.deltas.read(case, Window::whole(shape))),
-            None => {
-                let reason = format!("{id}: the run that found the perturbations did not have it");
-                (self.ids.len(), Err(reason.into()))
-            }
-        };
-        let codes = codes.map_err(|source| PerturbError::Source { case, source })?;
-        Ok(codes
-            .into_iter()
-            .map(|code| self.code.decode(code))
-            .collect())
     }
 }
 
@@ -223,7 +173,9 @@ fn volume(
     let load = || -> Result<_, PipelineError> {
         let prepared = PreparedCase::open_with(&scanned.dataset, &case.case, options.labels)?;
         let image = prepared.normalised(&case.ranges);
-        let support = prepared.support(options, &case.case.id, &image)?;
+        let support = prepared.support(options, &case.case.id, &case.ranges)?;
+        let support = support.slab(0..prepared.volume.shape()[0]);
+        let support = support.into_raw_vec_and_offset().0;
         Ok(prepared.training_volume(image, support, &scanned.classes))
     };
     load().map_err(|error| Box::new(error) as SourceError)

@@ -1,19 +1,29 @@
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{Code, METHODS, Make, PerturbationMethod};
 use crate::{Budget, PerturbError};
 
-/// What a closed form sees of a case.
+/// What a closed form sees of a case: some of its slices, so that large volumes need not be in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct CodeInput<'a> {
-    /// Label values `[depth, height, width]`, 0 is background.
+    /// Label values `[slices, height, width]`, 0 is background.
     pub labels: &'a [u16],
-    /// `[depth, height, width]`.
+    /// The slice of the volume that `labels` begins with.
+    pub first: usize,
+    /// Of the volume, `[depth, height, width]`.
     pub shape: [usize; 3],
     /// Seed of the dataset: equal for all cases, so that a code can mean the same in all of them.
     pub seed: u64,
+}
+
+impl CodeInput<'_> {
+    /// The slices of the volume that `labels` are of.
+    pub(super) fn slices(&self) -> Range<usize> {
+        let slice = (self.shape[1] * self.shape[2]).max(1);
+        self.first..self.first + self.labels.len() / slice
+    }
 }
 
 /// A method of the list that needs no training: a code in -1..=1 of labels and seed, times epsilon.
@@ -23,6 +33,7 @@ pub struct CodeInput<'a> {
 pub struct ClosedForm {
     name: &'static str,
     code: Code,
+    whole: bool,
 }
 
 impl ClosedForm {
@@ -50,6 +61,12 @@ impl ClosedForm {
             Make::Code(code) => Some(Self {
                 name: method.name,
                 code,
+                whole: false,
+            }),
+            Make::WholeCode(code) => Some(Self {
+                name: method.name,
+                code,
+                whole: true,
             }),
             _ => None,
         }
@@ -60,22 +77,34 @@ impl ClosedForm {
         self.name
     }
 
-    /// The perturbation before support and clipping, `[channel, depth, height, width]`: the same for every channel.
+    /// Whether it depends on labels of other slices, so that it needs all of them at once.
+    pub fn needs_whole_volume(self) -> bool {
+        self.whole
+    }
+
+    /// The perturbation before support and clipping, `[channel, slices, height, width]`: the same for every channel.
     ///
     /// # Errors
-    /// [`PerturbError::Config`] if `labels` do not have that shape.
+    /// [`PerturbError::Config`] if `labels` are not whole slices of that shape, or not all of them where the form
+    /// [needs them](Self::needs_whole_volume).
     pub fn delta(
         self,
         input: &CodeInput<'_>,
         budget: Budget,
         channels: usize,
     ) -> Result<Vec<f32>, PerturbError> {
-        let voxels: usize = input.shape.iter().product();
-        if input.labels.len() != voxels {
+        let [depth, height, width] = input.shape;
+        let slices = input.slices();
+        let whole_slices = input.labels.len() == slices.len() * height * width;
+        let all = slices == (0..depth);
+        if !whole_slices || slices.end > depth || self.whole && !all {
             return Err(PerturbError::Config {
                 what: "labels",
-                expected: format!("{voxels} values for {:?}", input.shape),
-                found: format!("{} values", input.labels.len()),
+                expected: match self.whole {
+                    true => format!("all values of {:?}", input.shape),
+                    false => format!("values of whole slices of {:?}", input.shape),
+                },
+                found: format!("{} values from slice {}", input.labels.len(), input.first),
             });
         }
         let epsilon = budget.epsilon() as f32;

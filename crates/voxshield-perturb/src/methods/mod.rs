@@ -52,6 +52,8 @@ pub(crate) enum Make {
     Random,
     Shared(SharedBy),
     Code(Code),
+    /// A code that depends on labels of other slices.
+    WholeCode(Code),
     Recipe(MakeRecipe),
 }
 
@@ -74,7 +76,7 @@ pub enum MethodKind {
     SampleWise,
 }
 
-/// How a closed form makes its code: `[depth, height, width]` in -1..=1.
+/// How a closed form makes its code: `[slices, height, width]` in -1..=1.
 pub(crate) type Code = fn(&CodeInput<'_>) -> Vec<f32>;
 
 /// What a method asks for, beside the images.
@@ -137,7 +139,7 @@ impl PerturbationMethod {
             Make::Voxshield => MethodKind::Voxshield,
             Make::Shared(by) => MethodKind::Shared(by),
             Make::Random => MethodKind::Random,
-            Make::Code(_) => MethodKind::ClosedForm,
+            Make::Code(_) | Make::WholeCode(_) => MethodKind::ClosedForm,
             Make::Recipe(_) => MethodKind::SampleWise,
         }
     }
