@@ -7,7 +7,8 @@ use voxshield::{
     burn::tensor::Tensor,
     data::{PhantomConfig, phantom},
     perturb::{
-        Bilevel, BilevelConfig, Event, InMemory, NoiseStep, PerturbError, Term, TrainingVolume,
+        Bilevel, BilevelConfig, Event, InMemory, NoiseStep, PerturbError, SurrogateConfig, Term,
+        TrainingVolume,
     },
     pipeline::DeviceChoice,
 };
@@ -55,14 +56,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .collect();
     let config = BilevelConfig {
-        rounds: 8,
-        surrogate_steps: 2,
-        batch: 2,
-        patch: [16; 3],
+        common: SurrogateConfig {
+            rounds: 8,
+            surrogate_steps: 2,
+            batch: 2,
+            patch: [16; 3],
+            ..SurrogateConfig::compact()
+        },
         ..BilevelConfig::compact()
     };
     let term = SliceContrast {
-        epsilon: config.epsilon,
+        epsilon: config.common.epsilon,
     };
     let bilevel = Bilevel::new(config, 1, 3, &device)?.with_term(Box::new(term));
     let trained = bilevel.run(&mut InMemory::new(volumes)?, &mut |event| {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use voxshield::{
     data::{PhantomConfig, write_phantom_dataset},
-    perturb::BilevelConfig,
+    perturb::{BilevelConfig, SurrogateConfig},
     pipeline::{Method, ProtectEvent, ProtectOptions, protect, verify},
 };
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         [dataset, output] => (
             dataset.clone(),
             output.clone(),
-            BilevelConfig::compact().rounds,
+            BilevelConfig::compact().common.rounds,
         ),
         _ => {
             let dataset = temporary.path().join("phantoms");
@@ -28,8 +28,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let options = ProtectOptions {
         method: Method::Voxshield(BilevelConfig {
-            rounds,
-            patch: [16; 3],
+            common: SurrogateConfig {
+                rounds,
+                patch: [16; 3],
+                ..SurrogateConfig::compact()
+            },
             ..BilevelConfig::compact()
         }),
         ..ProtectOptions::default()

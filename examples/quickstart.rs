@@ -5,8 +5,8 @@
 use voxshield::{
     eval::metrics,
     perturb::{
-        Bilevel, BilevelConfig, Budget, InMemory, PerturbError, Support, TileConfig,
-        TrainingVolume, generate,
+        Bilevel, BilevelConfig, Budget, InMemory, PerturbError, Support, SurrogateConfig,
+        TileConfig, TrainingVolume, generate,
     },
     pipeline::DeviceChoice,
 };
@@ -44,9 +44,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         shape: SHAPE,
     };
     let config = BilevelConfig {
-        rounds: 4,
-        batch: 2,
-        patch: [16, 16, 16],
+        common: SurrogateConfig {
+            rounds: 4,
+            batch: 2,
+            patch: [16, 16, 16],
+            ..SurrogateConfig::compact()
+        },
         ..BilevelConfig::compact()
     };
     let mut source = InMemory::new(vec![volume])?;
@@ -54,13 +57,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let tiles = TileConfig::default();
     let mut delta = generate(&trained.generator, &image, 1, SHAPE, tiles, &device)?;
-    Budget::new(config.epsilon)?.clip(&image, &support, &mut delta);
+    Budget::new(config.common.epsilon)?.clip(&image, &support, &mut delta);
     let protected: Vec<f32> = image.iter().zip(&delta).map(|(x, d)| x + d).collect();
 
     let largest = delta.iter().fold(0f32, |a, d| a.max(d.abs()));
-    println!("largest |delta| {largest:.5} of {:.5}", config.epsilon);
+    println!(
+        "largest |delta| {largest:.5} of {:.5}",
+        config.common.epsilon
+    );
     println!("PSNR {:.2} dB", metrics::psnr(&image, &protected)?);
-    if largest == 0.0 || f64::from(largest) > config.epsilon {
+    if largest == 0.0 || f64::from(largest) > config.common.epsilon {
         let found = largest.to_string();
         let expected = "a perturbation within the budget".into();
         return Err(PerturbError::Config {

@@ -12,7 +12,7 @@ use voxshield::{
     },
     perturb::{
         BilevelConfig, ClosedForm, METHODS, MethodKind, Peak, PgdConfig, RandomNoise, Scale,
-        SoftRoi, Support,
+        SoftRoi, Support, SurrogateConfig,
     },
     pipeline::{Method, PipelineError, ProtectEvent, ProtectOptions, ScanEvent, protect, verify},
 };
@@ -20,10 +20,13 @@ use voxshield::{
 fn voxshield(support: Support) -> ProtectOptions {
     ProtectOptions {
         method: Method::Voxshield(BilevelConfig {
-            rounds: 2,
-            surrogate_steps: 1,
-            batch: 2,
-            patch: [8; 3],
+            common: SurrogateConfig {
+                rounds: 2,
+                surrogate_steps: 1,
+                batch: 2,
+                patch: [8; 3],
+                ..SurrogateConfig::compact()
+            },
             ..BilevelConfig::compact()
         }),
         support,
@@ -136,15 +139,17 @@ fn every_closed_form_keeps_the_promises_and_survives_the_manifest() {
 
 /// Tiny settings of the sample-wise methods: what is promised does not depend on how long they run.
 fn sample_wise(name: &str) -> PgdConfig {
-    PgdConfig {
+    let mut config = PgdConfig::new(name, Scale::Compact).unwrap();
+    config.common = SurrogateConfig {
         epsilon: 0.05,
         rounds: 1,
         surrogate_steps: 1,
         batch: 2,
         patch: [8; 3],
         seed: 2,
-        ..PgdConfig::new(name, Scale::Compact).unwrap()
-    }
+        ..config.common
+    };
+    config
 }
 
 fn sample_wise_names() -> impl Iterator<Item = &'static str> {
@@ -269,7 +274,7 @@ fn equal_seeds_give_equal_bytes_and_another_seed_gives_others() {
         let out = folder.path().join(name);
         let mut options = voxshield(Support::Roi);
         if let Method::Voxshield(config) = &mut options.method {
-            config.seed = seed;
+            config.common.seed = seed;
         }
         protect(&clean, &out, &options, &mut |_| {}).unwrap();
         hashes(&out)

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use voxshield::{
     data::{Manifest, PhantomConfig, discover, sha256_file, write_phantom_dataset},
-    perturb::{BilevelConfig, RandomNoise},
+    perturb::{BilevelConfig, RandomNoise, SurrogateConfig},
     pipeline::{
         Method, NormalisationChoice, PipelineError, PreparedCase, Preview, ProtectOptions, preview,
         protect,
@@ -116,10 +116,13 @@ fn the_method_is_trained_shortly_and_its_steps_are_counted_for_the_whole_run() {
     let before = files(&clean);
     let options = ProtectOptions {
         method: Method::Voxshield(BilevelConfig {
-            rounds: 50,
-            surrogate_steps: 4,
-            batch: 2,
-            patch: [8; 3],
+            common: SurrogateConfig {
+                rounds: 50,
+                surrogate_steps: 4,
+                batch: 2,
+                patch: [8; 3],
+                ..SurrogateConfig::compact()
+            },
             ..BilevelConfig::compact()
         }),
         ..ProtectOptions::default()

@@ -13,7 +13,7 @@ use crate::{
     data::{DataError, IntensityRange, Recipients, sha256_file},
     perturb::{
         BilevelConfig, Budget, ClosedForm, PerturbError, PerturbationMethod, PgdConfig,
-        RandomNoise, SharedBy, SharedNoiseConfig, Support, TileConfig,
+        RandomNoise, SharedBy, SharedNoiseConfig, Support, SurrogateConfig, TileConfig,
     },
 };
 
@@ -139,36 +139,56 @@ impl Method {
         }
     }
 
+    /// Budget, surrogate and rounds of a method that is optimised for the dataset.
+    pub fn common(&self) -> Option<&SurrogateConfig> {
+        match self {
+            Self::Voxshield(BilevelConfig { common, .. })
+            | Self::SharedNoise(SharedNoiseConfig { common, .. })
+            | Self::SampleWise(PgdConfig { common, .. }) => Some(common),
+            Self::SavedGenerator(_) | Self::Random { .. } | Self::ClosedForm { .. } => None,
+        }
+    }
+
+    /// As [`Method::common`], to change it.
+    pub fn common_mut(&mut self) -> Option<&mut SurrogateConfig> {
+        match self {
+            Self::Voxshield(BilevelConfig { common, .. })
+            | Self::SharedNoise(SharedNoiseConfig { common, .. })
+            | Self::SampleWise(PgdConfig { common, .. }) => Some(common),
+            Self::SavedGenerator(_) | Self::Random { .. } | Self::ClosedForm { .. } => None,
+        }
+    }
+
     /// The bound on `|delta|` in normalised units.
     pub fn epsilon(&self) -> f64 {
         match self {
-            Self::Voxshield(config) => config.epsilon,
-            Self::SharedNoise(config) => config.epsilon,
             Self::SavedGenerator(saved) => saved.epsilon(),
-            Self::SampleWise(config) => config.epsilon,
             Self::Random { epsilon, .. } | Self::ClosedForm { epsilon, .. } => *epsilon,
+            Self::Voxshield(BilevelConfig { common, .. })
+            | Self::SharedNoise(SharedNoiseConfig { common, .. })
+            | Self::SampleWise(PgdConfig { common, .. }) => common.epsilon,
         }
     }
 
     /// The seed of every draw.
     pub fn seed(&self) -> u64 {
         match self {
-            Self::Voxshield(config) => config.seed,
-            Self::SharedNoise(config) => config.seed,
             Self::SavedGenerator(saved) => saved.seed(),
-            Self::SampleWise(config) => config.seed,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed,
+            Self::Voxshield(BilevelConfig { common, .. })
+            | Self::SharedNoise(SharedNoiseConfig { common, .. })
+            | Self::SampleWise(PgdConfig { common, .. }) => common.seed,
         }
     }
 
     /// The same method with another seed; of a saved generator, the training of another one.
     pub(super) fn set_seed(&mut self, to: u64) {
         match self {
-            Self::Voxshield(config) => config.seed = to,
-            Self::SharedNoise(config) => config.seed = to,
             Self::SavedGenerator(saved) => *self = saved.trained_with(to),
-            Self::SampleWise(config) => config.seed = to,
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed = to,
+            Self::Voxshield(BilevelConfig { common, .. })
+            | Self::SharedNoise(SharedNoiseConfig { common, .. })
+            | Self::SampleWise(PgdConfig { common, .. }) => common.seed = to,
         }
     }
 }
@@ -261,11 +281,7 @@ impl ProtectOptions {
     /// [`PipelineError::Perturb`] naming the setting that is out of range, [`PipelineError::GeneratorMismatch`] if a saved generator
     /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none.
     pub fn validate(&self) -> Result<(), PipelineError> {
-        let trains = matches!(
-            self.method,
-            Method::Voxshield(_) | Method::SharedNoise(_) | Method::SampleWise(_)
-        );
-        if self.shard.is_some() && trains {
+        if self.shard.is_some() && self.method.common().is_some() {
             return Err(PerturbError::Config {
                 what: "shards",
                 expected: "a method that needs no training: save a generator once, and shard its application".into(),
@@ -323,7 +339,7 @@ impl ProtectOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::perturb::SoftRoi;
+    use crate::perturb::{Scale, SoftRoi};
 
     #[test]
     fn normalisation_parses_and_prints_back() {
@@ -347,6 +363,32 @@ mod tests {
             };
             let back: ProtectOptions = serde_json::from_value(options.to_json()).unwrap();
             assert_eq!(back, options);
+        }
+    }
+
+    /// The settings that methods have in common stand beside their own, and a misspelt one is no default.
+    #[test]
+    fn settings_of_the_surrogate_are_flat_and_unknown_ones_are_refused() {
+        let methods = [
+            Method::Voxshield(BilevelConfig::compact()),
+            Method::SharedNoise(SharedNoiseConfig::new(
+                SharedBy::Label,
+                SurrogateConfig::compact(),
+            )),
+            Method::SampleWise(PgdConfig::new("emn", Scale::Compact).unwrap()),
+        ];
+        for method in methods {
+            let mut json = serde_json::to_value(&method).unwrap();
+            for name in ["epsilon", "surrogate", "rounds", "patch", "seed"] {
+                assert!(json.get(name).is_some(), "{name} of {method:?}");
+            }
+            assert_eq!(
+                serde_json::from_value::<Method>(json.clone()).unwrap(),
+                method
+            );
+            json["round"] = 3.into();
+            let error = serde_json::from_value::<Method>(json).unwrap_err();
+            assert!(error.to_string().contains("round"), "{error}");
         }
     }
 

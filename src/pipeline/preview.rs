@@ -3,18 +3,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use burn::tensor::Device;
 use serde::Serialize;
 
 use super::{
-    NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, check_apart,
-    protect::{DeltaSlabs, Origin, Task, descend, share, train},
+    Method, NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions,
+    Scanned, check_apart,
+    protect::{DeltaSlabs, Origin, OriginMaker},
     scan::{ScannedCase, scan_dataset},
     write::{ReadCase, write_case},
 };
 use crate::{
     data::{Case, CaseRecord, Dataset, Modality, Recipients, discover},
     eval::picture::{Montage, Subject},
-    perturb::{BilevelConfig, Event, PgdConfig, SharedNoiseConfig},
+    perturb::Event,
 };
 
 /// One case, protected on trial.
@@ -126,58 +128,38 @@ pub fn preview(
     };
 
     let (mut rounds, mut training) = (None, None);
-    let origin = Origin::of(&options.method, scanned.channels, &device, |task| {
-        let (whole, noise_steps) = match task {
-            Task::Generator(config) => {
-                // As many cases as a batch has patches: every step is a full one, as in the whole run.
-                scanned.cases = vec![case.clone(); config.batch];
-                (
-                    [config.rounds, config.surrogate_steps],
-                    cases.div_ceil(config.batch),
-                )
-            }
-            Task::Tiles(config) => {
-                scanned.cases = vec![case.clone(); config.batch];
-                (
-                    [config.rounds, config.surrogate_steps],
-                    cases.div_ceil(config.batch),
-                )
-            }
-            Task::Deltas(config) => ([config.rounds, config.surrogate_steps], cases),
-        };
-        let run = |[rounds, surrogate_steps]: [usize; 2], observer: &mut Observer<'_>| match task {
-            Task::Generator(config) => {
-                let config = BilevelConfig {
-                    rounds,
-                    surrogate_steps,
-                    ..config.clone()
-                };
-                let generator = train(&scanned, &config, options, &device, None, observer)?;
-                Ok(Origin::Learned(Box::new(generator)))
-            }
-            Task::Tiles(config) => {
-                let config = SharedNoiseConfig {
-                    rounds,
-                    surrogate_steps,
-                    ..config.clone()
-                };
-                let noise = share(&scanned, &config, options, &device, observer)?;
-                Ok(Origin::Shared(noise))
-            }
-            Task::Deltas(config) => {
-                let config = PgdConfig {
-                    rounds,
-                    surrogate_steps,
-                    ..config.clone()
-                };
-                let stored = descend(&scanned, &config, options, &device, scratch, observer)?;
-                Ok(Origin::Stored(Box::new(stored)))
-            }
-        };
-        let (origin, short, estimate) = timed(whole, noise_steps, time, observer, run)?;
-        (rounds, training) = (Some(short), Some(estimate));
-        Ok(origin)
-    })?;
+    let origin = match options.method.common() {
+        None => origin(
+            &scanned,
+            scratch,
+            &options.method,
+            options,
+            &device,
+            observer,
+        )?,
+        Some(config) => {
+            let whole = [config.rounds, config.surrogate_steps];
+            let noise_steps = match &options.method {
+                // A visit to each.
+                Method::SampleWise(_) => cases,
+                _ => {
+                    // As many cases as a batch has patches: every step is a full one, as in the whole run.
+                    scanned.cases = vec![case.clone(); config.batch];
+                    cases.div_ceil(config.batch)
+                }
+            };
+            let run = |[rounds, surrogate_steps]: [usize; 2], observer: &mut Observer<'_>| {
+                let mut method = options.method.clone();
+                if let Some(config) = method.common_mut() {
+                    (config.rounds, config.surrogate_steps) = (rounds, surrogate_steps);
+                }
+                origin(&scanned, scratch, &method, options, &device, observer)
+            };
+            let (origin, short, estimate) = timed(whole, noise_steps, time, observer, run)?;
+            (rounds, training) = (Some(short), Some(estimate));
+            origin
+        }
+    };
     let read = ReadCase::open(&dataset, &case, options)?;
     let deltas = origin.slabs(&read.prepared, read.ranges(), id, options, &device)?;
     let (montage, record) = written(&dataset, &case, read, deltas, scratch, options)?;
@@ -195,6 +177,24 @@ pub fn preview(
         record,
         rounds,
     })
+}
+
+fn origin(
+    scanned: &Scanned,
+    scratch: &Path,
+    method: &Method,
+    options: &ProtectOptions,
+    device: &Device,
+    observer: &mut Observer<'_>,
+) -> Result<Origin, PipelineError> {
+    let maker = OriginMaker {
+        scanned,
+        options,
+        device,
+        scratch,
+        state: None,
+    };
+    maker.origin(method, observer)
 }
 
 /// The part of a dataset that decides the case's intensity ranges: the case alone, or everything

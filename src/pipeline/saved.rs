@@ -42,7 +42,7 @@ enum Content {
     },
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The name of shared noise among the file's tensors.
 const NOISE: &str = "noise";
 
@@ -89,16 +89,16 @@ impl SavedGenerator {
     /// The bound that it was trained with, in normalised units.
     pub fn epsilon(&self) -> f64 {
         match &self.description.content {
-            Content::Generator(config) => config.epsilon,
-            Content::SharedNoise { config, .. } => config.epsilon,
+            Content::Generator(config) => config.common.epsilon,
+            Content::SharedNoise { config, .. } => config.common.epsilon,
         }
     }
 
     /// The seed that it was trained with.
     pub fn seed(&self) -> u64 {
         match &self.description.content {
-            Content::Generator(config) => config.seed,
-            Content::SharedNoise { config, .. } => config.seed,
+            Content::Generator(config) => config.common.seed,
+            Content::SharedNoise { config, .. } => config.common.seed,
         }
     }
 
@@ -109,12 +109,12 @@ impl SavedGenerator {
 
     /// The method that trains another one alike, from another seed.
     pub(super) fn trained_with(&self, seed: u64) -> Method {
-        match self.description.content.clone() {
-            Content::Generator(config) => Method::Voxshield(BilevelConfig { seed, ..config }),
-            Content::SharedNoise { config, .. } => {
-                Method::SharedNoise(SharedNoiseConfig { seed, ..config })
-            }
-        }
+        let mut method = match self.description.content.clone() {
+            Content::Generator(config) => Method::Voxshield(config),
+            Content::SharedNoise { config, .. } => Method::SharedNoise(config),
+        };
+        method.set_seed(seed);
+        method
     }
 
     /// The support that it was trained in.
@@ -182,7 +182,7 @@ impl SavedGenerator {
                 let generator = config.generator(channels).init(0, device);
                 let generator = generator.map_err(PerturbError::from)?;
                 let generator = load_parameters(generator, &tensors).map_err(PerturbError::from)?;
-                Origin::Learned(Box::new(generator.with_precision(config.precision)))
+                Origin::Learned(Box::new(generator.with_precision(config.common.precision)))
             }
             Content::SharedNoise { config, labels } => {
                 let values = tensors.get(NOISE).map(|data| data.iter::<f32>().collect());

@@ -9,17 +9,20 @@ use std::path::Path;
 
 use voxshield::{
     data::{Manifest, PhantomConfig, StoredVolume, write_phantom_dataset},
-    perturb::{BilevelConfig, ClosedForm},
+    perturb::{BilevelConfig, ClosedForm, SurrogateConfig},
     pipeline::{Method, PipelineError, ProtectOptions, protect, verify},
 };
 
 /// A training of a few steps.
 fn config() -> BilevelConfig {
     BilevelConfig {
-        rounds: 2,
-        surrogate_steps: 1,
-        batch: 2,
-        patch: [8; 3],
+        common: SurrogateConfig {
+            rounds: 2,
+            surrogate_steps: 1,
+            batch: 2,
+            patch: [8; 3],
+            ..SurrogateConfig::compact()
+        },
         ..BilevelConfig::compact()
     }
 }

@@ -139,7 +139,7 @@ fn shared_noise_protects_later_cases() {
         let file = path(&format!("{by:?}.safetensors"));
         let config = SharedNoiseConfig {
             tile: [8; 3],
-            ..SharedNoiseConfig::new(by, &config())
+            ..SharedNoiseConfig::new(by, config().common)
         };
         let training = ProtectOptions {
             method: Method::SharedNoise(config),

@@ -1,20 +1,16 @@
 use std::collections::BTreeMap;
-use std::sync::mpsc::IntoIter;
 
 use burn::module::Module;
-use burn::tensor::Device;
-use voxshield_models::{Architecture, Network, NoiseGenerator, TensorMap};
+use burn::tensor::{Device, Tensor};
+use voxshield_models::{Network, NoiseGenerator, TensorMap};
 
-use crate::running::RunningLosses;
-use crate::schedule::schedule;
+use crate::alternation::{Alternating, Alternation};
+use crate::checkpoint::{LearnerState, surrogate_role};
 use crate::{
     Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
-    SaveState, SurrogateLearner, Term, TrainingState, ahead, checkpoint, voxshield_terms,
+    SaveState, SurrogateConfig, SurrogateLearner, Term, TrainingState, View, voxshield_terms,
 };
 
-/// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
-/// any, a device that works asynchronously would pile up steps, and the batches that they hold.
-pub(crate) const STEPS_UNREAD: usize = 4;
 /// Seeds above the run's own are taken: 1 by the generator, 2 by the order, 3 by the transforms.
 const FURTHER_SEEDS: u64 = 3;
 
@@ -34,18 +30,20 @@ const GENERATOR: &str = "generator";
 /// With [`transforms`](BilevelConfig::transforms), both kinds of steps see `T(x + delta)` with labels `T(y)`, `T` drawn anew for
 /// each sample of each step: the expectation over what a victim may do. With
 /// [`other_surrogates`](BilevelConfig::other_surrogates), round `r` trains and asks surrogate `r mod n`.
-///
-/// Batches are read and uploaded on a thread of their own while the device works, one ahead; delta
-/// and the losses stay on the device, which is waited for every few steps only.
 pub struct Bilevel {
     config: BilevelConfig,
     device: Device,
     channels: usize,
     classes: usize,
+    players: Players,
+    history: Vec<RoundRecord>,
+}
+
+/// What the loop trains.
+struct Players {
     /// One at least; they take turns, a round each.
     surrogates: Vec<SurrogateLearner>,
     noise: NoiseLearner,
-    history: Vec<RoundRecord>,
 }
 
 /// What the loop leaves behind, on the inner device (no gradients).
@@ -72,33 +70,22 @@ impl Bilevel {
         device: &Device,
     ) -> Result<Self, PerturbError> {
         config.validate()?;
-        config.precision.check(device)?;
-        let tracked = config.training_device(device);
-        let budget = Budget::new(config.epsilon)?;
-        let spec = config.surrogate_spec(channels, classes);
-        let [depth, height, width] = config.patch;
-        let batch = [config.batch, channels, depth, height, width];
-        let rates = config.learning_rates;
-        let mut surrogates = Vec::new();
-        for (index, name) in std::iter::once(&config.surrogate)
-            .chain(&config.other_surrogates)
-            .enumerate()
-        {
-            // The seeds differ, or networks would start from the same numbers.
-            let seed = config.seed.wrapping_add(match index {
-                0 => 0,
-                _ => FURTHER_SEEDS + index as u64,
-            });
-            let network = Architecture::find(name)?.init(&spec, seed, &tracked)?;
-            let network = config.precision.apply(network);
-            network.check_input(&batch)?;
-            surrogates.push(SurrogateLearner::new(network, rates.surrogate, budget));
+        let common = &config.common;
+        let mut surrogates = vec![common.learner(channels, classes, device)?];
+        for (index, name) in (1..).zip(&config.other_surrogates) {
+            let other = SurrogateConfig {
+                surrogate: name.clone(),
+                // The seeds differ, or networks would start from the same numbers.
+                seed: common.seed.wrapping_add(FURTHER_SEEDS + index),
+                ..common.clone()
+            };
+            surrogates.push(other.learner(channels, classes, device)?);
         }
         let generator = config
             .generator(channels)
-            .init(config.seed.wrapping_add(1), &tracked)?
-            .with_precision(config.precision);
-        generator.check_input(&batch)?;
+            .init(common.seed.wrapping_add(1), &common.training_device(device))?
+            .with_precision(common.precision);
+        generator.check_input(&common.batch_shape(channels))?;
         let terms = voxshield_terms(
             config.isc_weight,
             config.isc_scaling(),
@@ -109,8 +96,15 @@ impl Bilevel {
             device: device.clone(),
             channels,
             classes,
-            surrogates,
-            noise: NoiseLearner::new(generator, rates.noise, budget, terms),
+            players: Players {
+                surrogates,
+                noise: NoiseLearner::new(
+                    generator,
+                    config.noise_rate,
+                    Budget::new(common.epsilon)?,
+                    terms,
+                ),
+            },
             history: Vec::new(),
             config,
         })
@@ -119,7 +113,7 @@ impl Bilevel {
     /// Adds a term to the noise generator's loss.
     #[must_use]
     pub fn with_term(mut self, term: Box<dyn Term>) -> Self {
-        self.noise.add_term(term);
+        self.players.noise.add_term(term);
         self
     }
 
@@ -128,16 +122,17 @@ impl Bilevel {
     /// # Errors
     /// [`PerturbError::Weights`] if they are those of another network.
     pub fn with_surrogate_weights(mut self, weights: &TensorMap) -> Result<Self, PerturbError> {
-        let first = self.surrogates.remove(0).with_weights(weights)?;
-        self.surrogates.insert(0, first);
+        let surrogates = &mut self.players.surrogates;
+        let first = surrogates.remove(0).with_weights(weights)?;
+        surrogates.insert(0, first);
         Ok(self)
     }
 
     /// Whether the state between two rounds is all that later rounds depend on. Not so for a surrogate that draws in training (V-Net's
     /// dropout): its run starts anew when it is interrupted.
     pub fn is_resumable(&self) -> bool {
-        let mut surrogates = self.surrogates.iter();
-        surrogates.all(|surrogate| !surrogate.network().draws_in_training())
+        let mut surrogates = self.players.surrogates.iter();
+        surrogates.all(SurrogateLearner::is_resumable)
     }
 
     /// Goes on from where `state` was taken, in a run of the same configuration over the same cases.
@@ -145,37 +140,15 @@ impl Bilevel {
     /// # Errors
     /// [`PerturbError::State`] or [`PerturbError::Weights`] if it is the state of another run.
     pub fn resumed(mut self, state: &TrainingState) -> Result<Self, PerturbError> {
-        let learner = |role: &str| {
-            let found = state.learners.get(role);
-            found.ok_or_else(|| checkpoint::state(format!("it has no {role}")))
+        self.history = state.checked_history(self.config.common.rounds)?;
+        let Players { surrogates, noise } = self.players;
+        self.players = Players {
+            surrogates: (surrogates.into_iter().enumerate())
+                .map(|(index, one)| one.with_state(state.learner(&surrogate_role(index))?))
+                .collect::<Result<_, _>>()?,
+            noise: noise.with_state(state.learner(GENERATOR)?)?,
         };
-        if state.round > self.config.rounds || state.history.len() != state.round {
-            return Err(checkpoint::state(format!(
-                "{} rounds with {} records; the run has {} rounds",
-                state.round,
-                state.history.len(),
-                self.config.rounds
-            )));
-        }
-        let surrogates = self.surrogates.into_iter().enumerate();
-        self.surrogates = surrogates
-            .map(|(index, surrogate)| surrogate.with_state(learner(&role(index))?))
-            .collect::<Result<_, _>>()?;
-        self.noise = self.noise.with_state(learner(GENERATOR)?)?;
-        self.history.clone_from(&state.history);
         Ok(self)
-    }
-
-    fn state(&self) -> Result<TrainingState, PerturbError> {
-        let mut learners = BTreeMap::from([(GENERATOR.to_owned(), self.noise.state()?)]);
-        for (index, surrogate) in self.surrogates.iter().enumerate() {
-            learners.insert(role(index), surrogate.state()?);
-        }
-        Ok(TrainingState {
-            round: self.history.len(),
-            history: self.history.clone(),
-            learners,
-        })
     }
 
     /// Runs all rounds.
@@ -201,125 +174,66 @@ impl Bilevel {
         save: Option<SaveState<'_>>,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Trained, PerturbError> {
-        let cases = source.cases();
-        if cases == 0 {
-            return Err(PerturbError::NoCases);
+        Alternation {
+            config: &self.config.common,
+            transforms: &self.config.transforms,
+            channels: self.channels,
+            classes: self.classes,
+            device: &self.device,
+            history: &mut self.history,
         }
-        let batches = {
-            let (patch, device) = (self.config.patch, self.device.clone());
-            let (channels, classes) = (self.channels, self.classes);
-            let done = self.history.len() * self.steps_a_round(cases);
-            schedule(&self.config, cases)
-                .skip(done)
-                .map(move |draws| Batch::read(source, &draws, patch, channels, classes, &device))
-        };
-        ahead(batches, |batches| {
-            self.rounds(cases, batches, save, observer)
-        })?;
-        let trained = Trained {
-            generator: self.noise.into_generator().valid(),
-            surrogate: self.surrogates.swap_remove(0).into_network().valid(),
+        .run(&mut self.players, source, save, observer)?;
+        let Players {
+            mut surrogates,
+            noise,
+        } = self.players;
+        Ok(Trained {
+            generator: noise.into_generator().valid(),
+            surrogate: surrogates.swap_remove(0).into_network().valid(),
             history: self.history,
-        };
-        // Whole volumes come next, of other sizes than the patches: their memory is free for them.
-        self.device.memory_cleanup();
-        Ok(trained)
+        })
     }
+}
 
-    fn steps_a_round(&self, cases: usize) -> usize {
-        self.config.surrogate_steps + cases.div_ceil(self.config.batch)
+impl Players {
+    fn turn(&self, round: usize) -> usize {
+        round % self.surrogates.len()
     }
+}
 
-    fn rounds(
+impl Alternating for Players {
+    fn surrogate_step(
         &mut self,
-        cases: usize,
-        mut batches: IntoIter<Result<Batch, PerturbError>>,
-        mut save: Option<SaveState<'_>>,
-        observer: &mut dyn FnMut(&Event),
-    ) -> Result<(), PerturbError> {
-        let (rounds, s_steps) = (self.config.rounds, self.config.surrogate_steps);
-        let n_steps = cases.div_ceil(self.config.batch);
-        let begun = self.history.len();
-        let a_round = self.steps_a_round(cases);
-        let (mut done, total) = (begun * a_round, rounds * a_round);
-        let transforms = self.config.transforms.clone();
-        let seed = self.config.seed.wrapping_add(3);
-        for round in begun..rounds {
-            let turn = round % self.surrogates.len();
-            let surrogate = &mut self.surrogates[turn];
-            observer(&Event::RoundStarted { round, rounds });
-            let mut tick = || {
-                done += 1;
-                observer(&Event::Step { done, total });
-            };
-            let view = |batch: &Batch, step: usize| {
-                let step = round * a_round + step;
-                transforms.draw(batch.image.dims()[0], seed, step as u64)
-            };
-            let mut losses = RunningLosses::default();
-            for (step, batch) in batches.by_ref().take(s_steps).enumerate() {
-                let batch = batch?;
-                let delta = self.noise.delta(&batch);
-                losses.add(vec![surrogate.step(&batch, delta, &view(&batch, step))?]);
-                if (step + 1) % STEPS_UNREAD == 0 {
-                    check_finite(round, "surrogate", &losses.means())?;
-                }
-                tick();
-            }
-            let surrogate_losses = losses.means();
-            check_finite(round, "surrogate", &surrogate_losses)?;
-
-            let mut losses = RunningLosses::default();
-            for (step, batch) in batches.by_ref().take(n_steps).enumerate() {
-                let batch = batch?;
-                let view = view(&batch, s_steps + step);
-                let loss = self.noise.step(&batch, surrogate.network(), &view)?;
-                losses.add(loss.total.into_iter().chain(loss.terms).collect());
-                if (step + 1) % STEPS_UNREAD == 0 {
-                    check_finite(round, "noise", &losses.means())?;
-                }
-                tick();
-            }
-            let noise = losses.means();
-            check_finite(round, "noise", &noise)?;
-
-            let terms = self.noise.terms().iter();
-            let record = RoundRecord {
-                round,
-                surrogate_loss: surrogate_losses.first().copied().unwrap_or_default(),
-                noise_loss: noise.first().copied().unwrap_or_default(),
-                terms: terms
-                    .zip(noise.iter().skip(1))
-                    .map(|(term, &mean)| (term.name().to_owned(), mean))
-                    .collect(),
-            };
-            observer(&Event::RoundFinished(record.clone()));
-            self.history.push(record);
-            if let Some(save) = &mut save {
-                save(&|| self.state())?;
-            }
-        }
-        Ok(())
+        round: usize,
+        batch: Batch,
+        view: &View,
+    ) -> Result<Tensor<1>, PerturbError> {
+        let turn = self.turn(round);
+        let delta = self.noise.delta(&batch);
+        self.surrogates[turn].step(&batch, delta, view)
     }
-}
 
-/// A surrogate's role in a [`TrainingState`].
-fn role(index: usize) -> String {
-    format!("surrogate-{index}")
-}
+    fn noise_step(
+        &mut self,
+        round: usize,
+        batch: Batch,
+        view: &View,
+    ) -> Result<Vec<Tensor<1>>, PerturbError> {
+        let surrogate = self.surrogates[self.turn(round)].network();
+        let loss = self.noise.step(&batch, surrogate, view)?;
+        Ok(loss.total.into_iter().chain(loss.terms).collect())
+    }
 
-/// The first of the means is that of the whole loss.
-pub(crate) fn check_finite(
-    round: usize,
-    which: &'static str,
-    means: &[f32],
-) -> Result<(), PerturbError> {
-    match means.first() {
-        Some(&value) if !value.is_finite() => Err(PerturbError::Diverged {
-            round,
-            which,
-            value,
-        }),
-        _ => Ok(()),
+    fn terms(&self) -> Vec<String> {
+        let terms = self.noise.terms().iter();
+        terms.map(|term| term.name().to_owned()).collect()
+    }
+
+    fn learners(&self) -> Result<BTreeMap<String, LearnerState>, PerturbError> {
+        let mut learners = BTreeMap::from([(GENERATOR.to_owned(), self.noise.state()?)]);
+        for (index, surrogate) in self.surrogates.iter().enumerate() {
+            learners.insert(surrogate_role(index), surrogate.state()?);
+        }
+        Ok(learners)
     }
 }

@@ -15,8 +15,8 @@ const HISTORY: &str = "history";
 /// Of the parts of a stored tensor's name; no parameter has it in its own.
 const SEPARATOR: char = '/';
 
-/// Everything that [`Bilevel`](crate::Bilevel) needs to go on after a round as if it had never stopped: weights, moments and
-/// step counts of both networks, and how many rounds are done. Where the draws stand follows from that number.
+/// Everything that a loop needs to go on after a round as if it had never stopped: weights, moments and step counts of its networks,
+/// and how many rounds are done. Where the draws stand follows from that number.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TrainingState {
     /// Rounds done.
@@ -43,6 +43,23 @@ pub type SaveState<'a> =
     &'a mut dyn FnMut(&dyn Fn() -> Result<TrainingState, PerturbError>) -> Result<(), PerturbError>;
 
 impl TrainingState {
+    /// The records of the rounds that are done, in a run of so many.
+    pub(crate) fn checked_history(&self, rounds: usize) -> Result<Vec<RoundRecord>, PerturbError> {
+        if self.round > rounds || self.history.len() != self.round {
+            return Err(state(format!(
+                "{} rounds with {} records; the run has {rounds} rounds",
+                self.round,
+                self.history.len(),
+            )));
+        }
+        Ok(self.history.clone())
+    }
+
+    pub(crate) fn learner(&self, role: &str) -> Result<&LearnerState, PerturbError> {
+        let learner = self.learners.get(role);
+        learner.ok_or_else(|| state(format!("it has no {role}")))
+    }
+
     /// The state in Burn's pack format.
     ///
     /// # Errors
@@ -199,6 +216,11 @@ pub(crate) fn with_optimiser_state(
     optimiser
         .from_bytes(writer.into_bytes().map_err(state)?)
         .map_err(state)
+}
+
+/// A surrogate's role in a [`TrainingState`].
+pub(crate) fn surrogate_role(index: usize) -> String {
+    format!("surrogate-{index}")
 }
 
 /// [`PerturbError::State`] with a reason.

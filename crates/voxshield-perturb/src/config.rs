@@ -1,11 +1,9 @@
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use voxshield_kernels::IscScaling;
-use voxshield_models::{
-    Activation, NetworkSpec, NoiseGeneratorConfig, Precision, ResidualUnetConfig, Width,
-};
+use voxshield_models::{Activation, NoiseGeneratorConfig, ResidualUnetConfig, Width};
 
-use crate::{Budget, PerturbError, Transforms};
+use crate::surrogate_config::{at_least_one, step_size};
+use crate::{PerturbError, SurrogateConfig, Transforms};
 
 /// The scaling of the ISC term, without the epsilon that the loop knows already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,41 +17,19 @@ pub enum IscMode {
     Phase,
 }
 
-/// Adam's step sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LearningRates {
-    /// Of the surrogate (S-step).
-    pub surrogate: f64,
-    /// Of the noise generator (N-step).
-    pub noise: f64,
-}
-
 /// Every setting of the bilevel loop; correct by [`validate`](Self::validate).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BilevelConfig {
-    /// The bound on `|delta|` in normalised units. Paper: 4/255.
-    pub epsilon: f64,
-    /// The surrogate's name in [`ARCHITECTURES`](voxshield_models::ARCHITECTURES). Paper:
-    /// `residual-unet`.
-    pub surrogate: String,
+    /// Budget, surrogate and rounds.
+    #[serde(flatten)]
+    pub common: SurrogateConfig,
     /// Further surrogates: round after round, they and the first are trained and asked in turn, so that the noise is fitted to more
     /// than one network. Paper: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_surrogates: Vec<String>,
-    /// How wide surrogate and generator are. Paper: full, that is 32-64-128-256-512 and
-    /// 16-32-64-128 channels.
-    pub networks: Width,
-    /// Rounds of S-steps followed by one N-pass over all cases. Paper: 100.
-    pub rounds: usize,
-    /// S-steps a round. Paper: 10.
-    pub surrogate_steps: usize,
-    /// Patches a step. Paper: 8.
-    pub batch: usize,
-    /// Patch size `[depth, height, width]` in voxels of the native grid.
-    pub patch: [usize; 3],
-    /// Adam's step sizes. Paper: 5e-4 and 1e-4.
-    pub learning_rates: LearningRates,
+    /// Adam's step size for the noise generator. Paper: 1e-4.
+    pub noise_rate: f64,
     /// Weight of ISC.
     pub isc_weight: f64,
     /// Scaling of ISC.
@@ -63,20 +39,12 @@ pub struct BilevelConfig {
     pub isc_lags: usize,
     /// Weight of SPD. Paper: 0.05.
     pub spd_weight: f64,
-    /// Seed of weights, order and patch positions.
-    pub seed: u64,
     /// Random changes between the protected patch and the surrogate, in both kinds of steps. Paper: none.
     #[serde(default)]
     pub transforms: Transforms,
     /// Standard deviation in voxels of a Gaussian that smooths the perturbation. Paper: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band_limit: Option<f64>,
-    /// The type of the networks' activations. Paper: f32.
-    #[serde(default)]
-    pub precision: Precision,
-    /// Whether activations that are cheap to compute again are not kept for the backward pass.
-    #[serde(default)]
-    pub checkpointing: bool,
 }
 
 fn one() -> usize {
@@ -87,53 +55,26 @@ impl BilevelConfig {
     /// The paper's setting on 160^3 patches; full networks, ISC in its reference scaling.
     pub fn paper() -> Self {
         Self {
-            epsilon: 4.0 / 255.0,
-            surrogate: "residual-unet".into(),
+            common: SurrogateConfig::paper(),
             other_surrogates: Vec::new(),
-            networks: Width::Full,
-            rounds: 100,
-            surrogate_steps: 10,
-            batch: 8,
-            patch: [160; 3],
-            learning_rates: LearningRates {
-                surrogate: 5e-4,
-                noise: 1e-4,
-            },
+            noise_rate: 1e-4,
             isc_weight: 0.2,
             isc_mode: IscMode::Reference,
             isc_lags: 1,
             spd_weight: 0.05,
-            seed: 0,
             transforms: Transforms::none(),
             band_limit: None,
-            precision: Precision::F32,
-            checkpointing: false,
         }
     }
 
     /// Narrow networks on 32^3 patches with the larger step sizes that they need: for a CPU.
     pub fn compact() -> Self {
         Self {
-            networks: Width::Narrow,
-            rounds: 20,
-            batch: 4,
-            patch: [32; 3],
-            learning_rates: LearningRates {
-                surrogate: 3e-3,
-                noise: 1e-3,
-            },
+            common: SurrogateConfig::compact(),
+            noise_rate: 1e-3,
             isc_weight: 2.0,
             isc_mode: IscMode::Normalised,
             ..Self::paper()
-        }
-    }
-
-    /// What the surrogate is built for: images of `channels` and `classes` (background included).
-    pub fn surrogate_spec(&self, channels: usize, classes: usize) -> NetworkSpec {
-        NetworkSpec {
-            patch: self.patch,
-            width: self.networks,
-            ..NetworkSpec::new(channels, classes)
         }
     }
 
@@ -141,9 +82,9 @@ impl BilevelConfig {
     pub fn generator(&self, channels: usize) -> NoiseGeneratorConfig {
         let full = NoiseGeneratorConfig {
             band_limit: self.band_limit,
-            ..NoiseGeneratorConfig::new(channels, self.epsilon)
+            ..NoiseGeneratorConfig::new(channels, self.common.epsilon)
         };
-        match self.networks {
+        match self.common.networks {
             Width::Full => full,
             Width::Narrow => NoiseGeneratorConfig {
                 unet: ResidualUnetConfig {
@@ -156,25 +97,13 @@ impl BilevelConfig {
         }
     }
 
-    /// `device` with autodiff, and gradient checkpointing if it is asked for.
-    pub fn training_device(&self, device: &Device) -> Device {
-        let tracked = device.clone().autodiff();
-        match self.checkpointing {
-            true => tracked.gradient_checkpointing(),
-            false => tracked,
-        }
-    }
-
     /// The scaling of the ISC term.
     pub fn isc_scaling(&self) -> IscScaling {
+        let epsilon = self.common.epsilon;
         match self.isc_mode {
             IscMode::Reference => IscScaling::Reference,
-            IscMode::Normalised => IscScaling::Normalised {
-                epsilon: self.epsilon,
-            },
-            IscMode::Phase => IscScaling::Phase {
-                epsilon: self.epsilon,
-            },
+            IscMode::Normalised => IscScaling::Normalised { epsilon },
+            IscMode::Phase => IscScaling::Phase { epsilon },
         }
     }
 
@@ -183,42 +112,19 @@ impl BilevelConfig {
     /// # Errors
     /// [`PerturbError::Config`] naming the first setting that is out of range.
     pub fn validate(&self) -> Result<(), PerturbError> {
-        Budget::new(self.epsilon)?;
-        let config = |what, expected: &str, found: String| PerturbError::Config {
-            what,
-            expected: expected.into(),
-            found,
-        };
-        let counts = [
-            ("rounds", self.rounds),
-            ("surrogate steps", self.surrogate_steps),
-            ("batch size", self.batch),
-            ("ISC lags", self.isc_lags),
-        ];
-        for (what, count) in counts {
-            if count == 0 {
-                return Err(config(what, "at least 1", "0".into()));
-            }
-        }
-        let rates = [
-            ("surrogate learning rate", self.learning_rates.surrogate),
-            ("noise learning rate", self.learning_rates.noise),
-        ];
-        for (what, rate) in rates {
-            if !(rate > 0.0 && rate <= 1.0) {
-                return Err(config(
-                    what,
-                    "a number above 0 and at most 1",
-                    rate.to_string(),
-                ));
-            }
-        }
+        self.common.validate()?;
+        at_least_one("ISC lags", self.isc_lags)?;
+        step_size("noise learning rate", self.noise_rate)?;
         for (what, weight) in [
             ("ISC weight", self.isc_weight),
             ("SPD weight", self.spd_weight),
         ] {
             if !(weight >= 0.0 && weight.is_finite()) {
-                return Err(config(what, "0 or a positive number", weight.to_string()));
+                return Err(PerturbError::Config {
+                    what,
+                    expected: "0 or a positive number".into(),
+                    found: weight.to_string(),
+                });
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! | [`Budget`] | how large a perturbation may be, and the projection onto that |
 //! | [`Support`] | where it may be non-zero, and how much of the budget it has there |
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
+//! | [`SurrogateConfig`] | what all methods with a surrogate have in common |
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
 //! | [`Bilevel`] | VoxShield's loop of them |
 //! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
@@ -25,6 +26,7 @@
 
 mod adam;
 mod ahead;
+mod alternation;
 mod batch;
 mod bilevel;
 mod budget;
@@ -47,6 +49,7 @@ mod schedule;
 mod shared_noise;
 mod support;
 mod surrogate;
+mod surrogate_config;
 mod tiles;
 mod transforms;
 mod window;
@@ -57,7 +60,7 @@ pub use batch::Batch;
 pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;
 pub use checkpoint::{SaveState, TrainingState};
-pub use config::{BilevelConfig, IscMode, LearningRates};
+pub use config::{BilevelConfig, IscMode};
 pub use delta_store::{DeltaCode, DeltaStore, MemoryDeltas};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
@@ -74,6 +77,7 @@ pub use random::{NoiseStream, RandomNoise};
 pub use shared_noise::{SharedBy, SharedNoise, SharedNoiseConfig, SharedNoiseTraining};
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
+pub use surrogate_config::SurrogateConfig;
 pub use tiles::{TileConfig, TileMap, TileRows, tiled};
 pub use transforms::{Family, Transforms, View};
 pub use window::{Run, Window};

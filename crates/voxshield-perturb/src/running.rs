@@ -1,5 +1,11 @@
 use burn::tensor::Tensor;
 
+use crate::PerturbError;
+
+/// Steps between two looks at the losses. Each look waits for the device, so that it drains; without
+/// any, a device that works asynchronously would pile up steps, and the batches that they hold.
+pub(crate) const STEPS_UNREAD: usize = 4;
+
 /// Sums of losses on the device: reading a value waits for the device, adding one does not.
 #[derive(Default)]
 pub(crate) struct RunningLosses {
@@ -21,8 +27,27 @@ impl RunningLosses {
         });
     }
 
-    /// The means so far; waits for the device.
-    pub(crate) fn means(&self) -> Vec<f32> {
+    /// The means so far, of which the first is that of the whole loss; waits for the device.
+    ///
+    /// # Errors
+    /// [`PerturbError::Diverged`] if that is no longer finite.
+    pub(crate) fn finite(
+        &self,
+        round: usize,
+        which: &'static str,
+    ) -> Result<Vec<f32>, PerturbError> {
+        let means = self.means();
+        match means.first() {
+            Some(&value) if !value.is_finite() => Err(PerturbError::Diverged {
+                round,
+                which,
+                value,
+            }),
+            _ => Ok(means),
+        }
+    }
+
+    fn means(&self) -> Vec<f32> {
         let Some(sums) = &self.sums else {
             return Vec::new();
         };

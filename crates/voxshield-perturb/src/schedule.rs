@@ -1,7 +1,7 @@
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::BilevelConfig;
+use crate::SurrogateConfig;
 
 /// A patch to read: the case, and the seed that places the patch.
 pub(crate) type Draw = (usize, u64);
@@ -9,7 +9,7 @@ pub(crate) type Draw = (usize, u64);
 /// The patches of every step of a run, in the order of the steps: in each round the S-steps, then
 /// an N-pass over all cases. They depend on the configuration and the number of cases alone.
 pub(crate) fn schedule(
-    config: &BilevelConfig,
+    config: &SurrogateConfig,
     cases: usize,
 ) -> impl Iterator<Item = Vec<Draw>> + use<> {
     let (rounds, steps, batch) = (config.rounds, config.surrogate_steps, config.batch);
@@ -50,11 +50,11 @@ mod tests {
 
     #[test]
     fn a_round_is_the_s_steps_and_every_case_once() {
-        let config = BilevelConfig {
+        let config = SurrogateConfig {
             rounds: 3,
             surrogate_steps: 4,
             batch: 2,
-            ..BilevelConfig::compact()
+            ..SurrogateConfig::compact()
         };
         let steps: Vec<_> = schedule(&config, 5).collect();
         assert_eq!(steps.len(), 3 * (4 + 3));

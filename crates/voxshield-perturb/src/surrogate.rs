@@ -38,6 +38,12 @@ impl SurrogateLearner {
         Ok(Self::new(network, rate, budget))
     }
 
+    /// Whether the state between two steps is all that later steps depend on. Not so for a network that draws in training (V-Net's
+    /// dropout): its run starts anew when it is interrupted.
+    pub(crate) fn is_resumable(&self) -> bool {
+        !self.network().draws_in_training()
+    }
+
     /// Weights, moments and counters.
     pub(crate) fn state(&self) -> Result<LearnerState, PerturbError> {
         let network = self.network();

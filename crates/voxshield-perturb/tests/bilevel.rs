@@ -13,7 +13,8 @@ use voxshield_kernels::{AxisMap, map_axes};
 use voxshield_models::{Architecture, TensorMap, parameters};
 use voxshield_perturb::{
     Batch, Bilevel, BilevelConfig, Budget, Event, InMemory, NoiseLearner, Patch, PatchSource,
-    PerturbError, SourceError, SurrogateLearner, TrainingVolume, Transforms, View, voxshield_terms,
+    PerturbError, SourceError, SurrogateConfig, SurrogateLearner, TrainingVolume, Transforms, View,
+    voxshield_terms,
 };
 use voxshield_testkit::device;
 
@@ -22,10 +23,13 @@ const CLASSES: usize = 3;
 
 fn config() -> BilevelConfig {
     BilevelConfig {
-        rounds: 2,
-        surrogate_steps: 5,
-        batch: 2,
-        patch: [8; 3],
+        common: SurrogateConfig {
+            rounds: 2,
+            surrogate_steps: 5,
+            batch: 2,
+            patch: [8; 3],
+            ..SurrogateConfig::compact()
+        },
         ..BilevelConfig::compact()
     }
 }
@@ -125,31 +129,34 @@ fn the_loop_is_its_steps_one_after_the_other() {
 
     let config = config();
     let (device, tracked) = (device(), device().autodiff());
-    let budget = Budget::new(config.epsilon).expect("a budget");
-    let network = Architecture::find(&config.surrogate).expect("known");
-    let spec = config.surrogate_spec(1, CLASSES);
-    let network = network.init(&spec, config.seed, &tracked).expect("valid");
+    let budget = Budget::new(config.common.epsilon).expect("a budget");
+    let network = Architecture::find(&config.common.surrogate).expect("known");
+    let spec = config.common.surrogate_spec(1, CLASSES);
+    let network = network
+        .init(&spec, config.common.seed, &tracked)
+        .expect("valid");
     let generator = config.generator(1);
-    let generator = generator.init(config.seed + 1, &tracked).expect("valid");
-    let rates = config.learning_rates;
+    let generator = generator
+        .init(config.common.seed + 1, &tracked)
+        .expect("valid");
     let terms = voxshield_terms(
         config.isc_weight,
         config.isc_scaling(),
         config.isc_lags,
         config.spd_weight,
     );
-    let mut surrogate = SurrogateLearner::new(network, rates.surrogate, budget);
-    let mut noise = NoiseLearner::new(generator, rates.noise, budget, terms);
+    let mut surrogate = SurrogateLearner::new(network, config.common.surrogate_rate, budget);
+    let mut noise = NoiseLearner::new(generator, config.noise_rate, budget, terms);
     let mut calls = source.calls.iter().copied();
     let mut inner = volumes();
     let mut batch = |size| {
         let draws: Vec<_> = calls.by_ref().take(size).collect();
-        Batch::read(&mut inner, &draws, config.patch, 1, CLASSES, &device).expect("a batch")
+        Batch::read(&mut inner, &draws, config.common.patch, 1, CLASSES, &device).expect("a batch")
     };
-    for round in 0..config.rounds {
+    for round in 0..config.common.rounds {
         let mut sum = 0.0;
-        for _ in 0..config.surrogate_steps {
-            let batch = batch(config.batch);
+        for _ in 0..config.common.surrogate_steps {
+            let batch = batch(config.common.batch);
             let delta = noise.delta(&batch);
             let loss = surrogate
                 .step(&batch, delta, &View::identity())
@@ -157,7 +164,10 @@ fn the_loop_is_its_steps_one_after_the_other() {
             sum += loss.into_scalar::<f32>();
         }
         let record = &trained.history[round];
-        assert_eq!(record.surrogate_loss, sum / config.surrogate_steps as f32);
+        assert_eq!(
+            record.surrogate_loss,
+            sum / config.common.surrogate_steps as f32
+        );
         let mut sum = 0.0;
         for size in [2, 2, 1] {
             let loss = noise.step(&batch(size), surrogate.network(), &View::identity());
@@ -302,7 +312,7 @@ fn a_band_limit_lets_a_blur_through() {
         let generator = config.generator(1).init(3, &device()).expect("valid");
         let delta = generator.forward(image.clone());
         let most = delta.clone().abs().max().into_scalar::<f32>();
-        assert!(most <= config.epsilon as f32 * 1.000_01, "{most}");
+        assert!(most <= config.common.epsilon as f32 * 1.000_01, "{most}");
         let delta = delta.clone() - delta.mean().reshape([1, 1, 1, 1, 1]);
         let energy = |x: Tensor<5>| (x.clone() * x).sum().into_scalar::<f32>();
         let blurred = map_axes(delta.clone(), &maps).expect("maps that fit");

@@ -10,7 +10,7 @@ use voxshield_kernels::IscScaling;
 use voxshield_models::{Network, NoiseGeneratorConfig, Precision, ResidualUnetConfig};
 use voxshield_perturb::{
     Batch, Bilevel, BilevelConfig, Budget, Draws, Expectation, NoiseLearner, Objective,
-    PerturbError, SignDescent, SurrogateLearner, View, voxshield_terms,
+    PerturbError, SignDescent, SurrogateConfig, SurrogateLearner, View, voxshield_terms,
 };
 use voxshield_testkit::device;
 
@@ -140,8 +140,11 @@ fn sign_descent_takes_a_checkpointed_surrogate() {
 #[test]
 fn the_loop_refuses_a_precision_that_the_device_lacks() {
     let config = BilevelConfig {
-        precision: Precision::Bf16,
-        checkpointing: true,
+        common: SurrogateConfig {
+            precision: Precision::Bf16,
+            checkpointing: true,
+            ..SurrogateConfig::compact()
+        },
         ..BilevelConfig::compact()
     };
     match Bilevel::new(config, 1, 2, &device()) {

@@ -4,7 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use voxshield_models::parameters;
 use voxshield_perturb::{
-    Bilevel, BilevelConfig, InMemory, PerturbError, RoundRecord, TrainingState, TrainingVolume,
+    Bilevel, BilevelConfig, InMemory, PerturbError, RoundRecord, SurrogateConfig, TrainingState,
+    TrainingVolume,
 };
 use voxshield_testkit::device;
 
@@ -12,10 +13,13 @@ const ROUNDS: usize = 4;
 
 fn config() -> BilevelConfig {
     BilevelConfig {
-        rounds: ROUNDS,
-        surrogate_steps: 2,
-        batch: 2,
-        patch: [8; 3],
+        common: SurrogateConfig {
+            rounds: ROUNDS,
+            surrogate_steps: 2,
+            batch: 2,
+            patch: [8; 3],
+            ..SurrogateConfig::compact()
+        },
         ..BilevelConfig::compact()
     }
 }
@@ -86,7 +90,10 @@ fn states_of_other_runs_and_damaged_ones_are_errors() {
     let bytes = states(config()).swap_remove(1);
     let state = TrainingState::from_bytes(&bytes).unwrap();
     let shorter = BilevelConfig {
-        rounds: 1,
+        common: SurrogateConfig {
+            rounds: 1,
+            ..config().common
+        },
         ..config()
     };
     assert!(matches!(
@@ -94,7 +101,10 @@ fn states_of_other_runs_and_damaged_ones_are_errors() {
         Err(PerturbError::State { .. })
     ));
     let other = BilevelConfig {
-        surrogate: "seg-res-net".into(),
+        common: SurrogateConfig {
+            surrogate: "seg-res-net".into(),
+            ..config().common
+        },
         ..config()
     };
     assert!(bilevel(other).resumed(&state).is_err());
@@ -114,8 +124,11 @@ fn states_of_other_runs_and_damaged_ones_are_errors() {
 #[test]
 fn no_bytes_are_a_panic() {
     let config = BilevelConfig {
-        surrogate_steps: 1,
-        rounds: 1,
+        common: SurrogateConfig {
+            surrogate_steps: 1,
+            rounds: 1,
+            ..config().common
+        },
         ..config()
     };
     let bytes = states(config.clone()).swap_remove(0);
@@ -148,9 +161,12 @@ fn no_bytes_are_a_panic() {
 fn a_surrogate_that_draws_is_not_resumable() {
     let with = |surrogate: &str, networks| {
         bilevel(BilevelConfig {
-            surrogate: surrogate.into(),
-            networks,
-            patch: [32; 3],
+            common: SurrogateConfig {
+                surrogate: surrogate.into(),
+                networks,
+                patch: [32; 3],
+                ..config().common
+            },
             ..config()
         })
         .is_resumable()

@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 use voxshield_models::Architecture;
 use voxshield_perturb::{
     Batch, Budget, DeltaCode, DeltaStore, Draws, Event, InMemory, METHODS, MemoryDeltas,
-    MethodKind, Patch, PerturbError, Perturbed, Pgd, PgdConfig, Scale, SignDescent, TrainingVolume,
-    VolumeSource, Window,
+    MethodKind, Patch, PerturbError, Perturbed, Pgd, PgdConfig, Scale, SignDescent,
+    SurrogateConfig, TrainingVolume, VolumeSource, Window,
 };
 use voxshield_testkit::device;
 
@@ -24,14 +24,15 @@ fn names() -> impl Iterator<Item = &'static str> {
 fn config(name: &str) -> PgdConfig {
     let mut config = PgdConfig::new(name, Scale::Compact).expect("a method of the list");
     config.recipe.steps = 2;
-    PgdConfig {
+    config.common = SurrogateConfig {
         epsilon: EPSILON,
         rounds: 2,
         surrogate_steps: 2,
         batch: 2,
         patch: [12; 3],
-        ..config
-    }
+        ..config.common
+    };
+    config
 }
 
 /// Two labels side by side in two channels of noise; the support is the labels, a half of it at half of epsilon.
@@ -115,7 +116,8 @@ fn every_method_keeps_budget_bounds_support_and_seed() {
             found == codes(&run(&config, &mut volumes()).1),
             "{name}: seed"
         );
-        let other = PgdConfig { seed: 1, ..config };
+        let mut other = config;
+        other.common.seed = 1;
         assert!(
             found != codes(&run(&other, &mut volumes()).1),
             "{name}: seed"
@@ -152,9 +154,9 @@ fn every_criterion_falls() {
             .collect();
         let batch = batch(&patches);
         let (perturbed, _) = run(&config, &mut volumes());
-        let network = Architecture::find(&config.surrogate).expect("known");
+        let network = Architecture::find(&config.common.surrogate).expect("known");
         let spec = voxshield_models::NetworkSpec {
-            patch: config.patch,
+            patch: config.common.patch,
             ..voxshield_models::NetworkSpec::new(2, CLASSES)
         };
         let network = network
@@ -242,15 +244,24 @@ fn settings_and_sources_that_cannot_be_used_are_typed_errors() {
     let good = config("emn");
     let bad = [
         PgdConfig {
-            epsilon: 0.0,
+            common: SurrogateConfig {
+                epsilon: 0.0,
+                ..good.common.clone()
+            },
             ..good.clone()
         },
         PgdConfig {
-            rounds: 0,
+            common: SurrogateConfig {
+                rounds: 0,
+                ..good.common.clone()
+            },
             ..good.clone()
         },
         PgdConfig {
-            surrogate_rate: f64::NAN,
+            common: SurrogateConfig {
+                surrogate_rate: f64::NAN,
+                ..good.common.clone()
+            },
             ..good.clone()
         },
         PgdConfig {

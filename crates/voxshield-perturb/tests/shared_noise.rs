@@ -1,8 +1,8 @@
 //! Noise that all cases share: the criterion goes down, bound and seed are kept, places without support do not move.
 
 use voxshield_perturb::{
-    BilevelConfig, Event, InMemory, PerturbError, SharedBy, SharedNoise, SharedNoiseConfig,
-    SharedNoiseTraining, TrainingVolume, Transforms,
+    Event, InMemory, PerturbError, SharedBy, SharedNoise, SharedNoiseConfig, SharedNoiseTraining,
+    SurrogateConfig, TrainingState, TrainingVolume, Transforms,
 };
 use voxshield_testkit::device;
 
@@ -15,13 +15,13 @@ fn config(shared_by: SharedBy) -> SharedNoiseConfig {
         tile: [4, 5, 6],
         ..SharedNoiseConfig::new(
             shared_by,
-            &BilevelConfig {
+            SurrogateConfig {
                 epsilon: 0.1,
                 rounds: 3,
                 surrogate_steps: 4,
                 batch: 2,
                 patch: [8; 3],
-                ..BilevelConfig::compact()
+                ..SurrogateConfig::compact()
             },
         )
     }
@@ -82,7 +82,10 @@ fn bound_seed_and_support_are_kept() {
         assert!(most > 0.0 && most <= 0.1, "{most}");
         assert_eq!(run(&config).0, noise);
         let other = SharedNoiseConfig {
-            seed: 1,
+            common: SurrogateConfig {
+                seed: 1,
+                ..config.common.clone()
+            },
             ..config.clone()
         };
         assert_ne!(run(&other).0, noise);
@@ -108,8 +111,11 @@ fn bound_seed_and_support_are_kept() {
 fn the_criterion_goes_down() {
     for shared_by in [SharedBy::Dataset, SharedBy::Label] {
         let still = SharedNoiseConfig {
+            common: SurrogateConfig {
+                rounds: 6,
+                ..config(shared_by).common
+            },
             step_size: 1e-6,
-            rounds: 6,
             ..config(shared_by)
         };
         let moving = SharedNoiseConfig {
@@ -119,6 +125,39 @@ fn the_criterion_goes_down() {
         let last = |config| run(config).1.last().copied().expect("rounds");
         let (still, moving) = (last(&still), last(&moving));
         assert!(moving < still, "{shared_by:?}: {moving} {still}");
+    }
+}
+
+/// A run that stops after any round and goes on from its stored state ends where an undisturbed run ends.
+#[test]
+fn every_round_is_a_place_to_go_on_from() {
+    for shared_by in [SharedBy::Dataset, SharedBy::Label] {
+        let new = |tile| {
+            let config = SharedNoiseConfig {
+                tile,
+                ..config(shared_by)
+            };
+            SharedNoiseTraining::new(config, 1, &LABELS, &device()).expect("valid")
+        };
+        let training = new([4, 5, 6]);
+        assert!(training.is_resumable());
+        let mut source = source(training.noise());
+        let mut states = Vec::new();
+        let mut save = |state: &dyn Fn() -> Result<TrainingState, PerturbError>| {
+            states.push(state()?.to_bytes()?);
+            Ok(())
+        };
+        let whole = training.run_with(&mut source, Some(&mut save), &mut |_| {});
+        let whole = whole.expect("a run");
+        assert_eq!(states.len(), 3);
+        for (round, bytes) in states.iter().enumerate() {
+            let state = TrainingState::from_bytes(bytes).expect("a state");
+            let resumed = new([4, 5, 6]).resumed(&state).expect("its own state");
+            let found = resumed.run(&mut source, &mut |_| {}).expect("a run");
+            assert!(found == whole, "{shared_by:?} after round {round}");
+            let other = new([4, 4, 4]).resumed(&state).err();
+            assert!(matches!(other, Some(PerturbError::State { .. })));
+        }
     }
 }
 
@@ -135,7 +174,10 @@ fn settings_out_of_range_are_refused() {
             ..good.clone()
         },
         SharedNoiseConfig {
-            rounds: 0,
+            common: SurrogateConfig {
+                rounds: 0,
+                ..good.common.clone()
+            },
             ..good.clone()
         },
     ] {

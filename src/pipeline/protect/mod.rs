@@ -1,6 +1,7 @@
 mod cases;
 mod deltas;
 mod folders;
+mod maker;
 mod origin;
 mod slabs;
 mod state;
@@ -14,7 +15,8 @@ use self::{
 };
 pub(super) use self::{
     folders::{check_apart, check_folders},
-    origin::{Origin, Task, descend, share, train},
+    maker::OriginMaker,
+    origin::Origin,
     slabs::DeltaSlabs,
     state::STATE_FOLDER,
 };
@@ -125,29 +127,16 @@ pub fn protect(
     // With nothing to write, and nobody who wants the generator, there is no need of one.
     let origin = match done < total || target.is_some() {
         false => None,
-        true => Some(Origin::of(
-            &options.method,
-            scanned.channels,
-            &device,
-            |task| {
-                Ok(match task {
-                    Task::Generator(config) => {
-                        let file = Some(state.training());
-                        let generator = train(&scanned, config, options, &device, file, observer)?;
-                        Origin::Learned(Box::new(generator))
-                    }
-                    Task::Tiles(config) => {
-                        Origin::Shared(share(&scanned, config, options, &device, observer)?)
-                    }
-                    Task::Deltas(config) => {
-                        let scratch = state.folder();
-                        let stored =
-                            descend(&scanned, config, options, &device, scratch, observer)?;
-                        Origin::Stored(Box::new(stored))
-                    }
-                })
-            },
-        )?),
+        true => {
+            let maker = OriginMaker {
+                scanned: &scanned,
+                options,
+                device: &device,
+                scratch: state.folder(),
+                state: Some(state.training()),
+            };
+            Some(maker.origin(&options.method, observer)?)
+        }
     };
     if let (Some(target), Some(origin)) = (&mut target, &origin) {
         target.write(origin, options, &scanned)?;

@@ -90,13 +90,13 @@ impl Origin {
                 }))
             }
             Self::Shared(noise) => Kind::Shared(noise),
-            Self::Stored(stored) => match stored.ids.iter().position(|other| other == id) {
-                Some(case) => Kind::Stored { stored, case },
+            Self::Stored(stored) => match stored.places.get(id) {
+                Some(&case) => Kind::Stored { stored, case },
                 None => {
                     let reason =
                         format!("{id}: the run that found the perturbations did not have it");
                     return Err(PerturbError::Source {
-                        case: stored.ids.len(),
+                        case: stored.places.len(),
                         source: reason.into(),
                     }
                     .into());

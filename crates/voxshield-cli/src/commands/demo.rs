@@ -5,7 +5,7 @@ use serde::Serialize;
 use voxshield::{
     data::{PhantomConfig, write_phantom_dataset},
     eval::{VictimConfig, record::EvaluationRecord},
-    perturb::BilevelConfig,
+    perturb::{BilevelConfig, SurrogateConfig},
     pipeline::{EvaluateOptions, EvaluatePaths, Method, ProtectOptions, evaluate, protect, verify},
 };
 
@@ -48,8 +48,11 @@ pub(super) fn run(args: &DemoArgs, format: Format, quiet: bool) -> anyhow::Resul
 
     let options = ProtectOptions {
         method: Method::Voxshield(BilevelConfig {
-            epsilon: args.epsilon,
-            seed: args.seed,
+            common: SurrogateConfig {
+                epsilon: args.epsilon,
+                seed: args.seed,
+                ..SurrogateConfig::compact()
+            },
             ..BilevelConfig::compact()
         }),
         device: args.device,

@@ -2,8 +2,8 @@ use anyhow::bail;
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{
-        BilevelConfig, ClosedForm, MethodKind, PerturbationMethod, PgdConfig, Scale,
-        SharedNoiseConfig,
+        BilevelConfig, ClosedForm, MethodKind, PerturbationMethod, PgdConfig, Scale, SharedBy,
+        SharedNoiseConfig, SurrogateConfig,
     },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
@@ -81,9 +81,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             seed: args.seed,
         },
         Some(MethodKind::Voxshield) => Method::Voxshield(bilevel(args, epsilon)),
-        Some(MethodKind::Shared(by)) => {
-            Method::SharedNoise(SharedNoiseConfig::new(by, &bilevel(args, epsilon)))
-        }
+        Some(MethodKind::Shared(by)) => Method::SharedNoise(shared_noise(args, by, epsilon)?),
         Some(MethodKind::SampleWise) => Method::SampleWise(sample_wise(args, epsilon)?),
         _ => Method::ClosedForm {
             code: ClosedForm::find(&args.method)?,
@@ -107,46 +105,42 @@ fn bilevel(args: &ProtectionArgs, epsilon: f64) -> BilevelConfig {
         Preset::Compact => BilevelConfig::compact(),
         Preset::Paper => BilevelConfig::paper(),
     };
-    config.epsilon = epsilon;
-    config.seed = args.seed;
-    config.precision = args.compute.precision;
-    config.checkpointing = args.compute.checkpointing;
-    set(&mut config.rounds, args.rounds);
-    set(&mut config.surrogate_steps, args.surrogate_steps);
-    set(&mut config.batch, args.batch);
+    set_common(&mut config.common, args, epsilon);
     set(&mut config.isc_lags, args.isc_lags);
     set(&mut config.isc_weight, args.isc_weight);
     set(&mut config.spd_weight, args.spd_weight);
-    set(&mut config.learning_rates.surrogate, args.surrogate_rate);
-    set(&mut config.learning_rates.noise, args.noise_rate);
+    set(&mut config.noise_rate, args.noise_rate);
     set(&mut config.isc_mode, args.isc_mode);
-    set(&mut config.patch, args.patch);
-    set(&mut config.networks, args.width.map(Into::into));
     set(&mut config.transforms, args.transforms.clone());
     config.band_limit = args.band_limit.or(config.band_limit);
-    if let [first, others @ ..] = &args.surrogate[..] {
-        config.surrogate.clone_from(first);
-        config.other_surrogates = others.to_vec();
-    }
+    config.other_surrogates = args.surrogate.iter().skip(1).cloned().collect();
     config
 }
 
+fn shared_noise(
+    args: &ProtectionArgs,
+    by: SharedBy,
+    epsilon: f64,
+) -> anyhow::Result<SharedNoiseConfig> {
+    one_surrogate(args)?;
+    let mut common = match args.preset {
+        Preset::Compact => SurrogateConfig::compact(),
+        Preset::Paper => SurrogateConfig::paper(),
+    };
+    set_common(&mut common, args, epsilon);
+    let mut config = SharedNoiseConfig::new(by, common);
+    set(&mut config.transforms, args.transforms.clone());
+    Ok(config)
+}
+
 fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig> {
+    one_surrogate(args)?;
     let scale = match args.preset {
         Preset::Compact => Scale::Compact,
         Preset::Paper => Scale::Source,
     };
     let mut config = PgdConfig::new(&args.method, scale)?;
-    config.epsilon = epsilon;
-    config.seed = args.seed;
-    config.precision = args.compute.precision;
-    config.checkpointing = args.compute.checkpointing;
-    set(&mut config.rounds, args.rounds);
-    set(&mut config.surrogate_steps, args.surrogate_steps);
-    set(&mut config.batch, args.batch);
-    set(&mut config.patch, args.patch);
-    set(&mut config.surrogate_rate, args.surrogate_rate);
-    set(&mut config.networks, args.width.map(Into::into));
+    set_common(&mut config.common, args, epsilon);
     set(&mut config.recipe.steps, args.steps);
     set(
         &mut config.recipe.expectation.transforms,
@@ -157,15 +151,32 @@ fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig>
         (None, None) => {}
         (None, Some(_)) => bail!("--share: only salm3d chooses voxels, not {}", args.method),
     }
-    match &args.surrogate[..] {
-        [] => {}
-        [one] => config.surrogate.clone_from(one),
+    Ok(config)
+}
+
+/// The flags of all methods with a surrogate.
+fn set_common(config: &mut SurrogateConfig, args: &ProtectionArgs, epsilon: f64) {
+    config.epsilon = epsilon;
+    config.seed = args.seed;
+    config.precision = args.compute.precision;
+    config.checkpointing = args.compute.checkpointing;
+    set(&mut config.surrogate, args.surrogate.first().cloned());
+    set(&mut config.networks, args.width.map(Into::into));
+    set(&mut config.rounds, args.rounds);
+    set(&mut config.surrogate_steps, args.surrogate_steps);
+    set(&mut config.batch, args.batch);
+    set(&mut config.patch, args.patch);
+    set(&mut config.surrogate_rate, args.surrogate_rate);
+}
+
+fn one_surrogate(args: &ProtectionArgs) -> anyhow::Result<()> {
+    match args.surrogate.len() {
+        0 | 1 => Ok(()),
         _ => bail!(
             "--surrogate: {} takes one network; only voxshield takes several",
             args.method
         ),
     }
-    Ok(config)
 }
 
 /// A flag changes a preset where it is given.

@@ -23,10 +23,11 @@ pub(super) fn orders(
     cases: usize,
     survey: bool,
 ) -> impl Iterator<Item = Order> + use<> {
-    let (rounds, steps, batch) = (config.rounds, config.surrogate_steps, config.batch);
+    let common = &config.common;
+    let (rounds, steps, batch) = (common.rounds, common.surrogate_steps, common.batch);
     let choosing = config.recipe.sparsity.map_or(0, |sparsity| sparsity.rounds);
     let schedule = config.recipe.schedule;
-    let mut rng = ChaCha8Rng::seed_from_u64(config.seed.wrapping_add(2));
+    let mut rng = ChaCha8Rng::seed_from_u64(common.seed.wrapping_add(2));
     let parts = match schedule {
         Schedule::Alternating => rounds,
         Schedule::Pretrained { .. } => 2 * rounds,

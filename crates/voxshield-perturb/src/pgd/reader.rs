@@ -4,9 +4,8 @@ use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::PgdConfig;
 use super::orders::Order;
-use crate::{Batch, PerturbError, TrainingVolume, VolumeSource, Window};
+use crate::{Batch, PerturbError, SurrogateConfig, TrainingVolume, VolumeSource, Window};
 
 /// Patches out of three that lie on a label, in surrogate steps.
 const FOREGROUND: u32 = 2;
@@ -46,7 +45,7 @@ impl<'a, I> Reader<'a, I> {
     pub(super) fn new(
         source: &'a mut dyn VolumeSource,
         orders: I,
-        config: &PgdConfig,
+        config: &SurrogateConfig,
         [channels, classes]: [usize; 2],
         device: &Device,
     ) -> Self {

@@ -1,21 +1,18 @@
 use std::{collections::BTreeSet, sync::mpsc::IntoIter};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use voxshield_models::{Architecture, Network, TensorMap};
+use voxshield_models::{Network, TensorMap};
 
 use super::expectation::Draws;
 use super::orders::orders;
 use super::reader::{Job, Reader, Windows};
 use super::sparsity::{Magnitudes, magnitude};
 use super::{Criterion, Estimate, PgdConfig, Schedule, SignDescent, Sparsity};
-use crate::running::RunningLosses;
+use crate::running::{RunningLosses, STEPS_UNREAD};
 use crate::{
     Batch, Budget, DeltaCode, DeltaStore, Event, PerturbError, RoundRecord, SurrogateLearner,
     VolumeSource, ahead,
 };
-
-/// Steps between two looks at the losses, so that a device that works asynchronously does not pile them up.
-const STEPS_UNREAD: usize = 4;
 
 /// The loop of every sample-wise method: surrogate steps on random patches, and visits, in which each window of a case takes a few
 /// steps of [`SignDescent`] on its part of the case's perturbation.
@@ -57,21 +54,11 @@ impl Pgd {
         device: &Device,
     ) -> Result<Self, PerturbError> {
         config.validate()?;
-        config.precision.check(device)?;
-        let network = Architecture::find(&config.surrogate)?.init(
-            &config.surrogate_spec(channels, classes),
-            config.seed,
-            &config.training_device(device),
-        )?;
-        let network = config.precision.apply(network);
-        let [depth, height, width] = config.patch;
-        network.check_input(&[config.batch, channels, depth, height, width])?;
-        let budget = Budget::new(config.epsilon)?;
         Ok(Self {
             device: device.clone(),
             channels,
             classes,
-            surrogate: SurrogateLearner::new(network, config.surrogate_rate, budget),
+            surrogate: config.common.learner(channels, classes, device)?,
             criterion: config.recipe.objective.criterion(classes),
             config,
         })
@@ -115,23 +102,23 @@ impl Pgd {
         let reader = Reader::new(
             source,
             orders(&self.config, cases, survey),
-            &self.config,
+            &self.config.common,
             [self.channels, self.classes],
             &self.device,
         );
         let (config, device) = (self.config, self.device);
-        let budget = Budget::new(config.epsilon)?;
+        let budget = Budget::new(config.common.epsilon)?;
         let rounds = Rounds {
             cases,
-            total: config.rounds * (config.surrogate_steps + cases),
+            total: config.common.rounds * (config.common.surrogate_steps + cases),
             done: 0,
             descent: SignDescent {
                 budget,
-                step_size: config.recipe.step_size * config.epsilon,
+                step_size: config.recipe.step_size * config.common.epsilon,
                 steps: config.recipe.steps,
             },
             code: DeltaCode::new(budget),
-            draws: Draws::new(budget, config.seed.wrapping_add(3)),
+            draws: Draws::new(budget, config.common.seed.wrapping_add(3)),
             surrogate: self.surrogate,
             criterion: self.criterion,
             targets: Vec::new(),
@@ -170,7 +157,7 @@ struct Rounds<'a> {
 
 impl Rounds<'_> {
     fn run(mut self, mut jobs: Jobs) -> Result<Perturbed, PerturbError> {
-        let rounds = self.config.rounds;
+        let rounds = self.config.common.rounds;
         let mut history = Vec::with_capacity(rounds);
         let mut surrogate_loss = 0.0;
         if let Schedule::Pretrained { checkpoints } = self.config.recipe.schedule {
@@ -212,7 +199,7 @@ impl Rounds<'_> {
     /// The surrogate steps of a round; the mean loss.
     fn train(&mut self, round: usize, jobs: &mut Jobs) -> Result<f32, PerturbError> {
         let mut losses = RunningLosses::default();
-        for step in 0..self.config.surrogate_steps {
+        for step in 0..self.config.common.surrogate_steps {
             let Some(Job::Windows(windows)) = jobs.next().transpose()? else {
                 break;
             };
@@ -227,11 +214,11 @@ impl Rounds<'_> {
                 &mut self.draws,
             )?]);
             if (step + 1) % STEPS_UNREAD == 0 {
-                finite(round, "surrogate", &losses)?;
+                losses.finite(round, "surrogate")?;
             }
             self.tick();
         }
-        let means = finite(round, "surrogate", &losses)?;
+        let means = losses.finite(round, "surrogate")?;
         Ok(means.first().copied().unwrap_or_default())
     }
 
@@ -260,12 +247,12 @@ impl Rounds<'_> {
             };
             self.sweep(jobs, &mut |this, windows| {
                 losses.add(this.visit(windows, threshold)?);
-                finite(round, "noise", &losses)?;
+                losses.finite(round, "noise")?;
                 Ok(())
             })?;
             self.tick();
         }
-        let means = finite(round, "noise", &losses)?;
+        let means = losses.finite(round, "noise")?;
         let [before, after] = [means.first(), means.last()];
         Ok([before, after].map(|mean| mean.copied().unwrap_or_default()))
     }
@@ -379,22 +366,5 @@ impl Rounds<'_> {
         self.done += 1;
         let (done, total) = (self.done, self.total);
         (self.observer)(&Event::Step { done, total });
-    }
-}
-
-/// The means, unless they left the finite numbers.
-fn finite(
-    round: usize,
-    which: &'static str,
-    losses: &RunningLosses,
-) -> Result<Vec<f32>, PerturbError> {
-    let means = losses.means();
-    match means.first() {
-        Some(&value) if !value.is_finite() => Err(PerturbError::Diverged {
-            round,
-            which,
-            value,
-        }),
-        _ => Ok(means),
     }
 }

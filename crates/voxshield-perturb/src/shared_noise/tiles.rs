@@ -165,12 +165,12 @@ impl SharedNoise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::BilevelConfig;
+    use crate::SurrogateConfig;
 
     fn noise(shared_by: SharedBy) -> SharedNoise {
         let config = SharedNoiseConfig {
             tile: [2, 3, 4],
-            ..SharedNoiseConfig::new(shared_by, &BilevelConfig::compact())
+            ..SharedNoiseConfig::new(shared_by, SurrogateConfig::compact())
         };
         let noise = SharedNoise::zeros(&config, 2, &[0, 1, 5]).unwrap();
         let values = (0..noise.values().len()).map(|i| i as f32).collect();
@@ -217,7 +217,7 @@ mod tests {
         assert!(noise(SharedBy::Dataset).place(&[0; 5], [2; 3]).is_err());
         let config = SharedNoiseConfig {
             tile: [128; 3],
-            ..SharedNoiseConfig::new(SharedBy::Label, &BilevelConfig::compact())
+            ..SharedNoiseConfig::new(SharedBy::Label, SurrogateConfig::compact())
         };
         let labels: Vec<u16> = (0..9).collect();
         assert!(SharedNoise::zeros(&config, 1, &labels).is_err());

@@ -1,16 +1,19 @@
-use std::sync::mpsc::IntoIter;
+use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 use voxshield_kernels::DiceCe;
-use voxshield_models::{Architecture, TensorMap, input_leaf};
+use voxshield_models::{TensorMap, input_leaf};
 
 use super::{SharedNoise, SharedNoiseConfig};
+use crate::alternation::{Alternating, Alternation};
+use crate::checkpoint::{LearnerState, state, surrogate_role};
 use crate::{
-    Batch, Budget, Event, PatchSource, PerturbError, RoundRecord, SurrogateLearner, View, ahead,
-    bilevel::{STEPS_UNREAD, check_finite},
-    running::RunningLosses,
-    schedule::schedule,
+    Batch, Budget, Event, PatchSource, PerturbError, RoundRecord, SaveState, SurrogateLearner,
+    TrainingState, View,
 };
+
+/// The noise's role in a [`TrainingState`], and its name there.
+const NOISE: &str = "noise";
 
 /// The optimisation of a [`SharedNoise`]: rounds of S-steps, `min_theta DiceCE(F(x + delta), y)`, and one pass of N-steps over all
 /// cases, `noise <- clamp(noise - step sign(d DiceCE / d noise), -epsilon, epsilon)`; the gradient of a place is the sum over all
@@ -18,10 +21,20 @@ use crate::{
 pub struct SharedNoiseTraining {
     config: SharedNoiseConfig,
     device: Device,
-    budget: Budget,
     classes: usize,
-    noise: SharedNoise,
+    tiles: SharedNoise,
+    players: Players,
+    history: Vec<RoundRecord>,
+}
+
+/// What the loop trains.
+struct Players {
     surrogate: SurrogateLearner,
+    /// `[channel, place]`, without gradients.
+    noise: Tensor<2>,
+    budget: Budget,
+    /// How far a place moves in a step, in normalised units.
+    step_size: f64,
 }
 
 impl SharedNoiseTraining {
@@ -37,24 +50,19 @@ impl SharedNoiseTraining {
         device: &Device,
     ) -> Result<Self, PerturbError> {
         config.validate()?;
-        config.precision.check(device)?;
-        let common = config.common();
-        let budget = Budget::new(config.epsilon)?;
+        let tiles = SharedNoise::zeros(&config, channels, labels)?;
         let classes = labels.len();
-        let spec = common.surrogate_spec(channels, classes);
-        let tracked = common.training_device(device);
-        let surrogate = Architecture::find(&config.surrogate)?;
-        let surrogate = config
-            .precision
-            .apply(surrogate.init(&spec, config.seed, &tracked)?);
-        let [depth, height, width] = config.patch;
-        surrogate.check_input(&[config.batch, channels, depth, height, width])?;
         Ok(Self {
-            noise: SharedNoise::zeros(&config, channels, labels)?,
-            surrogate: SurrogateLearner::new(surrogate, config.surrogate_rate, budget),
+            players: Players {
+                surrogate: config.common.learner(channels, classes, device)?,
+                noise: Tensor::zeros([channels, tiles.places()], device),
+                budget: Budget::new(config.common.epsilon)?,
+                step_size: config.step_size * config.common.epsilon,
+            },
             device: device.clone(),
-            budget,
             classes,
+            tiles,
+            history: Vec::new(),
             config,
         })
     }
@@ -64,13 +72,34 @@ impl SharedNoiseTraining {
     /// # Errors
     /// [`PerturbError::Weights`] if they are those of another network.
     pub fn with_surrogate_weights(mut self, weights: &TensorMap) -> Result<Self, PerturbError> {
-        self.surrogate = self.surrogate.with_weights(weights)?;
+        self.players.surrogate = self.players.surrogate.with_weights(weights)?;
+        Ok(self)
+    }
+
+    /// As [`Bilevel::is_resumable`](crate::Bilevel::is_resumable).
+    pub fn is_resumable(&self) -> bool {
+        self.players.surrogate.is_resumable()
+    }
+
+    /// Goes on from where `state` was taken, in a run of the same configuration over the same cases.
+    ///
+    /// # Errors
+    /// [`PerturbError::State`] or [`PerturbError::Weights`] if it is the state of another run.
+    pub fn resumed(mut self, from: &TrainingState) -> Result<Self, PerturbError> {
+        self.history = from.checked_history(self.config.common.rounds)?;
+        let surrogate = from.learner(&surrogate_role(0))?;
+        self.players.surrogate = self.players.surrogate.with_state(surrogate)?;
+        let noise = from.learner(NOISE)?.weights.get(NOISE);
+        let shape = self.players.noise.dims();
+        let noise = noise.filter(|noise| noise.shape().as_slice() == shape);
+        let noise = noise.ok_or_else(|| state(format!("it has no noise of {shape:?}")))?;
+        self.players.noise = Tensor::from_data(noise.clone(), &self.device);
         Ok(self)
     }
 
     /// The noise as it is before training, for [`SharedNoise::place`].
     pub fn noise(&self) -> &SharedNoise {
-        &self.noise
+        &self.tiles
     }
 
     /// Runs all rounds. The images of `source` have one channel more: each voxel's [`place`](SharedNoise::place), 0 where it has none.
@@ -78,115 +107,93 @@ impl SharedNoiseTraining {
     /// # Errors
     /// As [`Bilevel::run`](crate::Bilevel::run).
     pub fn run(
-        mut self,
+        self,
         source: &mut dyn PatchSource,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<SharedNoise, PerturbError> {
-        let cases = source.cases();
-        if cases == 0 {
-            return Err(PerturbError::NoCases);
-        }
-        let batches = {
-            let (patch, device) = (self.config.patch, self.device.clone());
-            let (channels, classes) = (self.noise.channels() + 1, self.classes);
-            schedule(&self.config.common(), cases)
-                .map(move |draws| Batch::read(source, &draws, patch, channels, classes, &device))
-        };
-        let values = ahead(batches, |batches| self.rounds(cases, batches, observer))?;
-        self.device.memory_cleanup();
-        self.noise.with_values(values)
+        self.run_with(source, None, observer)
     }
 
-    fn rounds(
-        &mut self,
-        cases: usize,
-        mut batches: IntoIter<Result<Batch, PerturbError>>,
+    /// As [`SharedNoiseTraining::run`], with the state for `save` after every round.
+    ///
+    /// # Errors
+    /// As [`SharedNoiseTraining::run`], and what `save` reports.
+    pub fn run_with(
+        mut self,
+        source: &mut dyn PatchSource,
+        save: Option<SaveState<'_>>,
         observer: &mut dyn FnMut(&Event),
-    ) -> Result<Vec<f32>, PerturbError> {
-        let (rounds, s_steps) = (self.config.rounds, self.config.surrogate_steps);
-        let n_steps = cases.div_ceil(self.config.batch);
-        let total = rounds * (s_steps + n_steps);
-        let shape = [self.noise.channels(), self.noise.places()];
-        let values = TensorData::new(self.noise.values().to_vec(), shape);
-        let mut noise = Tensor::<2>::from_data(values, &self.device);
-        let mut done = 0;
-        for round in 0..rounds {
-            observer(&Event::RoundStarted { round, rounds });
-            let mut means = [0.0; 2];
-            for (which, steps) in [s_steps, n_steps].into_iter().enumerate() {
-                let name = ["surrogate", "noise"][which];
-                let mut losses = RunningLosses::default();
-                for (step, batch) in batches.by_ref().take(steps).enumerate() {
-                    let batch = batch?;
-                    let loss = match which {
-                        0 => self.surrogate_step(&noise, batch, done)?,
-                        _ => self.noise_step(&mut noise, batch, done)?,
-                    };
-                    losses.add(vec![loss]);
-                    if (step + 1) % STEPS_UNREAD == 0 {
-                        check_finite(round, name, &losses.means())?;
-                    }
-                    done += 1;
-                    observer(&Event::Step { done, total });
-                }
-                let found = losses.means();
-                check_finite(round, name, &found)?;
-                means[which] = found.first().copied().unwrap_or_default();
-            }
-            observer(&Event::RoundFinished(RoundRecord {
-                round,
-                surrogate_loss: means[0],
-                noise_loss: means[1],
-                terms: vec![("dice_ce".into(), means[1])],
-            }));
+    ) -> Result<SharedNoise, PerturbError> {
+        Alternation {
+            config: &self.config.common,
+            transforms: &self.config.transforms,
+            // The places travel as one more.
+            channels: self.tiles.channels() + 1,
+            classes: self.classes,
+            device: &self.device,
+            history: &mut self.history,
         }
-        Ok(noise.into_data().iter::<f32>().collect())
+        .run(&mut self.players, source, save, observer)?;
+        let values = self.players.noise.into_data();
+        self.tiles.with_values(values.iter::<f32>().collect())
     }
+}
 
+impl Alternating for Players {
     fn surrogate_step(
         &mut self,
-        noise: &Tensor<2>,
+        _round: usize,
         batch: Batch,
-        step: usize,
+        view: &View,
     ) -> Result<Tensor<1>, PerturbError> {
         let (batch, places) = self.split(batch);
-        let view = self.view(&batch, step);
-        let delta = spread(noise.clone(), places, &batch);
+        let delta = spread(self.noise.clone(), places, &batch);
         let delta = self.budget.project(delta, &batch.support);
-        self.surrogate.step(&batch, delta, &view)
+        self.surrogate.step(&batch, delta, view)
     }
 
     fn noise_step(
-        &self,
-        noise: &mut Tensor<2>,
+        &mut self,
+        _round: usize,
         batch: Batch,
-        step: usize,
-    ) -> Result<Tensor<1>, PerturbError> {
+        view: &View,
+    ) -> Result<Vec<Tensor<1>>, PerturbError> {
         let (batch, places) = self.split(batch);
-        let view = self.view(&batch, step);
         let frozen = self.surrogate.network().frozen();
-        let leaf = input_leaf(&*frozen, noise.clone());
+        let leaf = input_leaf(&*frozen, self.noise.clone());
         let delta = spread(leaf.clone(), places, &batch);
         let delta = self.budget.project(delta, &batch.support);
         let seen = view.image(self.budget.protect(batch.image, delta));
         let loss = DiceCe::default().forward(frozen.forward(seen), view.labels(batch.labels))?;
         if let Some(gradient) = leaf.grad(&loss.backward()) {
-            let epsilon = self.config.epsilon;
-            let step = gradient.sign() * (self.config.step_size * epsilon);
-            *noise = (noise.clone() - step).clamp(-epsilon, epsilon);
+            let epsilon = self.budget.epsilon();
+            let noise = self.noise.clone() - gradient.sign() * self.step_size;
+            self.noise = noise.clamp(-epsilon, epsilon);
         }
-        Ok(loss.inner())
+        let loss = loss.inner();
+        Ok(vec![loss.clone(), loss])
     }
 
-    fn view(&self, batch: &Batch, step: usize) -> View {
-        let size = batch.image.dims()[0];
-        let seed = self.config.seed.wrapping_add(3);
-        self.config.transforms.draw(size, seed, step as u64)
+    fn terms(&self) -> Vec<String> {
+        vec!["dice_ce".into()]
     }
 
+    fn learners(&self) -> Result<BTreeMap<String, LearnerState>, PerturbError> {
+        let noise = LearnerState {
+            weights: TensorMap::from([(NOISE.to_owned(), self.noise.to_data())]),
+            ..LearnerState::default()
+        };
+        Ok(BTreeMap::from([
+            (NOISE.to_owned(), noise),
+            (surrogate_role(0), self.surrogate.state()?),
+        ]))
+    }
+}
+
+impl Players {
     /// The batch as networks see it, and the places of its voxels, `[batch * depth * height * width]`.
     fn split(&self, batch: Batch) -> (Batch, Tensor<1, Int>) {
-        let channels = self.noise.channels();
+        let [channels, _] = self.noise.dims();
         let places = batch.image.clone().narrow(1, channels, 1);
         let count = places.shape().num_elements();
         let places = places.reshape([count]).int();
