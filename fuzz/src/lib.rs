@@ -229,7 +229,8 @@ fn open(folder: &Path, bytes: &[u8]) {
     let identities = Identities::open(&folder.join("key")).expect("the seed");
     let plain = folder.join("plain.nii");
     let sealed = put(folder, "a.age", bytes);
-    if let Ok(restored) = open_residual(&sealed, "case", &[plain.clone()], &identities) {
+    if let Ok(restored) = open_residual(&sealed, "case", std::slice::from_ref(&plain), &identities)
+    {
         // Original and protected are the same here: nothing else may come out.
         let original = StoredVolume::content_sha256_of(&plain).expect("the seed");
         assert_eq!(restored[0].content_sha256(), original);

@@ -74,7 +74,7 @@ fn sealed(keys: &Keys) -> (StoredVolume, StoredVolume, PathBuf) {
     file.voxels = Nifti::i16(&[3, 4, 5], &changed).voxels;
     let after = write(folder, "after.nii.gz", &gzip(&file.bytes()));
     let path = folder.join("case.age");
-    seal(&keys, "case", &before, &after, &path);
+    seal(keys, "case", &before, &after, &path);
     (before, after, path)
 }
 
