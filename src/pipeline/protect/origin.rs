@@ -4,9 +4,8 @@ use burn::tensor::Device;
 
 use super::deltas::FileDeltas;
 use crate::{
-    models::NoiseGenerator,
     perturb::{
-        Budget, ClosedForm, CodeInput, DeltaCode, DeltaStore, PerturbError, RandomNoise,
+        Budget, ClosedForm, CodeInput, DeltaCode, DeltaStore, Generator, PerturbError, RandomNoise,
         SharedNoise, Window, generate,
     },
     pipeline::{PipelineError, PreparedCase, ProtectOptions, case::case_seed},
@@ -16,7 +15,7 @@ use crate::{
 pub(in crate::pipeline) enum Origin {
     Drawn { noise: RandomNoise, seed: u64 },
     Coded { code: ClosedForm, seed: u64 },
-    Learned(Box<NoiseGenerator>),
+    Learned(Box<Generator>),
     Shared(SharedNoise),
     Stored(Box<Stored>),
 }
@@ -55,7 +54,9 @@ impl Origin {
                 code.delta(&input, Budget::new(options.method.epsilon())?, channels)?
             }
             Self::Learned(generator) => {
-                generate(generator, image, channels, shape, options.tiles, device)?
+                let labels = prepared.label_values();
+                let tiles = options.tiles;
+                generate(generator, image, &labels, channels, shape, tiles, device)?
             }
             Self::Shared(noise) => noise.delta(&prepared.label_values(), shape)?,
             Self::Stored(stored) => stored.delta(id, shape)?,
