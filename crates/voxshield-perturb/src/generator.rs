@@ -28,6 +28,10 @@ impl GeneratorKind {
 
 /// A network that makes the perturbation of a patch or a volume: what N-steps train.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and weights are elsewhere"
+)]
 pub enum Generator {
     /// VoxShield's: one network, which sees the image alone.
     Noise(NoiseGenerator),
