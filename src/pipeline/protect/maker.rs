@@ -8,10 +8,11 @@ use super::{
     state::TrainingFile,
 };
 use crate::{
-    models::{NoiseGenerator, TensorMap, read_weights},
+    models::{TensorMap, read_weights},
     perturb::{
-        Bilevel, BilevelConfig, Budget, DeltaCode, PerturbError, Pgd, PgdConfig, SharedNoise,
-        SharedNoiseConfig, SharedNoiseTraining, SourceError, TrainingState, TrainingVolume,
+        Bilevel, BilevelConfig, Budget, DeltaCode, Generator, PerturbError, Pgd, PgdConfig,
+        SharedNoise, SharedNoiseConfig, SharedNoiseTraining, SourceError, TrainingState,
+        TrainingVolume,
     },
     pipeline::{
         CachedSource, Method, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned,
@@ -46,7 +47,7 @@ impl OriginMaker<'_> {
                 seed: *seed,
             },
             Method::SavedGenerator(saved) => saved.load(self.scanned.channels, self.device)?,
-            Method::Voxshield(config) => Origin::Learned(Box::new(self.train(config, observer)?)),
+            Method::Bilevel(config) => Origin::Learned(Box::new(self.train(config, observer)?)),
             Method::SharedNoise(config) => Origin::Shared(self.share(config, observer)?),
             Method::SampleWise(config) => Origin::Stored(Box::new(self.descend(config, observer)?)),
         })
@@ -57,7 +58,7 @@ impl OriginMaker<'_> {
         mut self,
         config: &BilevelConfig,
         observer: &mut dyn FnMut(ProtectEvent<'_>),
-    ) -> Result<NoiseGenerator, PipelineError> {
+    ) -> Result<Generator, PipelineError> {
         let weights = self.surrogate_weights()?;
         let new = || -> Result<Bilevel, PipelineError> {
             let (channels, classes) = (self.scanned.channels, self.scanned.classes.len());

@@ -1,16 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::deltas::FileDeltas;
-use crate::{
-    models::NoiseGenerator,
-    perturb::{ClosedForm, DeltaCode, RandomNoise, SharedNoise},
-};
+use crate::perturb::{ClosedForm, DeltaCode, Generator, RandomNoise, SharedNoise};
 
 /// Where the deltas of a run come from.
 pub(in crate::pipeline) enum Origin {
     Drawn { noise: RandomNoise, seed: u64 },
     Coded { code: ClosedForm, seed: u64 },
-    Learned(Box<NoiseGenerator>),
+    Learned(Box<Generator>),
     Shared(SharedNoise),
     Stored(Box<Stored>),
 }

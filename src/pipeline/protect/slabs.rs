@@ -6,10 +6,9 @@ use ndarray::{Array4, Axis, concatenate, s};
 use super::{Origin, origin::Stored};
 use crate::{
     data::IntensityRange,
-    models::{NoiseGenerator, Segmenter},
     perturb::{
-        Budget, ClosedForm, CodeInput, DeltaStore, NoiseStream, PerturbError, SharedNoise,
-        TileRows, Window, generate, generate_tile,
+        Budget, ClosedForm, CodeInput, DeltaStore, Generator, NoiseStream, PerturbError,
+        SharedNoise, TileRows, Window, generate, generate_tile,
     },
     pipeline::{PipelineError, PreparedCase, ProtectOptions, case::case_seed},
 };
@@ -74,11 +73,15 @@ impl Origin {
             Self::Learned(generator) if channels * voxels <= AT_ONCE => {
                 let image = prepared.normalised(ranges);
                 let tiles = options.tiles;
-                Kind::Whole(generate(generator, &image, channels, shape, tiles, device)?)
+                let labels = prepared.label_values();
+                Kind::Whole(generate(
+                    generator, &image, &labels, channels, shape, tiles, device,
+                )?)
             }
             Self::Learned(generator) => {
-                let multiple = generator.unet.size_multiple();
-                let channels = (channels, channels);
+                let multiple = generator.size_multiple();
+                // Where there are labels is one more.
+                let channels = (channels + 1, channels);
                 let rows = TileRows::new(channels, shape, multiple, options.tiles)?;
                 Kind::Tiled(Box::new(Tiles {
                     generator,
@@ -160,7 +163,7 @@ impl DeltaSlabs<'_> {
 
 /// A generator that goes over a volume row of tiles by row of tiles.
 struct Tiles<'a> {
-    generator: &'a NoiseGenerator,
+    generator: &'a Generator,
     device: &'a Device,
     rows: TileRows,
     /// The next one.
@@ -180,19 +183,21 @@ impl Tiles<'_> {
     ) -> Result<Vec<f32>, PipelineError> {
         while self.delta.end() < slices.end {
             let (input, output) = (self.rows.input(self.row), self.rows.output(self.row));
-            let dims = |slices: &Range<usize>| {
-                let [_, height, width] = prepared.volume.shape();
-                [prepared.volume.channels(), slices.len(), height, width]
-            };
+            let (channels, [_, height, width]) =
+                (prepared.volume.channels(), prepared.volume.shape());
             let new = self.clean.end()..input.end;
-            let values = prepared.normalised_slab(ranges, new.clone());
-            self.clean.append(dims(&new), values)?;
+            let mut values = prepared.normalised_slab(ranges, new.clone());
+            let labels = prepared.label_slab(new.clone()).into_iter();
+            values.extend(labels.map(|label| f32::from(u8::from(label > 0))));
+            self.clean
+                .append([channels + 1, new.len(), height, width], values)?;
             self.clean.forget_before(input.start);
             let clean = self.clean.part(input);
             let result = self.rows.run(self.row, &clean, &mut |values, dims| {
                 generate_tile(self.generator, values, dims, self.device)
             })?;
-            self.delta.append(dims(&output), result)?;
+            self.delta
+                .append([channels, output.len(), height, width], result)?;
             self.row += 1;
         }
         let delta = self.delta.part(slices.clone());

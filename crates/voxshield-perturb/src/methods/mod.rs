@@ -24,11 +24,12 @@ mod sep;
 mod squares;
 mod symmetric_lattice;
 mod tap;
+mod umed3d;
 
 use std::fmt;
 
 pub use self::closed_form::{ClosedForm, CodeInput};
-use crate::{PerturbError, Recipe, Scale, SharedBy};
+use crate::{GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
 
 /// An entry of [`METHODS`].
 #[derive(Clone, Copy)]
@@ -48,7 +49,7 @@ pub struct PerturbationMethod {
 /// How a method makes its perturbations.
 #[derive(Clone, Copy)]
 pub(crate) enum Make {
-    Voxshield,
+    Bilevel(GeneratorKind),
     Random,
     Shared(SharedBy),
     Code(Code),
@@ -64,8 +65,8 @@ pub(crate) type MakeRecipe = fn(Scale) -> Recipe;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MethodKind {
-    /// [`BilevelConfig`](crate::BilevelConfig).
-    Voxshield,
+    /// [`BilevelConfig`](crate::BilevelConfig) with this generator.
+    Bilevel(GeneratorKind),
     /// [`SharedNoiseConfig`](crate::SharedNoiseConfig) with this choice.
     Shared(SharedBy),
     /// [`RandomNoise`](crate::RandomNoise).
@@ -125,6 +126,7 @@ pub static METHODS: &[PerturbationMethod] = &[
     sep::METHOD,
     pue::METHOD,
     salm3d::METHOD,
+    umed3d::METHOD,
 ];
 
 impl PerturbationMethod {
@@ -136,7 +138,7 @@ impl PerturbationMethod {
     /// What it is run by.
     pub fn kind(&self) -> MethodKind {
         match self.make {
-            Make::Voxshield => MethodKind::Voxshield,
+            Make::Bilevel(generator) => MethodKind::Bilevel(generator),
             Make::Shared(by) => MethodKind::Shared(by),
             Make::Random => MethodKind::Random,
             Make::Code(_) | Make::WholeCode(_) => MethodKind::ClosedForm,
