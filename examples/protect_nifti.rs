@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     let options = ProtectOptions {
-        method: Method::Voxshield(BilevelConfig {
+        method: Method::Bilevel(BilevelConfig {
             common: SurrogateConfig {
                 rounds,
                 patch: [16; 3],

@@ -56,7 +56,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let trained = Bilevel::new(config.clone(), 1, 2, &device)?.run(&mut source, &mut |_| {})?;
 
     let tiles = TileConfig::default();
-    let mut delta = generate(&trained.generator, &image, 1, SHAPE, tiles, &device)?;
+    let mut delta = generate(
+        &trained.generator,
+        &image,
+        &labels,
+        1,
+        SHAPE,
+        tiles,
+        &device,
+    )?;
     Budget::new(config.common.epsilon)?.clip(&image, &support, &mut delta);
     let protected: Vec<f32> = image.iter().zip(&delta).map(|(x, d)| x + d).collect();
 

@@ -115,7 +115,7 @@ fn the_method_is_trained_shortly_and_its_steps_are_counted_for_the_whole_run() {
     };
     let before = files(&clean);
     let options = ProtectOptions {
-        method: Method::Voxshield(BilevelConfig {
+        method: Method::Bilevel(BilevelConfig {
             common: SurrogateConfig {
                 rounds: 50,
                 surrogate_steps: 4,

@@ -6,4 +6,4 @@ use voxshield_fuzz::{Target, target};
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| target("residual").expect("a target"));
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| TARGET.run(bytes));
+libfuzzer_sys::fuzz_target!(init: TARGET.seed_corpus(), |bytes: &[u8]| TARGET.run(bytes));

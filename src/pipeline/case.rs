@@ -1,10 +1,8 @@
-use std::path::PathBuf;
-
-use ndarray::Array4;
+use std::{ops::Range, path::PathBuf};
 
 use super::{LabelSource, PipelineError, ProtectOptions, pseudo_labels::pseudo_labels};
 use crate::{
-    data::{Case, DataError, Dataset, IntensityRange, LabelMap, Modality, Volume},
+    data::{Case, Dataset, IntensityRange, LabelMap, Modality, Shares, SharesBuilder, Volume},
     perturb::TrainingVolume,
 };
 
@@ -77,27 +75,36 @@ impl PreparedCase {
 
     /// Normalised intensities `[channel, depth, height, width]` in 0..1, in C order.
     pub fn normalised(&self, ranges: &[IntensityRange]) -> Vec<f32> {
-        let channels = self.volume.array().outer_iter().zip(ranges);
-        channels
-            .flat_map(|(channel, range)| {
-                channel
-                    .iter()
-                    .map(|&v| range.normalise_value(v))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        self.normalised_slab(ranges, 0..self.volume.shape()[0])
+    }
+
+    /// As [`PreparedCase::normalised`], of some slices.
+    pub(super) fn normalised_slab(
+        &self,
+        ranges: &[IntensityRange],
+        slices: Range<usize>,
+    ) -> Vec<f32> {
+        let mut slab = self.volume.slab(slices);
+        for (mut channel, range) in slab.outer_iter_mut().zip(ranges) {
+            channel.mapv_inplace(|value| range.normalise_value(value));
+        }
+        slab.into_raw_vec_and_offset().0
     }
 
     /// Label values `[depth, height, width]` in C order; all 0 for an unlabelled case.
     pub fn label_values(&self) -> Vec<u16> {
+        self.label_slab(0..self.volume.shape()[0])
+    }
+
+    /// As [`PreparedCase::label_values`], of some slices.
+    pub(super) fn label_slab(&self, slices: Range<usize>) -> Vec<u16> {
         match &self.labels {
-            Some(labels) => labels.array().iter().copied().collect(),
-            None => vec![0; self.volume.shape().iter().product()],
+            Some(labels) => labels.slab(slices).into_raw_vec_and_offset().0,
+            None => vec![0; slices.len() * self.volume.shape()[1..].iter().product::<usize>()],
         }
     }
 
-    /// The share of epsilon that each voxel may use, `[depth, height, width]`: that of the run's support, times that of its label.
-    /// `image` is normalised, `id` the case's.
+    /// The share of epsilon that each voxel may use: that of the run's support, times that of its label. `id` is the case's.
     ///
     /// # Errors
     /// [`PipelineError::EmptySupport`] if no voxel may change, [`PipelineError::Perturb`] for settings out of range.
@@ -105,20 +112,32 @@ impl PreparedCase {
         &self,
         options: &ProtectOptions,
         id: &str,
-        image: &[f32],
-    ) -> Result<Vec<f32>, PipelineError> {
-        let (support, labels) = (options.support, self.label_values());
-        let key = case_seed(options.method.seed(), id);
-        let mut mask = support.mask(image, &labels, self.volume.shape(), key)?;
-        options.label_weights.apply(&mut mask, &labels);
-        if mask.iter().any(|&share| share > 0.0) {
-            Ok(mask)
-        } else {
-            Err(PipelineError::EmptySupport {
+        ranges: &[IntensityRange],
+    ) -> Result<Shares, PipelineError> {
+        let (support, weights) = (options.support, &options.label_weights);
+        let shares = match (support.by_label(), &self.labels) {
+            (Some(share), Some(labels)) => {
+                labels.shares(|label| share(label) * weights.share(label))
+            }
+            _ => {
+                let (shape, labels) = (self.volume.shape(), self.label_values());
+                let key = case_seed(options.method.seed(), id);
+                let mut mask = support.mask(&self.normalised(ranges), &labels, shape, key)?;
+                for (share, &label) in mask.iter_mut().zip(&labels) {
+                    *share *= weights.share(label);
+                }
+                let mut shares = SharesBuilder::new(shape);
+                shares.push(&mask);
+                shares.finish()
+            }
+        };
+        if shares.is_empty() {
+            return Err(PipelineError::EmptySupport {
                 path: self.subject(),
                 support: support.name(),
-            })
+            });
         }
+        Ok(shares)
     }
 
     /// What the optimiser sees; `classes` are the dataset's label values in order.
@@ -132,12 +151,11 @@ impl PreparedCase {
         let labels = match &self.labels {
             None => vec![0; shape.iter().product()],
             Some(labels) => labels
-                .array()
-                .iter()
+                .values()
                 // Every value was seen by the scan; -1 would be reported by the optimiser.
                 .map(|label| {
                     classes
-                        .binary_search(label)
+                        .binary_search(&label)
                         .map_or(-1, |class| class as i32)
                 })
                 .collect(),
@@ -149,23 +167,6 @@ impl PreparedCase {
             channels: self.volume.channels(),
             shape,
         }
-    }
-
-    /// A mask as the data crate wants it, `[1, depth, height, width]`.
-    ///
-    /// # Errors
-    /// [`PipelineError::Data`] if it is not one of this volume.
-    pub(super) fn mask_array(&self, mask: Vec<f32>) -> Result<Array4<f32>, PipelineError> {
-        let [d, h, w] = self.volume.shape();
-        let found = vec![mask.len()];
-        Array4::from_shape_vec((1, d, h, w), mask).map_err(|_| {
-            DataError::Shape {
-                what: "mask [depth, height, width]",
-                expected: vec![d, h, w],
-                found,
-            }
-            .into()
-        })
     }
 
     /// The file to name in messages about the labels, or the image where there are none.

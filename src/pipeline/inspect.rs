@@ -131,10 +131,9 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
 fn file_summary(volume: &Volume, header_bytes: usize) -> FileSummary {
     let stored = &volume.files()[0];
     let scaling = stored.scaling();
-    let extent = volume
-        .array()
-        .iter()
-        .fold([f32::INFINITY, f32::NEG_INFINITY], |[lo, hi], &v| {
+    let extent = (0..volume.channels())
+        .flat_map(|channel| volume.channel_values(channel))
+        .fold([f32::INFINITY, f32::NEG_INFINITY], |[lo, hi], v| {
             [lo.min(v), hi.max(v)]
         });
     FileSummary {

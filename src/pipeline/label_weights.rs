@@ -37,14 +37,9 @@ impl LabelWeights {
         shares.filter(|&share| share > 0.0).fold(1.0, f32::min)
     }
 
-    /// Multiplies each voxel's share of epsilon by that of its label.
-    pub(super) fn apply(&self, shares: &mut [f32], labels: &[u16]) {
-        if self.is_empty() {
-            return;
-        }
-        for (share, label) in shares.iter_mut().zip(labels) {
-            *share *= self.0.get(label).copied().unwrap_or(1.0);
-        }
+    /// The share of epsilon of a label.
+    pub(super) fn share(&self, label: u16) -> f32 {
+        self.0.get(&label).copied().unwrap_or(1.0)
     }
 
     /// Checks that every label that is named exists; `known` are the dataset's, in order.
@@ -114,9 +109,10 @@ mod tests {
         let weights: LabelWeights = "2=0.25, 1=0".parse().unwrap();
         assert_eq!(weights.to_string(), "1=0,2=0.25");
         assert_eq!(weights.to_string().parse(), Ok(weights.clone()));
-        let mut shares = [1.0, 0.5, 1.0, 0.5, 1.0];
-        weights.apply(&mut shares, &[0, 0, 1, 2, 3]);
-        assert_eq!(shares, [1.0, 0.5, 0.0, 0.125, 1.0]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|label| weights.share(label)),
+            [1.0, 0.0, 0.25, 1.0]
+        );
         assert_eq!(weights.smallest(), 0.25);
         assert!(weights.check(&[0, 1, 2]).is_ok() && weights.check(&[0, 1]).is_err());
         for bad in ["1", "1=2", "1=-1", "1=x", "x=1", "1=NaN", "1=0.5,1=0.2"] {

@@ -17,6 +17,8 @@ mod options;
 mod preview;
 mod protect;
 mod pseudo_labels;
+mod quality;
+mod room;
 mod saved;
 mod scan;
 mod shard;

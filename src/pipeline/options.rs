@@ -93,8 +93,8 @@ impl<'de> Deserialize<'de> for NormalisationChoice {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum Method {
-    /// The bilevel optimisation.
-    Voxshield(BilevelConfig),
+    /// The bilevel optimisation of a generator.
+    Bilevel(BilevelConfig),
     /// Tiles that all cases share, by error minimisation.
     SharedNoise(SharedNoiseConfig),
     /// A generator, or shared noise, that an earlier run trained and saved.
@@ -125,7 +125,7 @@ impl Method {
     /// Its name, for messages.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Voxshield(_) => "voxshield",
+            Self::Bilevel(config) => config.generator.method(),
             Self::SharedNoise(config) => match config.shared_by {
                 SharedBy::Dataset => "emn-universal",
                 SharedBy::Label => "emn-class",
@@ -142,7 +142,7 @@ impl Method {
     /// Budget, surrogate and rounds of a method that is optimised for the dataset.
     pub fn common(&self) -> Option<&SurrogateConfig> {
         match self {
-            Self::Voxshield(BilevelConfig { common, .. })
+            Self::Bilevel(BilevelConfig { common, .. })
             | Self::SharedNoise(SharedNoiseConfig { common, .. })
             | Self::SampleWise(PgdConfig { common, .. }) => Some(common),
             Self::SavedGenerator(_) | Self::Random { .. } | Self::ClosedForm { .. } => None,
@@ -152,7 +152,7 @@ impl Method {
     /// As [`Method::common`], to change it.
     pub fn common_mut(&mut self) -> Option<&mut SurrogateConfig> {
         match self {
-            Self::Voxshield(BilevelConfig { common, .. })
+            Self::Bilevel(BilevelConfig { common, .. })
             | Self::SharedNoise(SharedNoiseConfig { common, .. })
             | Self::SampleWise(PgdConfig { common, .. }) => Some(common),
             Self::SavedGenerator(_) | Self::Random { .. } | Self::ClosedForm { .. } => None,
@@ -164,7 +164,7 @@ impl Method {
         match self {
             Self::SavedGenerator(saved) => saved.epsilon(),
             Self::Random { epsilon, .. } | Self::ClosedForm { epsilon, .. } => *epsilon,
-            Self::Voxshield(BilevelConfig { common, .. })
+            Self::Bilevel(BilevelConfig { common, .. })
             | Self::SharedNoise(SharedNoiseConfig { common, .. })
             | Self::SampleWise(PgdConfig { common, .. }) => common.epsilon,
         }
@@ -175,7 +175,7 @@ impl Method {
         match self {
             Self::SavedGenerator(saved) => saved.seed(),
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed,
-            Self::Voxshield(BilevelConfig { common, .. })
+            Self::Bilevel(BilevelConfig { common, .. })
             | Self::SharedNoise(SharedNoiseConfig { common, .. })
             | Self::SampleWise(PgdConfig { common, .. }) => common.seed,
         }
@@ -186,7 +186,7 @@ impl Method {
         match self {
             Self::SavedGenerator(saved) => *self = saved.trained_with(to),
             Self::Random { seed, .. } | Self::ClosedForm { seed, .. } => *seed = to,
-            Self::Voxshield(BilevelConfig { common, .. })
+            Self::Bilevel(BilevelConfig { common, .. })
             | Self::SharedNoise(SharedNoiseConfig { common, .. })
             | Self::SampleWise(PgdConfig { common, .. }) => common.seed = to,
         }
@@ -258,7 +258,7 @@ pub struct ProtectOptions {
 impl Default for ProtectOptions {
     fn default() -> Self {
         Self {
-            method: Method::Voxshield(BilevelConfig::compact()),
+            method: Method::Bilevel(BilevelConfig::compact()),
             support: Support::Roi,
             labels: LabelSource::Files,
             label_weights: LabelWeights::default(),
@@ -290,7 +290,7 @@ impl ProtectOptions {
             .into());
         }
         match &self.method {
-            Method::Voxshield(config) => config.validate()?,
+            Method::Bilevel(config) => config.validate()?,
             Method::SharedNoise(config) => config.validate()?,
             Method::SavedGenerator(saved) => saved.check(self)?,
             Method::SampleWise(config) => config.validate()?,
@@ -301,12 +301,12 @@ impl ProtectOptions {
                 Budget::new(*epsilon)?;
             }
         }
-        let can_be_saved = matches!(self.method, Method::Voxshield(_) | Method::SharedNoise(_));
+        let can_be_saved = matches!(self.method, Method::Bilevel(_) | Method::SharedNoise(_));
         if self.save_generator.is_some() && !can_be_saved {
             return Err(PipelineError::OptionWithoutMeaning {
                 option: "--save-generator",
                 method: self.method.name(),
-                hint: "only `voxshield`, `emn-universal` and `emn-class` train something that protects later cases",
+                hint: "only `voxshield`, `umed3d`, `emn-universal` and `emn-class` train something that protects later cases",
             });
         }
         self.support.validate()?;
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn settings_of_the_surrogate_are_flat_and_unknown_ones_are_refused() {
         let methods = [
-            Method::Voxshield(BilevelConfig::compact()),
+            Method::Bilevel(BilevelConfig::compact()),
             Method::SharedNoise(SharedNoiseConfig::new(
                 SharedBy::Label,
                 SurrogateConfig::compact(),

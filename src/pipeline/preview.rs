@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     Method, NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions,
     Scanned, check_apart,
-    protect::{Origin, OriginMaker},
+    protect::{DeltaSlabs, Origin, OriginMaker},
     scan::{ScannedCase, scan_dataset},
     write::{ReadCase, write_case},
 };
@@ -161,8 +161,8 @@ pub fn preview(
         }
     };
     let read = ReadCase::open(&dataset, &case, options)?;
-    let delta = origin.delta(&read.prepared, &read.image, id, options, &device)?;
-    let (montage, record) = written(&dataset, &case, read, delta, scratch, options)?;
+    let deltas = origin.slabs(&read.prepared, read.ranges(), id, options, &device)?;
+    let (montage, record) = written(&dataset, &case, read, deltas, scratch, options)?;
     let each = 2.0 * read_case + record.seconds;
     let optimising = training.map_or(0.0, |training| training.seconds());
     Ok(Preview {
@@ -309,7 +309,7 @@ fn written(
     dataset: &Dataset,
     case: &ScannedCase,
     read: ReadCase<'_>,
-    delta: Vec<f32>,
+    deltas: DeltaSlabs<'_>,
     scratch: &Path,
     options: &ProtectOptions,
 ) -> Result<(Montage, CaseRecord), PipelineError> {
@@ -325,7 +325,7 @@ fn written(
     let record = write_case(
         dataset,
         read,
-        delta,
+        deltas,
         folder.path(),
         epsilon,
         &Recipients::default(),
@@ -339,7 +339,7 @@ fn written(
     let shape = clean.volume.shape();
     let voxels = shape.iter().product();
     let labels: Vec<u16> = match &clean.labels {
-        Some(labels) => labels.array().iter().copied().collect(),
+        Some(labels) => labels.values().collect(),
         None => vec![0; voxels],
     };
     let before = clean.normalised(&case.ranges);

@@ -110,7 +110,7 @@ impl SavedGenerator {
     /// The method that trains another one alike, from another seed.
     pub(super) fn trained_with(&self, seed: u64) -> Method {
         let mut method = match self.description.content.clone() {
-            Content::Generator(config) => Method::Voxshield(config),
+            Content::Generator(config) => Method::Bilevel(config),
             Content::SharedNoise { config, .. } => Method::SharedNoise(config),
         };
         method.set_seed(seed);
@@ -179,10 +179,9 @@ impl SavedGenerator {
         let tensors = read_weights(&self.path).map_err(PerturbError::from)?;
         Ok(match &self.description.content {
             Content::Generator(config) => {
-                let generator = config.generator(channels).init(0, device);
-                let generator = generator.map_err(PerturbError::from)?;
+                let generator = config.init_generator(channels, device)?;
                 let generator = load_parameters(generator, &tensors).map_err(PerturbError::from)?;
-                Origin::Learned(Box::new(generator.with_precision(config.common.precision)))
+                Origin::Learned(Box::new(generator))
             }
             Content::SharedNoise { config, labels } => {
                 let values = tensors.get(NOISE).map(|data| data.iter::<f32>().collect());
@@ -233,7 +232,7 @@ impl GeneratorTarget {
         scanned: &Scanned,
     ) -> Result<(), PipelineError> {
         let (tensors, content) = match (origin, &options.method) {
-            (Origin::Learned(generator), Method::Voxshield(config)) => (
+            (Origin::Learned(generator), Method::Bilevel(config)) => (
                 parameters(&**generator).map_err(PerturbError::from)?,
                 Content::Generator(config.clone()),
             ),

@@ -5,6 +5,7 @@ use std::{
 
 use super::{
     LabelSource, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions, lanes::in_order,
+    room::Room,
 };
 use crate::data::{
     Case, CtStatisticsBuilder, Dataset, FailedCase, Foreground, IntensityRange, Modality,
@@ -216,6 +217,7 @@ fn first_look(
     case: &Case,
     options: &ProtectOptions,
 ) -> Result<FirstLook, PipelineError> {
+    let _room = Room::of_case(dataset, case);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     Ok(FirstLook {
         path: prepared.volume.path().to_path_buf(),
@@ -290,6 +292,7 @@ fn second_look(
     chosen: &[Normalisation],
     options: &ProtectOptions,
 ) -> Result<Vec<IntensityRange>, PipelineError> {
+    let _room = Room::of_case(dataset, case);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     let ranges = chosen
         .iter()
@@ -299,7 +302,7 @@ fn second_look(
     // The label with the smallest share must have a step of its own, or its weight is a silent 0.
     let epsilon = options.method.epsilon() * f64::from(options.label_weights.smallest());
     prepared.volume.epsilon_stored(&ranges, epsilon)?;
-    prepared.support(options, &case.id, &prepared.normalised(&ranges))?;
+    prepared.support(options, &case.id, &ranges)?;
     Ok(ranges)
 }
 

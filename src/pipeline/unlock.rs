@@ -9,6 +9,7 @@ use super::{
     PipelineError,
     lanes::in_order,
     protect::check_folders,
+    room::Room,
     write::{Written, manifest_path},
 };
 use crate::data::{
@@ -99,12 +100,12 @@ fn restore(
     let residual = case.unlock.as_ref().ok_or(PipelineError::NoResidual {
         id: case.id.clone(),
     })?;
-    let volumes = case
-        .files
-        .iter()
-        .map(|file| Ok(StoredVolume::read(&inside(&file.path)?)?))
-        .collect::<Result<Vec<_>, PipelineError>>()?;
-    let originals = open_residual(&inside(&residual.path)?, &case.id, &volumes, identities)?;
+    let files = case.files.iter().map(|file| inside(&file.path));
+    let files = files.collect::<Result<Vec<_>, _>>()?;
+    let voxels = files.iter().map(|file| StoredVolume::voxel_count_of(file));
+    let voxels = voxels.filter_map(Result::ok).fold(0, u64::saturating_add);
+    let _room = Room::of(voxels);
+    let originals = open_residual(&inside(&residual.path)?, &case.id, &files, identities)?;
     let mut written = Written::default();
     for (original, file) in originals.iter().zip(&case.files) {
         let target = restored.join(&file.path);
@@ -112,7 +113,7 @@ fn restore(
         original.write_atomic(&target)?;
         let (expected, found) = (
             original.content_sha256(),
-            StoredVolume::read(&target)?.content_sha256(),
+            StoredVolume::content_sha256_of(&target)?,
         );
         if expected != found {
             let problem = UnlockError::NotRestored {

@@ -4,28 +4,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ndarray::Array4;
+use ndarray::{Array4, Axis};
 
-use super::{PipelineError, PreparedCase, ProtectOptions, scan::ScannedCase};
+use super::{
+    PipelineError, PreparedCase, ProtectOptions, protect::DeltaSlabs, quality::SlabQuality,
+    room::Room, scan::ScannedCase,
+};
 use crate::{
     data::{
-        Case, CaseRecord, Dataset, FileRecord, LabelRecord, Recipients, UNLOCK_FOLDER,
-        UnlockRecord, Volume, compare, copy_file_atomic, file_parts, seal_residual, sha256_file,
+        Case, CaseRecord, Dataset, FileRecord, IntensityRange, LabelRecord, Perturber, Recipients,
+        Shares, UNLOCK_FOLDER, UnlockRecord, compare_files, copy_file_atomic, file_parts,
+        seal_residual, sha256_file, slabs,
     },
-    eval::metrics,
-    perturb::Budget,
+    perturb::{Budget, PerturbError},
 };
 
 /// A case that is ready for its perturbation.
 pub(super) struct ReadCase<'a> {
     scanned: &'a ScannedCase,
     pub(super) prepared: PreparedCase,
-    /// Normalised, `[channel, depth, height, width]`.
-    pub(super) image: Vec<f32>,
-    /// The share of epsilon that each voxel may use, `[depth, height, width]`.
-    mask: Vec<f32>,
+    /// The share of epsilon that each voxel may use.
+    shares: Shares,
     /// Time spent on the case so far.
     pub(super) spent: Duration,
+    _room: Room,
 }
 
 impl<'a> ReadCase<'a> {
@@ -34,84 +36,101 @@ impl<'a> ReadCase<'a> {
         scanned: &'a ScannedCase,
         options: &ProtectOptions,
     ) -> Result<Self, PipelineError> {
+        let room = Room::of_case(dataset, &scanned.case);
         let start = Instant::now();
         let prepared = PreparedCase::open_with(dataset, &scanned.case, options.labels)?;
-        let image = prepared.normalised(&scanned.ranges);
-        let mask = prepared.support(options, &scanned.case.id, &image)?;
+        let shares = prepared.support(options, &scanned.case.id, &scanned.ranges)?;
         Ok(Self {
             scanned,
             prepared,
-            image,
-            mask,
+            shares,
             spent: start.elapsed(),
+            _room: room,
         })
+    }
+
+    pub(super) fn ranges(&self) -> &'a [IntensityRange] {
+        &self.scanned.ranges
+    }
+
+    /// Adds the perturbation, slab by slab, to the volume in memory.
+    fn perturb(
+        &mut self,
+        mut deltas: DeltaSlabs<'_>,
+        epsilon: f64,
+    ) -> Result<(Perturber, SlabQuality), PipelineError> {
+        let ranges = self.ranges();
+        let budget = Budget::new(epsilon)?;
+        let mut perturber = self.prepared.volume.perturber(ranges, epsilon)?;
+        let (shape, channels) = (
+            self.prepared.volume.shape(),
+            self.prepared.volume.channels(),
+        );
+        let mut quality = SlabQuality::new(channels, shape);
+        for slices in slabs(shape) {
+            let clean = self.prepared.normalised_slab(ranges, slices.clone());
+            let mut delta = deltas.next(&self.prepared, ranges, slices.clone())?;
+            let shares = self.shares.slab(slices.clone());
+            budget.clip(&clean, shares.as_slice().unwrap_or_default(), &mut delta);
+            let found = delta.len();
+            let dims = (channels, slices.len(), shape[1], shape[2]);
+            let delta = Array4::from_shape_vec(dims, delta).map_err(|_| PerturbError::Extent {
+                case: 0,
+                what: "delta",
+                expected: clean.len(),
+                found,
+            })?;
+            let shares = shares.insert_axis(Axis(0));
+            let volume = &mut self.prepared.volume;
+            perturber.apply(volume, slices.clone(), delta.view(), Some(shares.view()))?;
+            quality.add(&clean, &self.prepared.normalised_slab(ranges, slices))?;
+        }
+        Ok((perturber, quality))
     }
 }
 
-/// Perturbs one case by `delta` `[channel, depth, height, width]`, before projection; writes its files, re-opens and checks
-/// them.
+/// Perturbs one case, writes its files, re-opens and checks them.
 ///
 /// On any error nothing of the case stays in `output`.
 pub(super) fn write_case(
     dataset: &Dataset,
-    case: ReadCase<'_>,
-    mut delta: Vec<f32>,
+    mut case: ReadCase<'_>,
+    deltas: DeltaSlabs<'_>,
     output: &Path,
     epsilon: f64,
     recipients: &Recipients,
 ) -> Result<CaseRecord, PipelineError> {
     let start = Instant::now();
+    let (perturber, quality) = case.perturb(deltas, epsilon)?;
+    let (psnr, ssim) = quality.finish();
     let ReadCase {
         scanned,
         prepared,
-        image,
-        mask,
+        shares,
         spent,
+        _room: room,
     } = case;
-    let voxels = mask.len();
-    Budget::new(epsilon)?.clip(&image, &mask, &mut delta);
-    let [d, h, w] = prepared.volume.shape();
-    let channels = prepared.volume.channels();
-    let found = delta.len();
-    let delta = Array4::from_shape_vec((channels, d, h, w), delta).map_err(|_| {
-        crate::perturb::PerturbError::Extent {
-            case: 0,
-            what: "delta",
-            expected: channels * voxels,
-            found,
-        }
-    })?;
-    let support_voxels = mask.iter().filter(|&&share| share > 0.0).count() as u64;
-    let mask = prepared.mask_array(mask)?;
-    let perturbed =
-        prepared
-            .volume
-            .perturb_within(delta.view(), mask.view(), &scanned.ranges, epsilon)?;
-
     let mut written = Written::default();
-    for (file, relative) in perturbed.files.iter().zip(&scanned.case.images) {
+    for (file, relative) in prepared.volume.files().iter().zip(&scanned.case.images) {
         let target = output.join(relative);
         create_parent(&target)?;
         written.push(&target);
         file.write_atomic(&target)?;
     }
+    drop(prepared);
     // Header and voxels of an .hdr/.img pair are two files; the layout names the header.
-    let targets = written.0.clone();
-    let protected = Volume::open(&targets)?;
-    let comparison = compare(
-        &prepared.volume,
-        &protected,
-        &scanned.ranges,
-        epsilon,
-        Some(mask.view()),
-    )?;
-    if !comparison.is_kept() {
+    let (clean, targets) = (dataset.absolute(&scanned.case.images), written.0.clone());
+    let comparison = compare_files(&clean, &targets, &scanned.ranges, epsilon, &shares)?;
+    let meant = comparison.changed == perturber.changed() as u64;
+    if !(comparison.is_kept() && meant) {
         return Err(PipelineError::Unverified {
-            path: protected.path().to_path_buf(),
+            path: targets.first().cloned().unwrap_or_default(),
             reason: format!(
-                "{} voxels beyond the budget, {} changed outside the support, header {}",
+                "{} voxels beyond the budget, {} changed outside the support, {} changed of {} meant, header {}",
                 comparison.over_budget,
                 comparison.outside_support,
+                comparison.changed,
+                perturber.changed(),
                 if comparison.header_equal {
                     "equal"
                 } else {
@@ -120,23 +139,15 @@ pub(super) fn write_case(
             ),
         });
     }
+    let support_voxels = shares.support_voxels();
+    drop((shares, room));
     let unlock = seal(
         &scanned.case,
-        &prepared.volume,
-        &protected,
+        (&clean, &targets),
         recipients,
         output,
         &mut written,
     )?;
-    let after = PreparedCase {
-        volume: protected,
-        labels: None,
-        warning: None,
-    };
-    let after = after.normalised(&scanned.ranges);
-    let psnr = metrics::psnr(&image, &after)?;
-    let ssim = metrics::ssim(&image, &after, [d, h, w])?;
-
     let mut files = Vec::new();
     for (target, relative) in targets.iter().zip(&scanned.case.images) {
         files.push(FileRecord {
@@ -167,7 +178,7 @@ pub(super) fn write_case(
         labels,
         unlock,
         ranges: scanned.ranges.clone(),
-        epsilon_stored: perturbed.epsilon_stored,
+        epsilon_stored: perturber.epsilon_stored().to_vec(),
         achieved: comparison.achieved,
         changed_voxels: comparison.changed,
         support_voxels,
@@ -187,8 +198,7 @@ pub(super) fn unlock_path(case: &Case) -> Option<PathBuf> {
 /// Writes the encrypted residual of a case, if somebody is to have it.
 fn seal(
     case: &Case,
-    clean: &Volume,
-    protected: &Volume,
+    (clean, protected): (&[PathBuf], &[PathBuf]),
     recipients: &Recipients,
     output: &Path,
     written: &mut Written,
@@ -198,13 +208,7 @@ fn seal(
     };
     let target = output.join(&relative);
     written.push(&target);
-    seal_residual(
-        &case.id,
-        clean.files(),
-        protected.files(),
-        recipients,
-        &target,
-    )?;
+    seal_residual(&case.id, clean, protected, recipients, &target)?;
     Ok(Some(UnlockRecord {
         path: manifest_path(&relative),
         sha256: sha256_file(&target)?,

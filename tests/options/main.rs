@@ -29,7 +29,7 @@ fn config() -> BilevelConfig {
 
 fn learned() -> ProtectOptions {
     ProtectOptions {
-        method: Method::Voxshield(config()),
+        method: Method::Bilevel(config()),
         ..ProtectOptions::default()
     }
 }

@@ -3,7 +3,7 @@ use std::fs;
 use voxshield::{
     data::sha256_file,
     models::{ResidualUnetConfig, save_weights},
-    perturb::{SharedBy, SharedNoiseConfig, Support},
+    perturb::{BilevelConfig, GeneratorKind, SharedBy, SharedNoiseConfig, Support},
     pipeline::{
         DeviceChoice, GeneratorTarget, LabelSource, Method, NormalisationChoice, PipelineError,
         ProtectOptions, SavedGenerator,
@@ -14,6 +14,19 @@ use crate::{assert_kept, coded, config, learned, phantoms, run};
 
 #[test]
 fn a_saved_generator_protects_the_same_cases_alike_and_later_ones_without_training() {
+    for kind in [GeneratorKind::Voxshield, GeneratorKind::Umed3d] {
+        protects_later_cases(&BilevelConfig {
+            generator: kind,
+            ..config()
+        });
+    }
+}
+
+fn protects_later_cases(config: &BilevelConfig) {
+    let learned = || ProtectOptions {
+        method: Method::Bilevel(config.clone()),
+        ..ProtectOptions::default()
+    };
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     phantoms(&path("clean"), 2, 5);

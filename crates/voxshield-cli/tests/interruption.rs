@@ -118,12 +118,20 @@ fn place(index: u32) -> f64 {
 fn killed_at_any_moment_and_resumed_the_bytes_are_the_same() {
     let kills = std::env::var("VOXSHIELD_KILLS").map_or(6, |n| n.parse().unwrap());
     let it = Setting::new(5, 24);
-    for (name, options) in [("optimised", &OPTIMISED[..]), ("closed", &CLOSED_FORM)] {
+    let of = |method: &[&'static str]| [&OPTIMISED[..], method].concat();
+    // Of these, the sample-wise one is started anew; the others go on.
+    let settings = [
+        ("generator", of(&[])),
+        ("shared", of(&["--method", "emn-class"])),
+        ("sample-wise", of(&["--method", "emn", "--steps", "2"])),
+        ("closed", CLOSED_FORM.to_vec()),
+    ];
+    for (name, options) in &settings {
         let whole = it.path(&format!("{name}-whole"));
         let start = Instant::now();
         it.done(&whole, options);
         let time = start.elapsed();
-        let resume = [options, &["--resume"]].concat();
+        let resume = [&options[..], &["--resume"]].concat();
         let (mut killed, mut runs) = (0, 0);
         while killed < kills {
             // Some runs are killed once, others again and again.

@@ -24,6 +24,23 @@ impl Budget {
         })
     }
 
+    /// One budget a channel.
+    pub(crate) fn of_channels(
+        channels: usize,
+        ranges: &[IntensityRange],
+        epsilon: f64,
+    ) -> Result<Vec<Self>, DataError> {
+        if ranges.len() != channels {
+            return Err(DataError::ChannelCount {
+                what: "intensity ranges, one per channel",
+                expected: channels,
+                found: ranges.len(),
+            });
+        }
+        let budgets = ranges.iter().map(|range| Self::new(epsilon, range));
+        budgets.collect()
+    }
+
     /// The bound of a voxel that may use a share (0..1) of epsilon.
     pub(crate) fn share(&self, share: f32) -> Self {
         Self {

@@ -61,12 +61,14 @@ mod privacy;
 mod quantise;
 mod remap;
 mod resample;
+mod shares;
 mod signature;
+mod slabs;
 mod unlock;
 mod volume;
 
 pub use artefact::Artefact;
-pub use compare::{Comparison, Worst, compare};
+pub use compare::{Comparison, Worst, compare, compare_files};
 pub use dicom::{DicomError, ImportedCase, import_dicom};
 pub use error::DataError;
 pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
@@ -86,13 +88,15 @@ pub use nifti::{
     Datatype, Endian, Header, HeaderError, NewVoxels, Scaling, StoredVolume, Value, Version,
     file_parts, is_nifti_name, write_new,
 };
-pub use perturb::Perturbed;
+pub use perturb::{Perturbed, Perturber};
 pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
 pub use privacy::identifying_name;
 pub use quantise::Int8Code;
 pub use remap::{Remapped, remap_labels};
 pub use resample::{Boundary, resample_image, resample_labels, resample_linear, shape_at_spacing};
+pub use shares::{Shares, SharesBuilder};
 pub use signature::{PublicKey, SIGNATURE_NAME, SignatureError, SigningKey, generate_signing_key};
+pub use slabs::slabs;
 pub use unlock::{
     Identities, Recipients, UNLOCK_FOLDER, UnlockError, generate_identity, open_residual,
     seal_residual,

@@ -1,9 +1,12 @@
 //! From a perturbation of the canonical array to changed stored voxels.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView4, Axis, s};
 
 use crate::budget::{Budget, integer_steps};
 use crate::error::DataError;
+use crate::geometry::Orientation;
 use crate::intensity::IntensityRange;
 use crate::nifti::{Datatype, Number, Scaling, StoredVolume};
 use crate::volume::Volume;
@@ -26,7 +29,7 @@ pub struct Perturbed {
 const HALVINGS: usize = 60;
 
 /// What is the same for all voxels of one channel.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Rule {
     datatype: Datatype,
     scaling: Scaling,
@@ -41,90 +44,182 @@ pub(crate) fn perturb(
     ranges: &[IntensityRange],
     epsilon: f64,
 ) -> Result<Perturbed, DataError> {
-    check_delta(volume, &delta)?;
-    let shares = shares
-        .as_ref()
-        .map(|shares| volume.broadcast(shares))
-        .transpose()?;
-    let epsilon_stored = volume.epsilon_stored(ranges, epsilon)?;
-    let budgets = volume.budgets(ranges, epsilon)?;
-    let mut result = Perturbed {
-        files: Vec::with_capacity(volume.files().len()),
-        achieved: 0.0,
-        changed: 0,
-        epsilon_stored,
-    };
-    let mut channel = 0;
-    for file in volume.files() {
-        let mut voxels = file.voxel_bytes().to_vec();
-        let (size, endian) = (file.datatype().size(), file.header().endian);
-        let inner = file.dims()[3];
-        let per_channel = voxels.len() / inner;
-        for (bytes, budget) in voxels
-            .chunks_exact_mut(per_channel)
-            .zip(budgets.iter().skip(channel))
-        {
-            let rule = Rule {
-                datatype: file.datatype(),
-                scaling: file.scaling(),
-                budget: *budget,
-                steps: integer_steps(file.datatype(), budget, &file.scaling()),
-            };
-            let slice = delta.slice(s![channel..=channel, .., .., ..]);
-            let stored = volume.orientation().stored_view(slice);
-            let shares = shares.as_ref().map(|shares| {
-                let slice = shares.slice(s![channel..=channel, .., .., ..]);
-                volume.orientation().stored_view(slice).reversed_axes()
-            });
-            let mut shares = shares.as_ref().map(|shares| shares.iter());
-            // Reversed axes iterate with i fastest, which is file order.
-            for (bytes, &delta) in bytes
-                .chunks_exact_mut(size)
-                .zip(stored.reversed_axes().iter())
-            {
-                let share = shares
-                    .as_mut()
-                    .map_or(1.0, |shares| shares.next().copied().unwrap_or(0.0));
-                if delta == 0.0 || share <= 0.0 {
-                    continue;
-                }
-                let rule = rule.share(share);
-                let Some(old) = rule.datatype.decode(bytes, endian) else {
-                    continue;
-                };
-                if let Some(new) = rule.apply(old, delta) {
-                    rule.datatype.encode(new, bytes, endian);
-                    let change = Budget::change(old, new, &rule.scaling);
-                    result.achieved = result.achieved.max(rule.budget.fraction(change));
-                    result.changed += 1;
-                }
-            }
-            channel += 1;
-        }
-        result.files.push(file.with_voxels(voxels)?);
-    }
-    Ok(result)
+    let mut perturber = Perturber::new(volume, ranges, epsilon)?;
+    let mut changed = volume.clone();
+    let slices = 0..volume.shape()[0];
+    perturber.apply(&mut changed, slices, delta, shares)?;
+    Ok(Perturbed {
+        files: changed.into_files(),
+        achieved: perturber.achieved,
+        changed: perturber.changed,
+        epsilon_stored: perturber.epsilon_stored,
+    })
 }
 
-fn check_delta(volume: &Volume, delta: &ArrayView4<'_, f32>) -> Result<(), DataError> {
-    if delta.shape() != volume.array().shape() {
-        return Err(DataError::Shape {
-            what: "delta [channel, depth, height, width]",
-            expected: volume.array().shape().to_vec(),
-            found: delta.shape().to_vec(),
-        });
+/// Perturbs a volume in its own memory, slab by slab, by the rules of [`Volume::perturb_within`].
+#[derive(Clone, Debug)]
+pub struct Perturber {
+    rules: Vec<Rule>,
+    epsilon_stored: Vec<Option<i64>>,
+    achieved: f64,
+    changed: usize,
+}
+
+impl Perturber {
+    pub(crate) fn new(
+        volume: &Volume,
+        ranges: &[IntensityRange],
+        epsilon: f64,
+    ) -> Result<Self, DataError> {
+        let epsilon_stored = volume.epsilon_stored(ranges, epsilon)?;
+        let budgets = Budget::of_channels(volume.channels(), ranges, epsilon)?;
+        let rule = |((file, _), budget): ((&StoredVolume, _), &Budget)| Rule {
+            datatype: file.datatype(),
+            scaling: file.scaling(),
+            budget: *budget,
+            steps: integer_steps(file.datatype(), budget, &file.scaling()),
+        };
+        Ok(Self {
+            rules: volume.channel_files().zip(&budgets).map(rule).collect(),
+            epsilon_stored,
+            achieved: 0.0,
+            changed: 0,
+        })
     }
-    for (channel, slice) in delta.axis_iter(Axis(0)).enumerate() {
-        if let Some(((d, h, w), &value)) =
-            slice.indexed_iter().find(|(_, value)| !value.is_finite())
-        {
-            return Err(DataError::NonFiniteDelta {
-                index: [channel, d, h, w],
-                value,
+
+    /// Adds `delta` to some slices of the volume; each slice must be given once, since a second delta would be added to the first.
+    ///
+    /// `delta` is `[channel, slices, height, width]`, `shares` (without it 1 everywhere) the same or with one channel for all.
+    ///
+    /// # Errors
+    /// [`DataError::Shape`] and [`DataError::NonFiniteDelta`]; nothing is changed then.
+    pub fn apply(
+        &mut self,
+        volume: &mut Volume,
+        slices: Range<usize>,
+        delta: ArrayView4<'_, f32>,
+        shares: Option<ArrayView4<'_, f32>>,
+    ) -> Result<(), DataError> {
+        let [channels, depth, height, width] = volume.dims();
+        let expected = [channels, slices.len(), height, width];
+        if delta.shape() != expected || slices.end > depth {
+            return Err(DataError::Shape {
+                what: "delta [channel, depth, height, width]",
+                expected: expected.to_vec(),
+                found: delta.shape().to_vec(),
             });
         }
+        check_finite(&delta, slices.start)?;
+        let shares = (shares.as_ref())
+            .map(|shares| broadcast(shares, expected))
+            .transpose()?;
+        let orientation = volume.orientation();
+        let mut channel = 0;
+        for file in volume.files_mut() {
+            let inner = file.dims()[3];
+            let rules = self.rules.get(channel..channel + inner).unwrap_or_default();
+            let channels = s![channel..channel + inner, .., .., ..];
+            let delta = delta.slice(channels);
+            let shares = shares.as_ref().map(|shares| shares.slice(channels));
+            let slab = (orientation, slices.clone());
+            let done = match file.datatype().size() {
+                1 => add::<1>(file, slab, rules, delta, shares),
+                2 => add::<2>(file, slab, rules, delta, shares),
+                4 => add::<4>(file, slab, rules, delta, shares),
+                _ => add::<8>(file, slab, rules, delta, shares),
+            };
+            self.achieved = self.achieved.max(done.0);
+            self.changed += done.1;
+            channel += inner;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// The largest `|v' - v| / (hi - lo)` of all voxels so far, computed from the stored result; never above epsilon.
+    #[must_use]
+    pub fn achieved(&self) -> f64 {
+        self.achieved
+    }
+
+    /// Stored voxels whose bits changed, all channels together.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        self.changed
+    }
+
+    /// The largest change allowed per channel, in stored steps; `None` for floats.
+    #[must_use]
+    pub fn epsilon_stored(&self) -> &[Option<i64>] {
+        &self.epsilon_stored
+    }
+}
+
+/// Adds to the slices of one file; returns the largest change as a fraction of the range, and how many voxels changed.
+fn add<const N: usize>(
+    file: &mut StoredVolume,
+    (orientation, slices): (Orientation, Range<usize>),
+    rules: &[Rule],
+    delta: ArrayView4<'_, f32>,
+    shares: Option<ArrayView4<'_, f32>>,
+) -> (f64, usize) {
+    let endian = file.header().endian;
+    let (mut achieved, mut changed) = (0.0_f64, 0);
+    let Ok(stored) = file.view_mut::<N>() else {
+        return (achieved, changed);
+    };
+    let mut slab = orientation
+        .canonical_view(stored)
+        .slice_move(s![.., slices, .., ..]);
+    for (channel, rule) in rules.iter().enumerate() {
+        let words = slab.index_axis_mut(Axis(0), channel);
+        let mut shares = (shares.as_ref()).map(|shares| shares.index_axis(Axis(0), channel));
+        let mut shares = shares.as_mut().map(|shares| shares.iter());
+        for (word, &delta) in words.into_iter().zip(delta.index_axis(Axis(0), channel)) {
+            let share = shares
+                .as_mut()
+                .map_or(1.0, |shares| shares.next().copied().unwrap_or(0.0));
+            if delta == 0.0 || share <= 0.0 {
+                continue;
+            }
+            let rule = rule.share(share);
+            let Some(old) = rule.datatype.decode(word, endian) else {
+                continue;
+            };
+            if let Some(new) = rule.apply(old, delta) {
+                rule.datatype.encode(new, word, endian);
+                let change = Budget::change(old, new, &rule.scaling);
+                achieved = achieved.max(rule.budget.fraction(change));
+                changed += 1;
+            }
+        }
+    }
+    (achieved, changed)
+}
+
+/// Shares of epsilon as they are for every channel.
+pub(crate) fn broadcast<'a>(
+    shares: &'a ArrayView4<'_, f32>,
+    dims: [usize; 4],
+) -> Result<ArrayView4<'a, f32>, DataError> {
+    let fits = shares.shape().iter().skip(1).eq(dims.iter().skip(1));
+    // ndarray would stretch a depth of 1 too, which nobody means.
+    let view = if fits { shares.broadcast(dims) } else { None };
+    view.ok_or_else(|| DataError::Shape {
+        what: "shares of epsilon [channel or 1, depth, height, width]",
+        expected: dims.to_vec(),
+        found: shares.shape().to_vec(),
+    })
+}
+
+fn check_finite(delta: &ArrayView4<'_, f32>, first: usize) -> Result<(), DataError> {
+    let bad = |(_, value): &(_, &f32)| !value.is_finite();
+    match delta.indexed_iter().find(bad) {
+        None => Ok(()),
+        Some(((channel, d, h, w), &value)) => Err(DataError::NonFiniteDelta {
+            index: [channel, first + d, h, w],
+            value,
+        }),
+    }
 }
 
 impl Rule {

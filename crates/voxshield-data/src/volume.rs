@@ -1,25 +1,27 @@
 //! The image of one case.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array4, ArrayView4, Axis, s};
+use ndarray::{Array4, ArrayView4, ArrayViewMut4, s};
 
 use crate::budget::{Budget, integer_steps};
 use crate::error::DataError;
 use crate::geometry::{Affine, Orientation};
 use crate::intensity::IntensityRange;
 use crate::nifti::StoredVolume;
-use crate::perturb::{Perturbed, perturb};
+use crate::perturb::{Perturbed, Perturber, perturb};
 
 /// Channels given as separate files may differ by this much in any entry of the affine (mm): headers are rounded.
 const AFFINE_TOLERANCE: f64 = 1e-3;
 
 /// The image of one case in canonical order, with the files it came from.
+///
+/// In memory the voxels are as they are stored: 2 bytes each for int16.
 #[derive(Clone, Debug)]
 pub struct Volume {
     files: Vec<StoredVolume>,
     orientation: Orientation,
-    array: Array4<f32>,
 }
 
 impl Volume {
@@ -47,33 +49,55 @@ impl Volume {
     pub fn from_files(files: Vec<StoredVolume>) -> Result<Self, DataError> {
         let first = files.first().ok_or(DataError::NoFiles)?;
         let orientation = orientation_of(first)?;
-        let [i, j, k, _] = first.dims();
-        let channels = files.iter().map(|file| file.dims()[3]).sum();
         for file in &files {
             check_file(file)?;
             check_same_grid(first, file)?;
+            check_finite(file)?;
         }
-        let [depth, height, width] = orientation.canonical_shape([i, j, k]);
-        let mut array = Array4::zeros((channels, depth, height, width));
-        let mut channel = 0;
-        for file in &files {
-            let values = finite_values(file)?;
-            let view = orientation.canonical_view(file.view(&values)?);
-            let next = channel + view.len_of(Axis(0));
-            array.slice_mut(s![channel..next, .., .., ..]).assign(&view);
-            channel = next;
-        }
-        Ok(Self {
-            files,
-            orientation,
-            array,
-        })
+        Ok(Self { files, orientation })
     }
 
-    /// Values after slope and intercept, in file units, `[channel, depth, height, width]`.
+    /// Values after slope and intercept, in file units, `[channel, depth, height, width]`: all of them, 4 bytes each.
     #[must_use]
-    pub fn array(&self) -> &Array4<f32> {
-        &self.array
+    pub fn array(&self) -> Array4<f32> {
+        self.slab(0..self.depth())
+    }
+
+    /// As [`Volume::array`], of some slices: `[channel, slices, height, width]`. Slices that the volume does not have are left out.
+    #[must_use]
+    pub fn slab(&self, slices: Range<usize>) -> Array4<f32> {
+        let depth = self.depth();
+        let slices = slices.start.min(depth)..slices.end.min(depth);
+        let [_, height, width] = self.shape();
+        let mut slab = Array4::zeros((self.channels(), slices.len(), height, width));
+        let mut channel = 0;
+        for file in &self.files {
+            let next = channel + file.dims()[3];
+            let part = slab.slice_mut(s![channel..next, .., .., ..]);
+            decode(
+                file,
+                self.orientation,
+                0..file.dims()[3],
+                slices.clone(),
+                part,
+            );
+            channel = next;
+        }
+        slab
+    }
+
+    /// The values of one channel in canonical order, decoded slice by slice; none for a channel that is not there.
+    pub fn channel_values(&self, channel: usize) -> impl Iterator<Item = f32> + Clone + '_ {
+        let file = self.channel_files().nth(channel);
+        let [depth, height, width] = self.shape();
+        file.into_iter().flat_map(move |(file, inner)| {
+            (0..depth).flat_map(move |slice| {
+                let mut values = Array4::zeros((1, 1, height, width));
+                let (channel, slice) = (inner..inner + 1, slice..slice + 1);
+                decode(file, self.orientation, channel, slice, values.view_mut());
+                values.into_raw_vec_and_offset().0.into_iter()
+            })
+        })
     }
 
     /// The files, in channel order.
@@ -91,14 +115,26 @@ impl Volume {
     /// Number of channels.
     #[must_use]
     pub fn channels(&self) -> usize {
-        self.array.len_of(Axis(0))
+        self.files.iter().map(|file| file.dims()[3]).sum()
     }
 
     /// `[depth, height, width]` in voxels.
     #[must_use]
     pub fn shape(&self) -> [usize; 3] {
-        let (_, depth, height, width) = self.array.dim();
-        [depth, height, width]
+        self.files.first().map_or([0; 3], |file| {
+            let [i, j, k, _] = file.dims();
+            self.orientation.canonical_shape([i, j, k])
+        })
+    }
+
+    fn depth(&self) -> usize {
+        self.shape()[0]
+    }
+
+    /// `[channel, depth, height, width]`.
+    pub(crate) fn dims(&self) -> [usize; 4] {
+        let [depth, height, width] = self.shape();
+        [self.channels(), depth, height, width]
     }
 
     /// Spacing in mm along depth, height and width, from the affine.
@@ -143,7 +179,7 @@ impl Volume {
         ranges: &[IntensityRange],
         epsilon: f64,
     ) -> Result<Vec<Option<i64>>, DataError> {
-        let budgets = self.budgets(ranges, epsilon)?;
+        let budgets = Budget::of_channels(self.channels(), ranges, epsilon)?;
         self.channel_files()
             .zip(&budgets)
             .enumerate()
@@ -198,42 +234,24 @@ impl Volume {
         perturb(self, delta, Some(shares), ranges, epsilon)
     }
 
-    /// Shares of epsilon as they are for every channel.
-    pub(crate) fn broadcast<'a>(
-        &self,
-        shares: &'a ArrayView4<'_, f32>,
-    ) -> Result<ArrayView4<'a, f32>, DataError> {
-        let fits = shares.shape().iter().skip(1).eq(self.shape().iter());
-        // ndarray would stretch a depth of 1 too, which nobody means.
-        let view = if fits {
-            shares.broadcast(self.array().raw_dim())
-        } else {
-            None
-        };
-        view.ok_or_else(|| DataError::Shape {
-            what: "shares of epsilon [channel or 1, depth, height, width]",
-            expected: self.array().shape().to_vec(),
-            found: shares.shape().to_vec(),
-        })
-    }
-
-    /// One budget a channel.
-    pub(crate) fn budgets(
+    /// What [`Perturber::apply`] needs to perturb this volume slab by slab, in its own memory.
+    ///
+    /// # Errors
+    /// As [`Volume::epsilon_stored`].
+    pub fn perturber(
         &self,
         ranges: &[IntensityRange],
         epsilon: f64,
-    ) -> Result<Vec<Budget>, DataError> {
-        if ranges.len() != self.channels() {
-            return Err(DataError::ChannelCount {
-                what: "intensity ranges, one per channel",
-                expected: self.channels(),
-                found: ranges.len(),
-            });
-        }
-        ranges
-            .iter()
-            .map(|range| Budget::new(epsilon, range))
-            .collect()
+    ) -> Result<Perturber, DataError> {
+        Perturber::new(self, ranges, epsilon)
+    }
+
+    pub(crate) fn into_files(self) -> Vec<StoredVolume> {
+        self.files
+    }
+
+    pub(crate) fn files_mut(&mut self) -> &mut [StoredVolume] {
+        &mut self.files
     }
 
     /// For every channel, its file and its index inside the file.
@@ -244,7 +262,7 @@ impl Volume {
     }
 }
 
-fn orientation_of(file: &StoredVolume) -> Result<Orientation, DataError> {
+pub(crate) fn orientation_of(file: &StoredVolume) -> Result<Orientation, DataError> {
     Orientation::from_affine(&file.affine()).ok_or_else(|| DataError::DegenerateAffine {
         path: file.path().to_path_buf(),
     })
@@ -292,16 +310,63 @@ fn check_same_grid(first: &StoredVolume, file: &StoredVolume) -> Result<(), Data
     )
 }
 
-/// The values in file order as f32, all finite.
-fn finite_values(file: &StoredVolume) -> Result<Vec<f32>, DataError> {
-    let values: Vec<f32> = file.values().map(|value| value as f32).collect();
-    let mut bad = values
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| !value.is_finite())
+/// Decodes some slices of some channels of a file into `[channel, slices, height, width]`.
+fn decode(
+    file: &StoredVolume,
+    orientation: Orientation,
+    channels: Range<usize>,
+    slices: Range<usize>,
+    target: ArrayViewMut4<'_, f32>,
+) {
+    match file.datatype().size() {
+        1 => decode_words::<1>(file, orientation, channels, slices, target),
+        2 => decode_words::<2>(file, orientation, channels, slices, target),
+        4 => decode_words::<4>(file, orientation, channels, slices, target),
+        _ => decode_words::<8>(file, orientation, channels, slices, target),
+    }
+}
+
+fn decode_words<const N: usize>(
+    file: &StoredVolume,
+    orientation: Orientation,
+    channels: Range<usize>,
+    slices: Range<usize>,
+    mut target: ArrayViewMut4<'_, f32>,
+) {
+    let (datatype, endian, scaling) = (file.datatype(), file.header().endian, file.scaling());
+    let (words, _) = file.voxel_bytes().as_chunks::<N>();
+    let Ok(stored) = file.view(words) else {
+        return;
+    };
+    let slab = orientation
+        .canonical_view(stored)
+        .slice_move(s![channels, slices, .., ..]);
+    target.zip_mut_with(&slab, |value, word| {
+        if let Some(number) = datatype.decode(word, endian) {
+            *value = scaling.value(number) as f32;
+        }
+    });
+}
+
+/// All values are finite in f32.
+fn check_finite(file: &StoredVolume) -> Result<(), DataError> {
+    let scaling = file.scaling();
+    let finite = |value: f64| (value as f32).is_finite();
+    if let Some((low, high)) = file.datatype().integer_limits() {
+        // A straight line between finite ends.
+        if [low, high]
+            .map(|end| scaling.apply(end as f64))
+            .into_iter()
+            .all(finite)
+        {
+            return Ok(());
+        }
+    }
+    let mut bad = (file.values().enumerate())
+        .filter(|&(_, value)| !finite(value))
         .map(|(position, _)| position);
     match bad.next() {
-        None => Ok(values),
+        None => Ok(()),
         Some(first) => Err(DataError::NonFinite {
             path: file.path().to_path_buf(),
             count: 1 + bad.count() as u64,

@@ -14,6 +14,7 @@
 //! * [`Unetr`], [`SwinUnetr`]: U-Nets with a transformer as their encoder (MONAI).
 //! * [`ARCHITECTURES`]: all of them by name, for what a user asks for.
 //! * [`NoiseGenerator`]: `epsilon * tanh(unet(x))`, the perturbation.
+//! * [`ContourUnet`]: a U-Net of central differences, UMed's generator for contours.
 //! * [`save_weights`], [`load_weights`]: safetensors files and PyTorch checkpoints under the
 //!   parameter names of the PyTorch models, so that weights go to and come from PyTorch.
 //! * [`SlidingWindow`]: inference on volumes that are larger than a patch.
@@ -45,6 +46,7 @@
 //! ```
 
 mod architecture;
+mod contour_unet;
 mod error;
 mod layers;
 mod mixed_precision;
@@ -58,6 +60,7 @@ mod sliding_window;
 mod weights;
 
 pub use architecture::{Architecture, NetworkSpec, Width};
+pub use contour_unet::{ContourUnet, ContourUnetConfig};
 pub use error::{ModelError, ShapeMismatch, WeightsError};
 pub use layers::{
     Activation, ActivationLayer, BATCH_NORM_EPSILON, BatchNorm, ChannelDropout, Conv3d, ConvNorm,

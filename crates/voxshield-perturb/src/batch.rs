@@ -35,6 +35,11 @@ impl Batch {
         Self::collect(patches, shape, channels, classes, device)
     }
 
+    /// 1 where there is a label, 0 elsewhere; `[batch, 1, depth, height, width]`.
+    pub fn foreground(&self) -> Tensor<5> {
+        self.labels.clone().greater_elem(0).float().unsqueeze_dim(1)
+    }
+
     /// Checks the patches of these cases and uploads them.
     pub(crate) fn collect(
         patches: impl ExactSizeIterator<Item = Result<(usize, Patch), PerturbError>>,

@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use voxshield_models::{Network, NoiseGenerator, TensorMap};
+use voxshield_models::{Network, TensorMap};
 
 use crate::alternation::{Alternating, Alternation};
 use crate::checkpoint::{LearnerState, surrogate_role};
 use crate::{
-    Batch, BilevelConfig, Budget, Event, NoiseLearner, PatchSource, PerturbError, RoundRecord,
-    SaveState, SurrogateConfig, SurrogateLearner, Term, TrainingState, View, voxshield_terms,
+    Batch, BilevelConfig, Budget, Event, Generator, NoiseLearner, PatchSource, PerturbError,
+    RoundRecord, SaveState, SurrogateConfig, SurrogateLearner, Term, TrainingState, View,
+    voxshield_terms,
 };
 
 /// Seeds above the run's own are taken: 1 by the generator, 2 by the order, 3 by the transforms.
@@ -17,7 +18,7 @@ const FURTHER_SEEDS: u64 = 3;
 /// The generator's role in a [`TrainingState`].
 const GENERATOR: &str = "generator";
 
-/// VoxShield's bilevel loop (arXiv 2605.17345).
+/// VoxShield's bilevel loop (arXiv 2605.17345), for its own [`Generator`] or another.
 ///
 /// A round is `surrogate_steps` S-steps, `min_theta DiceCE(F(clamp(x + delta, 0, 1)), y)`, followed
 /// by one N-pass over all cases, `min_phi` of the [`Term`]s through the frozen surrogate. Both are
@@ -50,7 +51,7 @@ struct Players {
 #[derive(Debug)]
 pub struct Trained {
     /// Maps a normalised volume to its perturbation.
-    pub generator: NoiseGenerator,
+    pub generator: Generator,
     /// The surrogate that was trained first (the only one, unless there are others).
     pub surrogate: Box<dyn Network>,
     /// One record a round.
@@ -81,10 +82,7 @@ impl Bilevel {
             };
             surrogates.push(other.learner(channels, classes, device)?);
         }
-        let generator = config
-            .generator(channels)
-            .init(common.seed.wrapping_add(1), &common.training_device(device))?
-            .with_precision(common.precision);
+        let generator = config.init_generator(channels, &common.training_device(device))?;
         generator.check_input(&common.batch_shape(channels))?;
         let terms = voxshield_terms(
             config.isc_weight,

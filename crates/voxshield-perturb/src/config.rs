@@ -1,9 +1,10 @@
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use voxshield_kernels::IscScaling;
 use voxshield_models::{Activation, NoiseGeneratorConfig, ResidualUnetConfig, Width};
 
 use crate::surrogate_config::{at_least_one, step_size};
-use crate::{PerturbError, SurrogateConfig, Transforms};
+use crate::{ContourTexture, Generator, GeneratorKind, PerturbError, SurrogateConfig, Transforms};
 
 /// The scaling of the ISC term, without the epsilon that the loop knows already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct BilevelConfig {
     /// Budget, surrogate and rounds.
     #[serde(flatten)]
     pub common: SurrogateConfig,
+    /// What makes the perturbation.
+    #[serde(default)]
+    pub generator: GeneratorKind,
     /// Further surrogates: round after round, they and the first are trained and asked in turn, so that the noise is fitted to more
     /// than one network. Paper: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,6 +60,7 @@ impl BilevelConfig {
     pub fn paper() -> Self {
         Self {
             common: SurrogateConfig::paper(),
+            generator: GeneratorKind::Voxshield,
             other_surrogates: Vec::new(),
             noise_rate: 1e-4,
             isc_weight: 0.2,
@@ -78,8 +83,29 @@ impl BilevelConfig {
         }
     }
 
-    /// The noise generator for images of `channels`.
-    pub fn generator(&self, channels: usize) -> NoiseGeneratorConfig {
+    /// The generator on `device`, drawn from the seed after the surrogate's.
+    ///
+    /// # Errors
+    /// [`PerturbError::Model`] if it cannot be built.
+    pub fn init_generator(
+        &self,
+        channels: usize,
+        device: &Device,
+    ) -> Result<Generator, PerturbError> {
+        let (body, precision) = (self.noise_generator(channels), self.common.precision);
+        let seed = self.common.seed.wrapping_add(1);
+        Ok(match self.generator {
+            GeneratorKind::Voxshield => {
+                Generator::Noise(body.init(seed, device)?.with_precision(precision))
+            }
+            GeneratorKind::Umed3d => {
+                Generator::ContourTexture(ContourTexture::new(&body, precision, seed, device)?)
+            }
+        })
+    }
+
+    /// The structure of VoxShield's noise generator for images of `channels`; that of the texture's in `umed3d`.
+    pub fn noise_generator(&self, channels: usize) -> NoiseGeneratorConfig {
         let full = NoiseGeneratorConfig {
             band_limit: self.band_limit,
             ..NoiseGeneratorConfig::new(channels, self.common.epsilon)
@@ -115,6 +141,13 @@ impl BilevelConfig {
         self.common.validate()?;
         at_least_one("ISC lags", self.isc_lags)?;
         step_size("noise learning rate", self.noise_rate)?;
+        if let (GeneratorKind::Umed3d, Some(sigma)) = (self.generator, self.band_limit) {
+            return Err(PerturbError::Config {
+                what: "band limit",
+                expected: "none with generators for contour and texture, which it would mix".into(),
+                found: sigma.to_string(),
+            });
+        }
         for (what, weight) in [
             ("ISC weight", self.isc_weight),
             ("SPD weight", self.spd_weight),

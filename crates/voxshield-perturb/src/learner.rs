@@ -1,11 +1,11 @@
 use burn::module::ParamGroup;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Gradients, Tensor};
-use voxshield_models::{Network, NoiseGenerator, Parameter, TensorMap};
+use voxshield_models::{Network, Parameter, TensorMap};
 
-use crate::PerturbError;
 use crate::adam::Adam;
 use crate::checkpoint::{LearnerState, optimiser_state, with_optimiser_state};
+use crate::{Generator, PerturbError};
 
 /// What an optimiser step turns into its successor.
 pub(crate) trait Stepped: Sized {
@@ -18,7 +18,7 @@ impl Stepped for Box<dyn Network> {
     }
 }
 
-impl Stepped for NoiseGenerator {
+impl Stepped for Generator {
     fn stepped(self, optimiser: &mut ModuleOptimizer, rate: f64, gradients: Gradients) -> Self {
         let gradients = GradientsParams::from_grads(gradients, &self);
         optimiser.step(rate, self, gradients)

@@ -9,7 +9,7 @@
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
 //! | [`SurrogateConfig`] | what all methods with a surrogate have in common |
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
-//! | [`Bilevel`] | VoxShield's loop of them |
+//! | [`Bilevel`] | VoxShield's loop of them, for any [`Generator`] |
 //! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
 //! | [`TrainingState`] | what a run that was interrupted goes on from |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
@@ -32,10 +32,12 @@ mod bilevel;
 mod budget;
 mod checkpoint;
 mod config;
+mod contour_texture;
 mod delta_store;
 mod error;
 mod event;
 mod generate;
+mod generator;
 mod learner;
 mod methods;
 mod morphology;
@@ -61,10 +63,12 @@ pub use bilevel::{Bilevel, Trained};
 pub use budget::Budget;
 pub use checkpoint::{SaveState, TrainingState};
 pub use config::{BilevelConfig, IscMode};
+pub use contour_texture::ContourTexture;
 pub use delta_store::{DeltaCode, DeltaStore, MemoryDeltas};
 pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
-pub use generate::generate;
+pub use generate::{generate, generate_tile};
+pub use generator::{Generator, GeneratorKind};
 pub use methods::{ClosedForm, CodeInput, METHODS, MethodKind, Needs, PerturbationMethod};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
@@ -73,11 +77,11 @@ pub use pgd::{
     Criterion, Draws, Estimate, Expectation, Inner, Objective, Perturbed, Pgd, PgdConfig, Recipe,
     Scale, Schedule, Seen, SignDescent, Sparsity, WeightNoise,
 };
-pub use random::RandomNoise;
+pub use random::{NoiseStream, RandomNoise};
 pub use shared_noise::{SharedBy, SharedNoise, SharedNoiseConfig, SharedNoiseTraining};
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
 pub use surrogate_config::SurrogateConfig;
-pub use tiles::{TileConfig, TileMap, tiled};
+pub use tiles::{TileConfig, TileMap, TileRows, tiled};
 pub use transforms::{Family, Transforms, View};
 pub use window::{Run, Window};

@@ -27,6 +27,24 @@ pub(crate) fn shifted<const D: usize, K: Basic>(
     }
 }
 
+/// The tensor moved by one voxel along `dim`, forwards or backwards; the border is repeated.
+pub(crate) fn repeated(tensor: Tensor<5>, dim: usize, forwards: bool) -> Tensor<5> {
+    let last = tensor.dims()[dim] - 1;
+    let (edge, rest) = match forwards {
+        true => (0, 0),
+        false => (last, 1),
+    };
+    let edge = tensor.clone().narrow(dim, edge, 1);
+    if last == 0 {
+        return edge;
+    }
+    let rest = tensor.narrow(dim, rest, last);
+    match forwards {
+        true => Tensor::cat(vec![edge, rest], dim),
+        false => Tensor::cat(vec![rest, edge], dim),
+    }
+}
+
 /// The largest of the values at most `radius` away along each of the last three axes; 0 outside, so that values are 0 or more.
 ///
 /// # Shapes

@@ -1,10 +1,10 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
-use voxshield_models::{Network, NoiseGenerator, describe, load_parameters, parameters};
+use voxshield_models::{Network, describe, load_parameters, parameters};
 
 use crate::checkpoint::LearnerState;
 use crate::learner::{Learner, noise_adam};
-use crate::{Batch, Budget, NoiseStep, PerturbError, Term, View};
+use crate::{Batch, Budget, Generator, NoiseStep, PerturbError, Term, View};
 
 /// The noise generator G with its optimiser: N-steps, `min_phi sum_i weight_i term_i` through the
 /// frozen surrogate.
@@ -12,7 +12,7 @@ use crate::{Batch, Budget, NoiseStep, PerturbError, Term, View};
 /// The optimiser is Adam with betas 0.9 and 0.999, epsilon 1e-8, and an L2 decay of 1e-5 on
 /// everything, as in the reference.
 pub struct NoiseLearner {
-    learner: Learner<NoiseGenerator>,
+    learner: Learner<Generator>,
     budget: Budget,
     terms: Vec<Box<dyn Term>>,
 }
@@ -29,20 +29,20 @@ pub struct NoiseLoss {
 impl NoiseLearner {
     /// `generator` is on an autodiff device; `rate` is Adam's step size.
     pub fn new(
-        generator: NoiseGenerator,
+        generator: impl Into<Generator>,
         rate: f64,
         budget: Budget,
         terms: Vec<Box<dyn Term>>,
     ) -> Self {
         Self {
-            learner: Learner::new(generator, noise_adam(), rate),
+            learner: Learner::new(generator.into(), noise_adam(), rate),
             budget,
             terms,
         }
     }
 
     /// The generator as it is now.
-    pub fn generator(&self) -> &NoiseGenerator {
+    pub fn generator(&self) -> &Generator {
         self.learner.model()
     }
 
@@ -64,7 +64,7 @@ impl NoiseLearner {
     }
 
     /// The last generator, with its gradients.
-    pub fn into_generator(self) -> NoiseGenerator {
+    pub fn into_generator(self) -> Generator {
         self.learner.into_model()
     }
 
@@ -82,7 +82,8 @@ impl NoiseLearner {
     pub fn delta(&self, batch: &Batch) -> Tensor<5> {
         // On the inner device: a tracked forward pass without a backward pass would keep its graph
         // alive.
-        let delta = self.generator().valid().forward(batch.image.clone());
+        let generator = self.generator().valid();
+        let delta = generator.forward(batch.image.clone(), batch.foreground());
         self.budget.project(delta, &batch.support)
     }
 
@@ -101,7 +102,7 @@ impl NoiseLearner {
         let clean_logits =
             clean.then(|| surrogate.valid().forward(view.image(batch.image.clone())));
         let (image, support) = (batch.image.clone(), batch.support.clone());
-        let delta = self.generator().forward(image.clone());
+        let delta = self.generator().forward(image.clone(), batch.foreground());
         let delta = self.budget.project(delta, &support);
         // Frozen, the surrogate costs no weight gradient, and its normalisation is that of
         // inference.

@@ -41,6 +41,20 @@ impl RandomNoise {
         voxels: usize,
         seed: u64,
     ) -> Result<Vec<f32>, PerturbError> {
+        Ok(self.stream(budget, channels, voxels, seed)?.next(voxels))
+    }
+
+    /// The same noise part by part.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub fn stream(
+        self,
+        budget: Budget,
+        channels: usize,
+        voxels: usize,
+        seed: u64,
+    ) -> Result<NoiseStream, PerturbError> {
         if let Self::SaltAndPepper { share } | Self::Sparse { share } = self
             && !(share > 0.0 && share <= 1.0)
         {
@@ -50,11 +64,23 @@ impl RandomNoise {
                 found: share.to_string(),
             });
         }
-        let epsilon = budget.epsilon() as f32;
+        // The channels are drawn one after the other; how many words a draw takes is not known before.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        Ok((0..channels * voxels)
-            .map(|_| self.draw(&mut rng) * epsilon)
-            .collect())
+        let mut channels: Vec<ChaCha8Rng> = (1..channels)
+            .map(|_| {
+                let begin = rng.clone();
+                (0..voxels).for_each(|_| {
+                    self.draw(&mut rng);
+                });
+                begin
+            })
+            .collect();
+        channels.push(rng);
+        Ok(NoiseStream {
+            noise: self,
+            epsilon: budget.epsilon() as f32,
+            channels,
+        })
     }
 
     /// One value in -1..=1.
@@ -78,6 +104,25 @@ impl RandomNoise {
                 if hit { value } else { 0.0 }
             }
         }
+    }
+}
+
+/// Noise that is drawn as it is needed; see [`RandomNoise::stream`].
+#[derive(Debug, Clone)]
+pub struct NoiseStream {
+    noise: RandomNoise,
+    epsilon: f32,
+    channels: Vec<ChaCha8Rng>,
+}
+
+impl NoiseStream {
+    /// The noise of the next voxels, `[channel, voxel]`.
+    pub fn next(&mut self, voxels: usize) -> Vec<f32> {
+        let mut noise = Vec::with_capacity(self.channels.len() * voxels);
+        for rng in &mut self.channels {
+            noise.extend((0..voxels).map(|_| self.noise.draw(rng) * self.epsilon));
+        }
+        noise
     }
 }
 
@@ -110,6 +155,22 @@ mod tests {
             assert!((filled - share).abs() < 0.03, "{kind:?}: {filled}");
             let mean: f32 = a.iter().sum::<f32>() / 8000.0;
             assert!(mean.abs() < 0.005, "{kind:?}: {mean}");
+        }
+    }
+
+    #[test]
+    fn parts_are_those_of_the_whole() {
+        let budget = Budget::new(0.1).unwrap();
+        for kind in KINDS {
+            for channels in [1, 3] {
+                let whole = kind.sample(budget, channels, 100, 5).unwrap();
+                let mut stream = kind.stream(budget, channels, 100, 5).unwrap();
+                for part in [0..30, 30..31, 31..100] {
+                    let found = stream.next(part.len());
+                    let expected = whole.chunks(100).flat_map(|channel| &channel[part.clone()]);
+                    assert!(found.iter().eq(expected), "{kind:?}");
+                }
+            }
         }
     }
 

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::PerturbError;
@@ -55,23 +57,109 @@ pub fn tiled(
             found: image.len(),
         });
     }
-    let axes: Vec<Vec<Span>> = (0..3)
-        .map(|axis| spans(shape[axis], tiles.size[axis], tiles.overlap, multiple[axis]))
-        .collect::<Result<_, _>>()?;
+    let rows = TileRows::new(channels, shape, multiple, tiles)?;
+    let slice = shape[1] * shape[2];
     let mut out = vec![0.0; voxels * channels.1];
-    for &z in &axes[0] {
-        for &y in &axes[1] {
-            for &x in &axes[2] {
-                let tile = [z, y, x];
-                let lengths = tile.map(|span| span.length);
-                let dims = [channels.0, lengths[0], lengths[1], lengths[2]];
-                let input = cut(image, channels.0, shape, tile);
-                let result = map(&input, dims)?;
-                paste(&result, &mut out, channels.1, shape, tile);
-            }
+    for row in 0..rows.len() {
+        let (input, output) = (rows.input(row), rows.output(row));
+        let part: Vec<f32> = (image.chunks(voxels.max(1)))
+            .flat_map(|channel| &channel[input.start * slice..input.end * slice])
+            .copied()
+            .collect();
+        let result = rows.run(row, &part, map)?;
+        let size = (output.len() * slice).max(1);
+        for (to, from) in out.chunks_mut(voxels.max(1)).zip(result.chunks(size)) {
+            to[output.start * slice..output.end * slice].copy_from_slice(from);
         }
     }
     Ok(out)
+}
+
+/// A volume cut into tiles as [`tiled`] does it, to be gone through row by row along its depth: each needs only some slices of the volume.
+#[derive(Debug, Clone)]
+pub struct TileRows {
+    channels: (usize, usize),
+    shape: [usize; 3],
+    axes: [Vec<Span>; 3],
+}
+
+impl TileRows {
+    /// The rows of a volume of `shape` `[depth, height, width]`, in order; the other arguments are those of [`tiled`].
+    ///
+    /// # Errors
+    /// [`PerturbError::Config`] if the tiles do not fit their overlap.
+    pub fn new(
+        channels: (usize, usize),
+        shape: [usize; 3],
+        multiple: [usize; 3],
+        tiles: TileConfig,
+    ) -> Result<Self, PerturbError> {
+        let axis =
+            |axis: usize| spans(shape[axis], tiles.size[axis], tiles.overlap, multiple[axis]);
+        Ok(Self {
+            channels,
+            shape,
+            axes: [axis(0)?, axis(1)?, axis(2)?],
+        })
+    }
+
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.axes[0].len()
+    }
+
+    /// The slices that a row needs; those of the next one may begin before these end.
+    pub fn input(&self, row: usize) -> Range<usize> {
+        let span = self.axes[0][row];
+        span.start..(span.start + span.length).min(self.shape[0])
+    }
+
+    /// The slices that a row gives; the next one goes on where these end.
+    pub fn output(&self, row: usize) -> Range<usize> {
+        self.axes[0][row].from..self.axes[0][row].to
+    }
+
+    /// Runs `map` over the tiles of a row: from `image` `[channels.0, slices, height, width]` of [`input`](Self::input) to
+    /// `[channels.1, slices, height, width]` of [`output`](Self::output).
+    ///
+    /// # Errors
+    /// [`PerturbError::Extent`] if `image` has another length, and what `map` reports.
+    pub fn run(
+        &self,
+        row: usize,
+        image: &[f32],
+        map: &mut TileMap<'_>,
+    ) -> Result<Vec<f32>, PerturbError> {
+        let [_, height, width] = self.shape;
+        let (input, output) = (self.input(row), self.output(row));
+        let slab = [input.len(), height, width];
+        let expected = self.channels.0 * slab.iter().product::<usize>();
+        if image.len() != expected {
+            return Err(PerturbError::Extent {
+                case: 0,
+                what: "image",
+                expected,
+                found: image.len(),
+            });
+        }
+        let depth = self.axes[0][row];
+        // The slab begins with the tile.
+        let depth = Span { start: 0, ..depth };
+        let given = [output.len(), height, width];
+        let mut out = vec![0.0; self.channels.1 * given.iter().product::<usize>()];
+        for &y in &self.axes[1] {
+            for &x in &self.axes[2] {
+                let tile = [depth, y, x];
+                let lengths = tile.map(|span| span.length);
+                let dims = [self.channels.0, lengths[0], lengths[1], lengths[2]];
+                let result = map(&cut(image, self.channels.0, slab, tile), dims)?;
+                let skip = output.start - input.start;
+                paste(&result, skip, &mut out, self.channels.1, given, tile);
+            }
+        }
+        Ok(out)
+    }
 }
 
 /// A tile on one axis: it covers `start .. start + length` and writes `from .. to`.
@@ -154,21 +242,23 @@ fn cut(image: &[f32], channels: usize, shape: [usize; 3], tile: [Span; 3]) -> Ve
     out
 }
 
+/// `skip` are the slices of the tile before those that are written.
 fn paste(
     tile_values: &[f32],
+    skip: usize,
     out: &mut [f32],
     channels: usize,
     shape: [usize; 3],
     tile: [Span; 3],
 ) {
     let lengths = tile.map(|span| span.length);
-    let [z0, y0, x0] = tile.map(|span| span.start);
+    let [_, y0, x0] = tile.map(|span| span.start);
     let (left, width) = (tile[2].from, tile[2].to - tile[2].from);
     for c in 0..channels {
-        for z in tile[0].from..tile[0].to {
+        for z in 0..shape[0] {
             for y in tile[1].from..tile[1].to {
                 let to = row(shape, c, z, y) + left;
-                let from = row(lengths, c, z - z0, y - y0) + left - x0;
+                let from = row(lengths, c, skip + z, y - y0) + left - x0;
                 out[to..to + width].copy_from_slice(&tile_values[from..from + width]);
             }
         }

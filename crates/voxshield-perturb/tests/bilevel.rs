@@ -12,9 +12,9 @@ use burn::{
 use voxshield_kernels::{AxisMap, map_axes};
 use voxshield_models::{Architecture, TensorMap, parameters};
 use voxshield_perturb::{
-    Batch, Bilevel, BilevelConfig, Budget, Event, InMemory, NoiseLearner, Patch, PatchSource,
-    PerturbError, SourceError, SurrogateConfig, SurrogateLearner, TrainingVolume, Transforms, View,
-    voxshield_terms,
+    Batch, Bilevel, BilevelConfig, Budget, Event, GeneratorKind, InMemory, NoiseLearner, Patch,
+    PatchSource, PerturbError, SourceError, SurrogateConfig, SurrogateLearner, TrainingVolume,
+    Transforms, View, voxshield_terms,
 };
 use voxshield_testkit::device;
 
@@ -135,7 +135,7 @@ fn the_loop_is_its_steps_one_after_the_other() {
     let network = network
         .init(&spec, config.common.seed, &tracked)
         .expect("valid");
-    let generator = config.generator(1);
+    let generator = config.noise_generator(1);
     let generator = generator
         .init(config.common.seed + 1, &tracked)
         .expect("valid");
@@ -262,6 +262,10 @@ fn every_option_changes_the_generator_and_repeats() {
             band_limit: Some(1.0),
             ..plain.clone()
         },
+        BilevelConfig {
+            generator: GeneratorKind::Umed3d,
+            ..plain.clone()
+        },
     ];
     let generator = |config: &BilevelConfig| {
         let trained = trained(config.clone());
@@ -290,6 +294,11 @@ fn options_out_of_range_are_refused() {
         }));
     }
     assert!(refused(BilevelConfig {
+        generator: GeneratorKind::Umed3d,
+        band_limit: Some(1.0),
+        ..plain.clone()
+    }));
+    assert!(refused(BilevelConfig {
         other_surrogates: vec!["u-net".into()],
         ..plain
     }));
@@ -309,7 +318,7 @@ fn a_band_limit_lets_a_blur_through() {
             band_limit,
             ..config()
         };
-        let generator = config.generator(1).init(3, &device()).expect("valid");
+        let generator = config.noise_generator(1).init(3, &device()).expect("valid");
         let delta = generator.forward(image.clone());
         let most = delta.clone().abs().max().into_scalar::<f32>();
         assert!(most <= config.common.epsilon as f32 * 1.000_01, "{most}");

@@ -31,6 +31,7 @@ fn image() -> Vec<f32> {
 fn delta(method: ClosedForm, labels: &[u16], seed: u64) -> Vec<f32> {
     let input = CodeInput {
         labels,
+        first: 0,
         shape: SHAPE,
         seed,
     };
@@ -45,10 +46,40 @@ fn every_code_keeps_its_bound_its_seed_and_its_shape() {
     for method in ClosedForm::all() {
         let a = delta(method, &labels, 3);
         assert_eq!(a.len(), 2 * VOXELS, "{method:?}");
-        assert_eq!(a[..VOXELS], a[VOXELS..], "{method:?}: channels differ");
+        assert_eq!(a[..VOXELS], a[VOXELS..], "{method:?}: equal channels");
         assert!(a.iter().all(|d| d.abs() <= 0.1), "{method:?}");
         assert!(a.iter().any(|d| d.abs() > 0.05), "{method:?}");
         assert_eq!(a, delta(method, &labels, 3), "{method:?}");
+    }
+}
+
+#[test]
+fn slices_have_the_code_that_they_have_in_the_volume() {
+    let labels = labels();
+    let slice = 7 * 11;
+    let budget = Budget::new(0.1).unwrap();
+    for method in ClosedForm::all() {
+        let whole = delta(method, &labels, 3);
+        for slices in [0..1, 2..5, 8..9] {
+            let part = slices.start * slice..slices.end * slice;
+            let input = CodeInput {
+                labels: &labels[part.clone()],
+                first: slices.start,
+                shape: SHAPE,
+                seed: 3,
+            };
+            match method.delta(&input, &image()[part.clone()], budget) {
+                Ok(found) => assert_eq!(found, whole[part], "{method:?}"),
+                Err(_) => assert!(method.needs_whole_volume(), "{method:?}"),
+            }
+        }
+        let past = CodeInput {
+            labels: &labels[..2 * slice],
+            first: 8,
+            shape: SHAPE,
+            seed: 3,
+        };
+        assert!(method.delta(&past, &image()[..2 * slice], budget).is_err());
     }
 }
 
@@ -100,6 +131,7 @@ fn names_are_unique_and_bad_input_is_an_error() {
     assert!(error.contains("checkerboard"), "{error}");
     let input = CodeInput {
         labels: &[0; 5],
+        first: 0,
         shape: SHAPE,
         seed: 0,
     };

@@ -4,8 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use voxshield_models::parameters;
 use voxshield_perturb::{
-    Bilevel, BilevelConfig, InMemory, PerturbError, RoundRecord, SurrogateConfig, TrainingState,
-    TrainingVolume,
+    Bilevel, BilevelConfig, GeneratorKind, InMemory, PerturbError, RoundRecord, SurrogateConfig,
+    TrainingState, TrainingVolume,
 };
 use voxshield_testkit::device;
 
@@ -68,11 +68,18 @@ fn states(config: BilevelConfig) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_round_is_a_place_to_go_on_from() {
-    for others in [vec![], vec!["residual-unet".to_owned()]] {
-        let config = BilevelConfig {
-            other_surrogates: others,
+    let configs = [
+        config(),
+        BilevelConfig {
+            other_surrogates: vec!["residual-unet".to_owned()],
             ..config()
-        };
+        },
+        BilevelConfig {
+            generator: GeneratorKind::Umed3d,
+            ..config()
+        },
+    ];
+    for config in configs {
         let whole = outcome(bilevel(config.clone()));
         let states = states(config.clone());
         assert_eq!(states.len(), ROUNDS);

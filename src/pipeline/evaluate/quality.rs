@@ -100,11 +100,8 @@ impl Sums {
 
     fn add_shift(&mut self, before: &PreparedCase, after: &PreparedCase, modalities: &[Modality]) {
         self.shift.resize(modalities.len(), (0.0, 0, 0.0));
-        let channels = before
-            .volume
-            .array()
-            .outer_iter()
-            .zip(after.volume.array().outer_iter());
+        let (before, after) = (before.volume.array(), after.volume.array());
+        let channels = before.outer_iter().zip(after.outer_iter());
         for (((before, after), modality), sum) in channels.zip(modalities).zip(&mut self.shift) {
             let unit = match modality {
                 Modality::Ct => 1.0,

@@ -68,9 +68,9 @@ impl Scorer<'_> {
     ) -> Result<Vec<u16>, PipelineError> {
         let volume = &prepared.volume;
         let labels = native_labels(prepared);
-        let seen =
-            self.preprocessor
-                .apply(volume.array().clone(), labels.view(), volume.spacing())?;
+        let seen = self
+            .preprocessor
+            .apply(volume.array(), labels.view(), volume.spacing())?;
         let [depth, height, width] = seen.shape();
         let window = SlidingWindow {
             batch: WINDOWS,

@@ -60,7 +60,7 @@ impl Reading<'_> {
         filter: Option<&dyn VolumeFilter>,
     ) -> Result<TrainingVolume, PipelineError> {
         let prepared = PreparedCase::open(&set.dataset, case)?;
-        let mut image = prepared.volume.array().clone();
+        let mut image = prepared.volume.array();
         let mut labels = native_labels(&prepared);
         if let Some(purifier) = self.purifier {
             purifier.apply(case, &prepared, &mut image)?;
@@ -89,7 +89,7 @@ impl Reading<'_> {
 /// The labels of a case; background where it has none.
 pub(super) fn native_labels(prepared: &PreparedCase) -> Array3<u16> {
     match &prepared.labels {
-        Some(labels) => labels.array().clone(),
+        Some(labels) => labels.array(),
         None => Array3::zeros(prepared.volume.shape()),
     }
 }

@@ -2,7 +2,7 @@ use std::{io, path::Path, thread, time::Instant};
 
 use burn::tensor::Device;
 
-use super::{Origin, state::RunState};
+use super::{DeltaSlabs, Origin, state::RunState};
 use crate::{
     data::{CaseRecord, DataError, FailedCase},
     perturb::ahead,
@@ -29,9 +29,9 @@ pub(super) fn write_cases(
     observer: &mut dyn FnMut(ProtectEvent<'_>),
 ) -> Result<(Vec<CaseRecord>, Vec<FailedCase>), PipelineError> {
     let (dataset, epsilon) = (&scanned.dataset, options.method.epsilon());
-    let write = |job: Result<(ReadCase<'_>, Vec<f32>), PipelineError>| {
-        let (case, delta) = job?;
-        write_case(dataset, case, delta, output, epsilon, &options.unlock_to)
+    let write = |job: Result<(ReadCase<'_>, DeltaSlabs<'_>), PipelineError>| {
+        let (case, deltas) = job?;
+        write_case(dataset, case, deltas, output, epsilon, &options.unlock_to)
     };
     let total = scanned.cases.len();
     let pending: Vec<&ScannedCase> = (0..total)
@@ -55,9 +55,10 @@ pub(super) fn write_cases(
                 observer(ProtectEvent::CaseStarted { id, done, total });
                 let job = read.and_then(|mut read| {
                     let start = Instant::now();
-                    let delta = origin.delta(&read.prepared, &read.image, id, options, device)?;
+                    let ranges = read.ranges();
+                    let deltas = origin.slabs(&read.prepared, ranges, id, options, device)?;
                     read.spent += start.elapsed();
-                    Ok((read, delta))
+                    Ok((read, deltas))
                 });
                 if let Some(outcome) = writers.send(job) {
                     outcomes.add(outcome, observer)?;

@@ -8,10 +8,11 @@ use super::{
     state::TrainingFile,
 };
 use crate::{
-    models::{NoiseGenerator, TensorMap, read_weights},
+    models::{TensorMap, read_weights},
     perturb::{
-        Bilevel, BilevelConfig, Budget, DeltaCode, PerturbError, Pgd, PgdConfig, SharedNoise,
-        SharedNoiseConfig, SharedNoiseTraining, SourceError, TrainingState, TrainingVolume,
+        Bilevel, BilevelConfig, Budget, DeltaCode, Generator, PerturbError, Pgd, PgdConfig,
+        SharedNoise, SharedNoiseConfig, SharedNoiseTraining, SourceError, TrainingState,
+        TrainingVolume,
     },
     pipeline::{
         CachedSource, Method, PipelineError, PreparedCase, ProtectEvent, ProtectOptions, Scanned,
@@ -46,7 +47,7 @@ impl OriginMaker<'_> {
                 seed: *seed,
             },
             Method::SavedGenerator(saved) => saved.load(self.scanned.channels, self.device)?,
-            Method::Voxshield(config) => Origin::Learned(Box::new(self.train(config, observer)?)),
+            Method::Bilevel(config) => Origin::Learned(Box::new(self.train(config, observer)?)),
             Method::SharedNoise(config) => Origin::Shared(self.share(config, observer)?),
             Method::SampleWise(config) => Origin::Stored(Box::new(self.descend(config, observer)?)),
         })
@@ -57,7 +58,7 @@ impl OriginMaker<'_> {
         mut self,
         config: &BilevelConfig,
         observer: &mut dyn FnMut(ProtectEvent<'_>),
-    ) -> Result<NoiseGenerator, PipelineError> {
+    ) -> Result<Generator, PipelineError> {
         let weights = self.surrogate_weights()?;
         let new = || -> Result<Bilevel, PipelineError> {
             let (channels, classes) = (self.scanned.channels, self.scanned.classes.len());
@@ -157,7 +158,9 @@ impl OriginMaker<'_> {
         let load = || -> Result<_, PipelineError> {
             let prepared = PreparedCase::open_with(&scanned.dataset, &case.case, options.labels)?;
             let image = prepared.normalised(&case.ranges);
-            let support = prepared.support(options, &case.case.id, &image)?;
+            let support = prepared.support(options, &case.case.id, &case.ranges)?;
+            let support = support.slab(0..prepared.volume.shape()[0]);
+            let support = support.into_raw_vec_and_offset().0;
             Ok(prepared.training_volume(image, support, &scanned.classes))
         };
         load().map_err(|error| Box::new(error) as SourceError)

@@ -3,6 +3,7 @@ mod deltas;
 mod folders;
 mod maker;
 mod origin;
+mod slabs;
 mod state;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ pub(super) use self::{
     folders::{check_apart, check_folders},
     maker::OriginMaker,
     origin::Origin,
+    slabs::DeltaSlabs,
     state::STATE_FOLDER,
 };
 use super::{

@@ -2,9 +2,9 @@ use super::CaseVerdict;
 use std::path::Path;
 
 use crate::{
-    data::{CaseRecord, Dataset, Volume, compare, sha256_file},
+    data::{CaseRecord, Dataset, compare_files, sha256_file},
     pipeline::{
-        PipelineError, PreparedCase, ProtectOptions, Scanned, scan::ScannedCase,
+        PipelineError, PreparedCase, ProtectOptions, Scanned, room::Room, scan::ScannedCase,
         write::manifest_path,
     },
 };
@@ -68,24 +68,20 @@ fn check_case(
     if record.labels.first().map(|label| &label.path) != expected.as_ref() {
         problems.push("the manifest does not list the case's label file".to_owned());
     }
+    let _room = Room::of_case(dataset, &clean.case);
     let prepared = PreparedCase::open_with(dataset, &clean.case, options.labels)?;
-    let image = prepared.normalised(&clean.ranges);
-    let mask = prepared.mask_array(prepared.support(options, &clean.case.id, &image)?)?;
+    let epsilon = options.method.epsilon();
+    let steps = prepared.volume.epsilon_stored(&clean.ranges, epsilon)?;
+    let shares = prepared.support(options, &clean.case.id, &clean.ranges)?;
+    drop(prepared);
     let files: Vec<_> = clean
         .case
         .images
         .iter()
         .map(|relative| output.join(relative))
         .collect();
-    let protected = Volume::open(&files)?;
-    let epsilon = options.method.epsilon();
-    let found = compare(
-        &prepared.volume,
-        &protected,
-        &clean.ranges,
-        epsilon,
-        Some(mask.view()),
-    )?;
+    let images = dataset.absolute(&clean.case.images);
+    let found = compare_files(&images, &files, &clean.ranges, epsilon, &shares)?;
     if found.over_budget > 0 {
         let worst = found.worst.as_ref().map_or_else(String::new, |w| {
             format!(
@@ -110,7 +106,6 @@ fn check_case(
     if !found.trailing_equal {
         problems.push("the bytes after the voxels changed".to_owned());
     }
-    let steps = prepared.volume.epsilon_stored(&clean.ranges, epsilon)?;
     let told = (
         record.achieved,
         record.changed_voxels,

@@ -93,7 +93,7 @@ pub(crate) struct ProtectionArgs {
     /// Sizes of networks, patches and steps; the flags below change single values.
     #[arg(long, value_enum, default_value_t = Preset::Compact)]
     pub(crate) preset: Preset,
-    /// Network of the surrogate, or several that take turns, a round each; `voxshield models` lists them.
+    /// Network of the surrogate, or several that take turns, a round each (voxshield and umed3d); `voxshield models` lists them.
     #[arg(long, value_delimiter = ',', value_parser = network)]
     pub(crate) surrogate: Vec<String>,
     /// Random changes between the protected patch and the surrogate, so that the perturbation is optimised for what is left after

@@ -47,7 +47,7 @@ pub(super) fn run(args: &DemoArgs, format: Format, quiet: bool) -> anyhow::Resul
     )?;
 
     let options = ProtectOptions {
-        method: Method::Voxshield(BilevelConfig {
+        method: Method::Bilevel(BilevelConfig {
             common: SurrogateConfig {
                 epsilon: args.epsilon,
                 seed: args.seed,

@@ -2,8 +2,8 @@ use anyhow::bail;
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{
-        BilevelConfig, ClosedForm, MethodKind, PerturbationMethod, PgdConfig, Scale, SharedBy,
-        SharedNoiseConfig, SurrogateConfig,
+        BilevelConfig, ClosedForm, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig, Scale,
+        SharedBy, SharedNoiseConfig, SurrogateConfig,
     },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
@@ -80,7 +80,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             epsilon,
             seed: args.seed,
         },
-        Some(MethodKind::Voxshield) => Method::Voxshield(bilevel(args, epsilon)),
+        Some(MethodKind::Bilevel(generator)) => Method::Bilevel(bilevel(args, generator, epsilon)),
         Some(MethodKind::Shared(by)) => Method::SharedNoise(shared_noise(args, by, epsilon)?),
         Some(MethodKind::SampleWise) => Method::SampleWise(sample_wise(args, epsilon)?),
         _ => Method::ClosedForm {
@@ -100,11 +100,15 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
     })
 }
 
-fn bilevel(args: &ProtectionArgs, epsilon: f64) -> BilevelConfig {
-    let mut config = match args.preset {
-        Preset::Compact => BilevelConfig::compact(),
-        Preset::Paper => BilevelConfig::paper(),
-    };
+fn scale(args: &ProtectionArgs) -> Scale {
+    match args.preset {
+        Preset::Compact => Scale::Compact,
+        Preset::Paper => Scale::Source,
+    }
+}
+
+fn bilevel(args: &ProtectionArgs, generator: GeneratorKind, epsilon: f64) -> BilevelConfig {
+    let mut config = BilevelConfig::of(generator, scale(args));
     set_common(&mut config.common, args, epsilon);
     set(&mut config.isc_lags, args.isc_lags);
     set(&mut config.isc_weight, args.isc_weight);
@@ -135,11 +139,7 @@ fn shared_noise(
 
 fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig> {
     one_surrogate(args)?;
-    let scale = match args.preset {
-        Preset::Compact => Scale::Compact,
-        Preset::Paper => Scale::Source,
-    };
-    let mut config = PgdConfig::new(&args.method, scale)?;
+    let mut config = PgdConfig::new(&args.method, scale(args))?;
     set_common(&mut config.common, args, epsilon);
     set(&mut config.recipe.steps, args.steps);
     set(
@@ -173,7 +173,7 @@ fn one_surrogate(args: &ProtectionArgs) -> anyhow::Result<()> {
     match args.surrogate.len() {
         0 | 1 => Ok(()),
         _ => bail!(
-            "--surrogate: {} takes one network; only voxshield takes several",
+            "--surrogate: {} takes one network; only voxshield and umed3d take several",
             args.method
         ),
     }

@@ -9,6 +9,7 @@
 //! Spacing (LPS becomes RAS), the order of the slices from their positions, slope and intercept from Rescale Slope and
 //! Intercept. Nothing else of the DICOM header goes into the volume: no name, no date, no identifier.
 
+mod check;
 mod error;
 mod import;
 mod series;

@@ -7,11 +7,17 @@ use dicom_object::{DefaultDicomObject, open_file};
 use dicom_pixeldata::{PixelDecoder, PixelRepresentation};
 
 use super::DicomError;
+use super::check::{MAXIMUM_RATIO, check_lengths, unreadable};
 
 const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
 const IMAGE_POSITION: Tag = Tag(0x0020, 0x0032);
 const IMAGE_ORIENTATION: Tag = Tag(0x0020, 0x0037);
 const PIXEL_SPACING: Tag = Tag(0x0028, 0x0030);
+const SAMPLES_PER_PIXEL: Tag = Tag(0x0028, 0x0002);
+const NUMBER_OF_FRAMES: Tag = Tag(0x0028, 0x0008);
+const ROWS: Tag = Tag(0x0028, 0x0010);
+const COLUMNS: Tag = Tag(0x0028, 0x0011);
+const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
 const RESCALE_INTERCEPT: Tag = Tag(0x0028, 0x1052);
 const RESCALE_SLOPE: Tag = Tag(0x0028, 0x1053);
 /// Cosines are stored as decimal text.
@@ -37,9 +43,7 @@ pub(super) struct Slice {
 
 impl Slice {
     pub(super) fn read(path: &Path) -> Result<Self, DicomError> {
-        let unreadable = |error: &dyn std::error::Error| DicomError::Unreadable {
-            reason: error.to_string(),
-        };
+        check_lengths(path)?;
         let object = open_file(path).map_err(|error| unreadable(&error))?;
         let position = numbers(
             &object,
@@ -64,6 +68,7 @@ impl Slice {
         if !spacing.iter().all(|&size: &f64| size > 0.0) {
             return Err(attribute("Pixel Spacing", "two positive numbers"));
         }
+        check_pixels(&object, path)?;
         let decoded = object
             .decode_pixel_data()
             .map_err(|error| unreadable(&error))?;
@@ -113,6 +118,36 @@ impl Slice {
         let [[a, b, c], [d, e, f]] = self.orientation;
         [b * f - c * e, c * d - a * f, a * e - b * d]
     }
+}
+
+/// Refuses an image that is larger than its file can say, before it is decoded.
+fn check_pixels(object: &DefaultDicomObject, path: &Path) -> Result<(), DicomError> {
+    // What is missing is found by the decoder.
+    let number = |tag| {
+        let element = object.element_opt(tag).ok().flatten();
+        element.map_or(1, |element| element.to_int::<u64>().unwrap_or(u64::MAX))
+    };
+    let bytes = [
+        ROWS,
+        COLUMNS,
+        SAMPLES_PER_PIXEL,
+        NUMBER_OF_FRAMES,
+        BITS_ALLOCATED,
+    ]
+    .map(number)
+    .into_iter()
+    .fold(1, u64::saturating_mul)
+        / 8;
+    let length = std::fs::metadata(path)
+        .map_err(|error| unreadable(&error))?
+        .len();
+    if bytes <= length.saturating_mul(MAXIMUM_RATIO) {
+        return Ok(());
+    }
+    Err(attribute(
+        "Pixel Data",
+        "an image that the file is large enough for",
+    ))
 }
 
 /// The number in the lowest `stored` bits; above them old files keep overlays.

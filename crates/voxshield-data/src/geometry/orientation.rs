@@ -1,6 +1,6 @@
 //! Which stored axis runs along which axis of the patient.
 
-use ndarray::{ArrayView4, ArrayViewMut4, Axis};
+use ndarray::{ArrayBase, ArrayView4, Axis, Ix4, RawData};
 
 use super::affine::{Affine, inverse_transpose};
 
@@ -60,19 +60,9 @@ impl Orientation {
         codes.iter().collect()
     }
 
-    /// A view of a stored array `[i, j, k, channel]` as `[channel, depth, height, width]`, without copying.
+    /// A stored array `[i, j, k, channel]`, or a view of one, as `[channel, depth, height, width]`, without copying.
     #[must_use]
-    pub fn canonical_view<'a, T>(&self, stored: ArrayView4<'a, T>) -> ArrayView4<'a, T> {
-        let mut view = stored.permuted_axes(self.permutation());
-        for axis in self.flipped() {
-            view.invert_axis(axis);
-        }
-        view
-    }
-
-    /// As [`Orientation::canonical_view`], for writing.
-    #[must_use]
-    pub fn canonical_view_mut<'a, T>(&self, stored: ArrayViewMut4<'a, T>) -> ArrayViewMut4<'a, T> {
+    pub fn canonical_view<S: RawData>(&self, stored: ArrayBase<S, Ix4>) -> ArrayBase<S, Ix4> {
         let mut view = stored.permuted_axes(self.permutation());
         for axis in self.flipped() {
             view.invert_axis(axis);
@@ -237,7 +227,7 @@ mod tests {
             let orientation = Orientation::from_affine(&affine).unwrap();
             let mut stored = Array4::<usize>::zeros((2, 3, 4, 1));
             for (number, value) in orientation
-                .canonical_view_mut(stored.view_mut())
+                .canonical_view(stored.view_mut())
                 .iter_mut()
                 .enumerate()
             {

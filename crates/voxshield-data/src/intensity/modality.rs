@@ -20,7 +20,8 @@ impl Modality {
     /// user overrule it.
     #[must_use]
     pub fn guess(volume: &Volume) -> Self {
-        if volume.array().iter().any(|&value| value <= -500.0) {
+        let mut values = (0..volume.channels()).flat_map(|channel| volume.channel_values(channel));
+        if values.any(|value| value <= -500.0) {
             Self::Ct
         } else {
             Self::Mri

@@ -1,6 +1,5 @@
 //! How a range is chosen.
 
-use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
 use super::IntensityError;
@@ -50,8 +49,8 @@ impl Normalisation {
             Self::Window { lo, hi } => IntensityRange::new(lo, hi),
             Self::Ct(CtStatistics { mean, sd, .. }) => around(mean, sd),
             Self::Mri => {
-                let values = volume.array().index_axis(Axis(0), channel);
-                let positive = values.iter().copied().filter(|&value| value > 0.0);
+                let values = volume.channel_values(channel);
+                let positive = values.filter(|&value| value > 0.0);
                 let path = || volume.path().to_path_buf();
                 let Some((mean, sd)) = mean_and_sd(positive) else {
                     return Err(IntensityError::NoPositiveVoxels {

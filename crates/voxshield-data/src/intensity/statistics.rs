@@ -1,6 +1,5 @@
 //! Statistics of a dataset's foreground, for CT.
 
-use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
 use super::IntensityError;
@@ -30,9 +29,13 @@ pub struct CtStatistics {
     pub unclipped_sd: f64,
 }
 
-/// The foreground (label > 0) of one channel of a case, in file units and canonical order.
+/// The foreground (label > 0) of one channel of a case, in file units and canonical order: all of it up to 100 000 voxels, beyond that
+/// so many of it, evenly.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Foreground(Vec<f32>);
+pub struct Foreground {
+    voxels: u64,
+    sample: Vec<f32>,
+}
 
 impl Foreground {
     /// The voxels of `channel` that have a label.
@@ -48,21 +51,38 @@ impl Foreground {
             });
         }
         let shape = volume.shape();
-        if labels.array().shape() != shape {
+        if labels.shape() != shape {
             return Err(DataError::Shape {
                 what: "labels [depth, height, width]",
                 expected: shape.to_vec(),
-                found: labels.array().shape().to_vec(),
+                found: labels.shape().to_vec(),
             });
         }
-        let values = volume.array().index_axis(Axis(0), channel);
-        let foreground = values.iter().zip(labels.array());
-        Ok(Self(
-            foreground
-                .filter_map(|(&value, &label)| (label > 0).then_some(value))
-                .collect(),
-        ))
+        let values = volume.channel_values(channel).zip(labels.values());
+        let foreground = values.filter_map(|(value, label)| (label > 0).then_some(value));
+        Ok(Self::sampled(labels.foreground_count(), foreground))
     }
+
+    /// Of `voxels` values.
+    fn sampled(voxels: usize, values: impl Iterator<Item = f32>) -> Self {
+        let take = voxels.min(PER_CASE);
+        let mut places = (0..take)
+            .map(|sample| even(sample, voxels, take))
+            .peekable();
+        let sample = values
+            .enumerate()
+            .filter_map(|(at, value)| places.next_if_eq(&at).map(|_| value));
+        Self {
+            voxels: voxels as u64,
+            sample: sample.collect(),
+        }
+    }
+}
+
+/// The place of a sample among `voxels`, of which `take` are taken evenly.
+fn even(sample: usize, voxels: usize, take: usize) -> usize {
+    // u128: a count times 100 000 need not fit usize everywhere.
+    (sample as u128 * voxels as u128 / take as u128) as usize
 }
 
 /// Gathers [`CtStatistics`] case by case in bounded memory, the same for the same cases in the same order.
@@ -109,16 +129,11 @@ impl CtStatisticsBuilder {
     /// Adds a foreground: all of it up to 100 000 voxels, beyond that every n-th in canonical order, evenly. When more than
     /// 16 777 216 voxels have come together, every second is dropped and later cases give half as many.
     pub fn add_foreground(&mut self, foreground: &Foreground) {
-        self.add_values(&foreground.0);
-    }
-
-    fn add_values(&mut self, foreground: &[f32]) {
-        self.seen += foreground.len() as u64;
-        let take = foreground.len().min(self.per_case);
-        for sample in 0..take {
-            // u128: a count times 100 000 need not fit usize everywhere.
-            let at = sample as u128 * foreground.len() as u128 / take as u128;
-            self.values.extend(foreground.get(at as usize));
+        self.seen += foreground.voxels;
+        let sample = &foreground.sample;
+        let take = sample.len().min(self.per_case);
+        for place in (0..take).map(|at| even(at, sample.len(), take)) {
+            self.values.extend(sample.get(place));
         }
         while self.values.len() > self.kept {
             let mut keep = false;
@@ -201,11 +216,15 @@ fn mean_and_sd_f64(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f6
 mod tests {
     use super::*;
 
+    fn foreground(values: &[f32]) -> Foreground {
+        Foreground::sampled(values.len(), values.iter().copied())
+    }
+
     #[test]
     fn even_stride_over_large_cases() {
         let mut builder = CtStatisticsBuilder::new();
         let values: Vec<f32> = (0..250_000).map(|value| value as f32).collect();
-        builder.add_values(&values);
+        builder.add_foreground(&foreground(&values));
         assert_eq!(builder.values.len(), PER_CASE);
         assert_eq!(builder.seen(), 250_000);
         assert_eq!(&builder.values[..4], &[0.0, 2.0, 5.0, 7.0]);
@@ -223,7 +242,7 @@ mod tests {
         };
         let values: Vec<f32> = (0..400).map(|value| value as f32).collect();
         for _ in 0..100 {
-            builder.add_values(&values);
+            builder.add_foreground(&foreground(&values));
             assert!(builder.values.len() <= 1000);
         }
         assert_eq!(builder.seen(), 40_000);
@@ -252,7 +271,7 @@ mod tests {
             }))
         ));
         let mut builder = CtStatisticsBuilder::new();
-        builder.add_values(&[5.0; 50]);
+        builder.add_foreground(&foreground(&[5.0; 50]));
         let constant = builder.finish();
         assert!(matches!(
             constant,

@@ -16,7 +16,7 @@ const STEP: u64 = 1 << 24;
 /// A file being read, decompressed on the way when its first bytes are those of gzip (whatever its name says).
 pub(crate) struct Source {
     path: PathBuf,
-    reader: Box<dyn Read>,
+    reader: Box<dyn Read + Send>,
     /// Whether the file is gzip.
     pub(crate) gzip: bool,
     /// The most bytes that the file can give.
@@ -33,7 +33,16 @@ impl Source {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
             return Err(DataError::io("open the file", path)(error));
         }
-        let mut file = File::open(path).map_err(DataError::io("open the file", path))?;
+        let file = File::open(path).map_err(DataError::io("open the file", path))?;
+        Self::of(path, file, metadata.len())
+    }
+
+    /// A source of `length` bytes; `path` is for messages.
+    pub(crate) fn of(
+        path: &Path,
+        mut file: impl Read + Seek + Send + 'static,
+        length: u64,
+    ) -> Result<Self, DataError> {
         let mut first = Vec::new();
         Read::by_ref(&mut file)
             .take(2)
@@ -41,7 +50,6 @@ impl Source {
             .and_then(|_| file.seek(SeekFrom::Start(0)))
             .map_err(DataError::io("read the file", path))?;
         let gzip = first == [0x1f, 0x8b];
-        let length = metadata.len();
         let buffered = BufReader::with_capacity(1 << 16, file);
         Ok(Self {
             path: path.to_path_buf(),

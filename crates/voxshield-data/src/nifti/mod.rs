@@ -2,6 +2,7 @@
 
 mod blocks;
 mod datatype;
+mod digest;
 mod endian;
 mod error;
 mod gzip;
@@ -24,5 +25,7 @@ pub use scaling::Scaling;
 pub use stored::StoredVolume;
 
 pub(crate) use datatype::Number;
+pub(crate) use digest::Digest;
 pub(crate) use new::write_new_scaled;
 pub(crate) use paths::{ends_with_ignore_case, nifti_stem};
+pub(crate) use read::VolumeReader;

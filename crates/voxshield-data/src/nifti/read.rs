@@ -1,5 +1,6 @@
-//! From files to a [`StoredVolume`].
+//! From files to a [`StoredVolume`], whole or in parts.
 
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use super::error::HeaderError;
@@ -16,72 +17,134 @@ const HEADER_LIMIT: u64 = 1 << 30;
 /// The most bytes accepted after the voxels.
 const TRAILING_LIMIT: u64 = 1 << 20;
 
-pub(super) fn read(path: &Path) -> Result<StoredVolume, DataError> {
-    let header_path = match role(path) {
-        Role::Image => sibling(path, &[".hdr", ".hdr.gz"])?,
-        Role::Single | Role::Header => path.to_path_buf(),
-    };
-    let mut source = Source::open(&header_path)?;
-    let mut header_bytes = Vec::new();
-    source.append("header", &mut header_bytes, 4)?;
-    let first = header_bytes.first_chunk::<4>().copied().unwrap_or_default();
-    let (version, endian) = Header::sniff(first).map_err(in_header(&header_path))?;
-    source.append(
-        "header",
-        &mut header_bytes,
-        version.header_size() as u64 - 4,
-    )?;
-    let header = Header::parse(&header_bytes, version, endian).map_err(in_header(&header_path))?;
-    let voxel_bytes = header
-        .voxel_bytes()
-        .filter(|&bytes| bytes <= VOXEL_LIMIT && usize::try_from(bytes).is_ok())
-        .ok_or_else(|| {
-            too_large(
-                &header_path,
-                "voxel data",
-                header.voxel_bytes(),
-                VOXEL_LIMIT,
-            )
-        })?;
-    if header.vox_offset > HEADER_LIMIT {
-        let found = Some(header.vox_offset);
-        return Err(too_large(&header_path, "header", found, HEADER_LIMIT));
+/// A NIfTI file whose voxels are read in parts, so that a volume of any size takes little memory.
+pub(crate) struct VolumeReader {
+    /// All but the voxels; what follows them is there after [`VolumeReader::finish`].
+    frame: StoredVolume,
+    source: Source,
+    left: u64,
+}
+
+impl VolumeReader {
+    /// Reads everything before the voxels.
+    ///
+    /// # Errors
+    /// As [`StoredVolume::read`].
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+        let header_path = match role(path) {
+            Role::Image => sibling(path, &[".hdr", ".hdr.gz"])?,
+            Role::Single | Role::Header => path.to_path_buf(),
+        };
+        Self::with_header(path, header_path, Source::open)
     }
-    let mut volume = StoredVolume {
-        path: path.to_path_buf(),
-        layout: FileLayout::Single,
-        header_bytes,
-        image_prefix: Vec::new(),
-        voxels: Vec::new(),
-        trailing: Vec::new(),
-        header,
-    };
-    if volume.header.single_file {
-        source.check_declared(volume.header.vox_offset + voxel_bytes)?;
-        let more = volume.header.vox_offset.saturating_sub(source.consumed());
-        source.append("header extensions", &mut volume.header_bytes, more)?;
-        source.append("voxels", &mut volume.voxels, voxel_bytes)?;
-        volume.trailing = source.rest("data after the voxels", TRAILING_LIMIT)?;
-        return Ok(volume);
+
+    /// As [`VolumeReader::open`], for the content of a single file that is in memory.
+    ///
+    /// # Errors
+    /// As [`VolumeReader::open`].
+    pub(crate) fn in_memory(path: &Path, bytes: &[u8]) -> Result<Self, DataError> {
+        Self::with_header(path, path.to_path_buf(), |part| {
+            if part == path {
+                return Source::of(part, Cursor::new(bytes.to_vec()), bytes.len() as u64);
+            }
+            let missing = io::Error::from(io::ErrorKind::NotFound);
+            Err(DataError::io("open the file", part)(missing))
+        })
     }
-    volume
-        .header_bytes
-        .extend(source.rest("header", HEADER_LIMIT)?);
-    let image_path = image_of(path, &header_path)?;
-    let mut image = Source::open(&image_path)?;
-    image.check_declared(volume.header.vox_offset + voxel_bytes)?;
-    image.append(
-        "data before the voxels",
-        &mut volume.image_prefix,
-        volume.header.vox_offset,
-    )?;
-    image.append("voxels", &mut volume.voxels, voxel_bytes)?;
-    volume.trailing = image.rest("data after the voxels", TRAILING_LIMIT)?;
-    volume.layout = FileLayout::Pair {
-        header: header_path,
-        image: image_path,
-    };
-    Ok(volume)
+
+    fn with_header(
+        path: &Path,
+        header_path: PathBuf,
+        open: impl Fn(&Path) -> Result<Source, DataError>,
+    ) -> Result<Self, DataError> {
+        let mut source = open(&header_path)?;
+        let mut header_bytes = Vec::new();
+        source.append("header", &mut header_bytes, 4)?;
+        let first = header_bytes.first_chunk::<4>().copied().unwrap_or_default();
+        let (version, endian) = Header::sniff(first).map_err(in_header(&header_path))?;
+        let rest = version.header_size() as u64 - 4;
+        source.append("header", &mut header_bytes, rest)?;
+        let header =
+            Header::parse(&header_bytes, version, endian).map_err(in_header(&header_path))?;
+        let declared = header.voxel_bytes();
+        let left = declared
+            .filter(|&bytes| bytes <= VOXEL_LIMIT && usize::try_from(bytes).is_ok())
+            .ok_or_else(|| too_large(&header_path, "voxel data", declared, VOXEL_LIMIT))?;
+        if header.vox_offset > HEADER_LIMIT {
+            let found = Some(header.vox_offset);
+            return Err(too_large(&header_path, "header", found, HEADER_LIMIT));
+        }
+        let mut frame = StoredVolume {
+            path: path.to_path_buf(),
+            layout: FileLayout::Single,
+            header_bytes,
+            image_prefix: Vec::new(),
+            voxels: Vec::new(),
+            trailing: Vec::new(),
+            header,
+        };
+        let offset = frame.header.vox_offset;
+        if frame.header.single_file {
+            source.check_declared(offset + left)?;
+            let more = offset.saturating_sub(source.consumed());
+            source.append("header extensions", &mut frame.header_bytes, more)?;
+        } else {
+            frame
+                .header_bytes
+                .extend(source.rest("header", HEADER_LIMIT)?);
+            let image_path = image_of(path, &header_path)?;
+            source = open(&image_path)?;
+            source.check_declared(offset + left)?;
+            source.append("data before the voxels", &mut frame.image_prefix, offset)?;
+            frame.layout = FileLayout::Pair {
+                header: header_path,
+                image: image_path,
+            };
+        }
+        Ok(Self {
+            frame,
+            source,
+            left,
+        })
+    }
+
+    /// Header, extensions and name of the file; it has no voxels.
+    pub(crate) fn frame(&self) -> &StoredVolume {
+        &self.frame
+    }
+
+    /// Bytes of voxels that have not been read.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Replaces the content of `bytes` by the next `count` bytes of voxels, fewer at the end.
+    ///
+    /// # Errors
+    /// [`DataError::Truncated`], [`DataError::Gzip`] and [`DataError::Io`].
+    pub(crate) fn next(&mut self, bytes: &mut Vec<u8>, count: usize) -> Result<(), DataError> {
+        bytes.clear();
+        let count = self.left.min(count as u64);
+        self.source.append("voxels", bytes, count)?;
+        self.left -= count;
+        Ok(())
+    }
+
+    /// Reads what follows the voxels, all of which must have been read. For gzip, this is also what checks the checksum.
+    ///
+    /// # Errors
+    /// As [`VolumeReader::next`], and [`DataError::TooLarge`].
+    pub(crate) fn finish(mut self) -> Result<StoredVolume, DataError> {
+        self.frame.trailing = self.source.rest("data after the voxels", TRAILING_LIMIT)?;
+        Ok(self.frame)
+    }
+}
+
+pub(super) fn read(mut reader: VolumeReader) -> Result<StoredVolume, DataError> {
+    let mut voxels = Vec::new();
+    let count = usize::try_from(reader.left()).unwrap_or(usize::MAX);
+    reader.next(&mut voxels, count)?;
+    Ok(reader.finish()?.having(voxels))
 }
 
 /// The voxel file of a pair: the path itself when that is what was given.

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{ArrayView4, ShapeBuilder};
+use ndarray::{ArrayView4, ArrayViewMut4, ShapeBuilder, ShapeError};
 
 use super::datatype::{Datatype, Number, Value};
 use super::header::Header;
+use super::read::VolumeReader;
 use super::scaling::Scaling;
 use crate::error::DataError;
 use crate::geometry::Affine;
@@ -44,7 +45,15 @@ impl StoredVolume {
     /// A [`DataError`] for a file that cannot be read, is damaged or truncated, is not NIfTI, or declares sizes that its
     /// length cannot back.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        super::read::read(path)
+        super::read::read(VolumeReader::open(path)?)
+    }
+
+    /// As [`StoredVolume::read`], for the content of a single file that is in memory; `path` is its name.
+    ///
+    /// # Errors
+    /// As [`StoredVolume::read`]; [`DataError::Io`] for half of a pair.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, DataError> {
+        super::read::read(VolumeReader::in_memory(path, bytes)?)
     }
 
     /// Writes the volume under another name: the original header bytes and extensions, these voxels. Compressed when the name
@@ -125,6 +134,23 @@ impl StoredVolume {
         }
     }
 
+    /// As [`StoredVolume::content_sha256`], of a file that is read as a stream.
+    ///
+    /// # Errors
+    /// As [`StoredVolume::read`].
+    pub fn content_sha256_of(path: &Path) -> Result<Vec<String>, DataError> {
+        Ok(super::digest::Digest::of(path)?.content)
+    }
+
+    /// Number of voxels, all channels together, that the header of a file declares.
+    ///
+    /// # Errors
+    /// As [`StoredVolume::read`].
+    pub fn voxel_count_of(path: &Path) -> Result<u64, DataError> {
+        let reader = VolumeReader::open(path)?;
+        Ok(reader.left() / reader.frame().datatype().size() as u64)
+    }
+
     /// Number of voxels, all channels together.
     #[must_use]
     pub fn voxel_count(&self) -> usize {
@@ -140,18 +166,24 @@ impl StoredVolume {
     /// The exact stored numbers in file order, without slope and intercept; 64-bit integers are not rounded. Empty for
     /// datatypes that are not real numbers.
     pub fn stored_values(&self) -> impl Iterator<Item = Value> + '_ {
-        self.numbers().map(Value::from)
+        self.numbers_of(&self.voxels).map(Value::from)
     }
 
     /// The values in file order: `slope * s + inter`, in f64. Empty for datatypes that are not real numbers.
     pub fn values(&self) -> impl Iterator<Item = f64> + '_ {
-        let scaling = self.scaling();
-        self.numbers().map(move |number| scaling.value(number))
+        self.values_of(&self.voxels)
     }
 
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = Number> + '_ {
+    /// As [`StoredVolume::values`], of bytes that are voxels of this file.
+    pub(crate) fn values_of<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = f64> + use<'a> {
+        let scaling = self.scaling();
+        self.numbers_of(bytes)
+            .map(move |number| scaling.value(number))
+    }
+
+    pub(crate) fn numbers_of<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = Number> + use<'a> {
         let (datatype, endian) = (self.datatype(), self.header.endian);
-        self.voxels
+        bytes
             .chunks_exact(datatype.size())
             .map_while(move |bytes| datatype.decode(bytes, endian))
     }
@@ -179,6 +211,11 @@ impl StoredVolume {
         })
     }
 
+    /// The file of a frame with its voxels.
+    pub(crate) fn having(self, voxels: Vec<u8>) -> Self {
+        Self { voxels, ..self }
+    }
+
     /// Whether everything before the voxels is the same, byte for byte.
     pub(crate) fn same_frame(&self, other: &Self) -> bool {
         self.header_bytes == other.header_bytes && self.image_prefix == other.image_prefix
@@ -192,6 +229,15 @@ impl StoredVolume {
             expected: self.voxels.len() as u64,
             found: (elements.len() * self.datatype().size()) as u64,
         })
+    }
+
+    /// As [`StoredVolume::view`], of the voxels' own bytes, to be changed.
+    pub(crate) fn view_mut<const N: usize>(
+        &mut self,
+    ) -> Result<ArrayViewMut4<'_, [u8; N]>, ShapeError> {
+        let [i, j, k, c] = self.dims();
+        let (words, _) = self.voxels.as_chunks_mut::<N>();
+        ArrayViewMut4::from_shape((i, j, k, c).f(), words)
     }
 
     /// Stored index (i, j, k, channel) of a position in file order.

@@ -54,41 +54,31 @@ impl Words {
         after.wrapping_add(signed as u64) & self.mask()
     }
 
-    /// Writes the difference byte plane by byte plane, lowest first: the upper planes are zeros, which cost nothing compressed.
+    /// Writes one byte of each difference: the planes of all bytes, lowest first, are the residual. The upper planes are zeros, which
+    /// cost nothing compressed.
     ///
     /// Both blocks have the same length, a multiple of the word's size.
     pub(super) fn encode(
         self,
+        byte: usize,
         before: &[u8],
         after: &[u8],
         writer: &mut impl Write,
     ) -> io::Result<()> {
-        let mut plane = Vec::with_capacity(CHUNK);
-        for byte in 0..self.size {
-            let words = before
-                .chunks(CHUNK * self.size)
-                .zip(after.chunks(CHUNK * self.size));
-            for (before, after) in words {
-                let pairs = before
-                    .chunks_exact(self.size)
-                    .zip(after.chunks_exact(self.size));
-                plane.clear();
-                plane.extend(pairs.map(|(before, after)| {
-                    (self.difference(self.read(before), self.read(after)) >> (8 * byte)) as u8
-                }));
-                writer.write_all(&plane)?;
-            }
-        }
-        Ok(())
+        let pairs = before
+            .chunks_exact(self.size)
+            .zip(after.chunks_exact(self.size));
+        let plane: Vec<u8> = pairs
+            .map(|(before, after)| {
+                (self.difference(self.read(before), self.read(after)) >> (8 * byte)) as u8
+            })
+            .collect();
+        writer.write_all(&plane)
     }
 
-    /// The block before, from the block after and what [`Words::encode`] wrote.
-    pub(super) fn decode(self, after: &[u8], reader: &mut impl Read) -> io::Result<Vec<u8>> {
-        let mut block = vec![0; after.len()];
-        let little = Self {
-            endian: Endian::Little,
-            ..self
-        };
+    /// The differences of `length` bytes of words, little endian, from their planes.
+    pub(super) fn decode(self, length: usize, reader: &mut impl Read) -> io::Result<Vec<u8>> {
+        let mut block = vec![0; length];
         let mut plane = vec![0; CHUNK];
         for byte in 0..self.size {
             for words in block.chunks_mut(CHUNK * self.size) {
@@ -101,14 +91,22 @@ impl Words {
                 }
             }
         }
-        for (word, after) in block
+        Ok(block)
+    }
+
+    /// Turns differences into the block before, from the block after.
+    pub(super) fn restore_block(self, differences: &mut [u8], after: &[u8]) {
+        let little = Self {
+            endian: Endian::Little,
+            ..self
+        };
+        for (word, after) in differences
             .chunks_exact_mut(self.size)
             .zip(after.chunks_exact(self.size))
         {
             let before = self.restore(self.read(after), little.read(word));
             self.write(before, word);
         }
-        Ok(block)
     }
 }
 
@@ -118,6 +116,14 @@ mod tests {
 
     use super::*;
 
+    fn encoded(words: Words, before: &[u8], after: &[u8]) -> Vec<u8> {
+        let mut encoded = Vec::new();
+        for byte in 0..words.size {
+            words.encode(byte, before, after, &mut encoded).unwrap();
+        }
+        encoded
+    }
+
     proptest! {
         #[test]
         fn any_words_come_back(bytes in prop::collection::vec(any::<(u8, u8)>(), 0..70), size in 0usize..4, big: bool) {
@@ -125,10 +131,11 @@ mod tests {
             let words = Words { size, endian: if big { Endian::Big } else { Endian::Little } };
             let length = bytes.len() / size * size;
             let (before, after): (Vec<u8>, Vec<u8>) = bytes[..length].iter().copied().unzip();
-            let mut encoded = Vec::new();
-            words.encode(&before, &after, &mut encoded).unwrap();
+            let encoded = encoded(words, &before, &after);
             prop_assert_eq!(encoded.len(), length);
-            prop_assert_eq!(words.decode(&after, &mut &encoded[..]).unwrap(), before);
+            let mut block = words.decode(length, &mut &encoded[..]).unwrap();
+            words.restore_block(&mut block, &after);
+            prop_assert_eq!(block, before);
         }
     }
 
@@ -146,9 +153,7 @@ mod tests {
             .iter()
             .flat_map(|v| v.to_be_bytes())
             .collect();
-        let mut encoded = Vec::new();
-        words.encode(&before, &after, &mut encoded).unwrap();
         // +1, -2 and, around the corner, +1.
-        assert_eq!(encoded, [2, 3, 2, 0, 0, 0]);
+        assert_eq!(encoded(words, &before, &after), [2, 3, 2, 0, 0, 0]);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::bufread::ZlibDecoder;
@@ -17,11 +17,14 @@ use super::{Identities, Recipients, UnlockError};
 use crate::error::DataError;
 use crate::fsx::AtomicFile;
 use crate::hash::sha256_bytes;
-use crate::nifti::StoredVolume;
+use crate::nifti::{Digest, StoredVolume, VolumeReader};
 
 const MAGIC: [u8; 20] = *b"voxshield-residual 1";
 /// The most bytes of a header: some hundred bytes a channel.
 const HEADER_LIMIT: u32 = 1 << 20;
+
+/// Bytes of voxels that are handled at a time: whole words of every size.
+const PART: usize = 1 << 20;
 
 /// What a residual belongs to.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +46,8 @@ struct SealedFile {
     original: Vec<String>,
 }
 
-/// Writes the encrypted residual of one case: what turns `after` (the protected files) back into `before`.
+/// Writes the encrypted residual of one case: what turns `after` (the protected files) back into `before`. Both are read as streams,
+/// several times.
 ///
 /// Two calls give different bytes, since encryption draws a new file key; what comes out of [`open_residual`] is the same.
 ///
@@ -52,8 +56,8 @@ struct SealedFile {
 /// writing fails; no half-written file stays.
 pub fn seal_residual(
     case: &str,
-    before: &[StoredVolume],
-    after: &[StoredVolume],
+    before: &[PathBuf],
+    after: &[PathBuf],
     recipients: &Recipients,
     path: &Path,
 ) -> Result<(), DataError> {
@@ -65,55 +69,83 @@ pub fn seal_residual(
         });
     }
     let pairs = || before.iter().zip(after);
-    if let Some((old, new)) = pairs().find(|(a, b)| a.voxel_bytes().len() != b.voxel_bytes().len())
-    {
-        return Err(DataError::VoxelBytes {
-            path: new.path().to_path_buf(),
-            expected: old.voxel_bytes().len() as u64,
-            found: new.voxel_bytes().len() as u64,
+    let mut sealed = Sealed {
+        case: case.to_string(),
+        files: Vec::with_capacity(before.len()),
+    };
+    for (old, new) in pairs() {
+        let (old, new) = (Digest::of(old)?, Digest::of(new)?);
+        if old.voxel_bytes != new.voxel_bytes {
+            return Err(DataError::VoxelBytes {
+                path: new.frame.path().to_path_buf(),
+                expected: old.voxel_bytes,
+                found: new.voxel_bytes,
+            });
+        }
+        sealed.files.push(SealedFile {
+            bytes: old.voxel_bytes,
+            voxels_before: old.voxels,
+            voxels_after: new.voxels,
+            original: old.content,
         });
     }
-    let files = pairs().map(|(old, new)| SealedFile {
-        bytes: old.voxel_bytes().len() as u64,
-        voxels_before: sha256_bytes(old.voxel_bytes()),
-        voxels_after: sha256_bytes(new.voxel_bytes()),
-        original: old.content_sha256(),
-    });
-    let sealed = Sealed {
-        case: case.to_string(),
-        files: files.collect(),
-    };
     let encryptor = age::Encryptor::with_recipients(recipients.keys())
         .map_err(|_| unlock(path, UnlockError::NoRecipient))?;
     let header =
         serde_json::to_vec(&sealed).map_err(|error| crate::manifest::json(path, &error))?;
     let target = BufWriter::new(AtomicFile::create(path)?);
-    let write = || -> io::Result<AtomicFile> {
+    let io = DataError::io("write the file", path);
+    let begin = || -> io::Result<_> {
         let mut writer = encryptor.wrap_output(target)?;
         writer.write_all(&MAGIC)?;
         writer.write_all(&(header.len() as u32).to_le_bytes())?;
         writer.write_all(&header)?;
-        let mut writer = ZlibEncoder::new(writer, Compression::default());
-        for (old, new) in pairs() {
-            words(old).encode(old.voxel_bytes(), new.voxel_bytes(), &mut writer)?;
-        }
+        Ok(ZlibEncoder::new(writer, Compression::default()))
+    };
+    let mut writer = match begin() {
+        Ok(writer) => writer,
+        Err(error) => return Err(io(error)),
+    };
+    for (old, new) in pairs() {
+        encode(old, new, &mut writer, path)?;
+    }
+    let end = || -> io::Result<AtomicFile> {
         let target = writer.finish()?.finish()?;
         target.into_inner().map_err(io::IntoInnerError::into_error)
     };
-    write()
-        .map_err(DataError::io("write the file", path))?
-        .commit()
+    end().map_err(io)?.commit()
+}
+
+/// Writes the planes of one file's differences.
+fn encode(
+    before: &Path,
+    after: &Path,
+    writer: &mut impl Write,
+    path: &Path,
+) -> Result<(), DataError> {
+    let words = words(VolumeReader::open(before)?.frame());
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    for byte in 0..words.size {
+        let (mut a, mut b) = (VolumeReader::open(before)?, VolumeReader::open(after)?);
+        while a.left() > 0 {
+            a.next(&mut old, PART)?;
+            b.next(&mut new, PART)?;
+            let written = words.encode(byte, &old, &new, writer);
+            written.map_err(DataError::io("write the file", path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Restores the original files of a case from the protected ones. Everything is checked before anything is returned: the case,
-/// the protected voxels, the restored voxels, and each restored file as a whole.
+/// the protected voxels, the restored voxels, and each restored file as a whole. The protected files are read as streams.
 ///
 /// # Errors
 /// [`DataError::Unlock`] naming what does not belong together, [`DataError::Io`].
 pub fn open_residual(
     path: &Path,
     case: &str,
-    protected: &[StoredVolume],
+    protected: &[PathBuf],
     identities: &Identities,
 ) -> Result<Vec<StoredVolume>, DataError> {
     let wrong = |problem| unlock(path, problem);
@@ -144,18 +176,25 @@ pub fn open_residual(
     }
     let mut decoder = ZlibDecoder::new(reader);
     let mut restored = Vec::with_capacity(protected.len());
-    for (volume, sealed) in protected.iter().zip(&sealed.files) {
-        let after = volume.voxel_bytes();
-        let found = sha256_bytes(after);
-        if found != sealed.voxels_after || after.len() as u64 != sealed.bytes {
+    for (file, sealed) in protected.iter().zip(&sealed.files) {
+        let after = Digest::of(file)?;
+        if after.voxels != sealed.voxels_after || after.voxel_bytes != sealed.bytes {
             return Err(wrong(UnlockError::ProtectedChanged {
-                path: name(volume),
+                path: name(&after.frame),
                 expected: sealed.voxels_after.clone(),
-                found,
+                found: after.voxels,
             }));
         }
-        let voxels = words(volume).decode(after, &mut decoder).map_err(read)?;
-        restored.push(check(volume.with_voxels(voxels)?, sealed).map_err(wrong)?);
+        let words = words(&after.frame);
+        let length = usize::try_from(after.voxel_bytes).unwrap_or(usize::MAX);
+        let mut voxels = words.decode(length, &mut decoder).map_err(read)?;
+        let mut stream = VolumeReader::open(file)?;
+        let mut part = Vec::new();
+        for differences in voxels.chunks_mut(PART) {
+            stream.next(&mut part, PART)?;
+            words.restore_block(differences, &part);
+        }
+        restored.push(check(after.frame.having(voxels), sealed).map_err(wrong)?);
     }
     // The end of both streams: what was cut there is noticed now.
     let mut more = [0];

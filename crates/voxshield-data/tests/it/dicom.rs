@@ -306,3 +306,53 @@ fn cases_with_labels_become_a_plain_dataset() {
         ("plain", 1, 0)
     );
 }
+
+/// The bytes of a slice, and where the last of `needle` is in them.
+fn slice_with(needle: &[u8]) -> (Vec<u8>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slice");
+    write(&path, Scan::new().slice(0));
+    let bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(needle.len()).rposition(|part| part == needle);
+    (bytes, at.unwrap())
+}
+
+/// What is wrong with a series of a good slice and these bytes.
+fn problem_with(bytes: &[u8]) -> DicomError {
+    let folder = tempfile::tempdir().unwrap();
+    let series = folder.path().join("s");
+    write(&series.join("a"), Scan::new().slice(1));
+    fs::write(series.join("b"), bytes).unwrap();
+    let cases = import_dicom(&series, &folder.path().join("out"), &mut |_| {}).unwrap();
+    match &cases[0].shape {
+        Err(DataError::Dicom { problem, .. }) => problem.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn sizes_that_the_file_cannot_back_are_refused_before_memory_is_taken() {
+    let unreadable = |bytes: &[u8], what: &str| match problem_with(bytes) {
+        DicomError::Unreadable { reason } => assert!(reason.contains(what), "{reason}"),
+        other => panic!("{other}"),
+    };
+    // The length of the pixels, and of an element of the file's first group.
+    for element in [&b"\xE0\x7F\x10\x00OW\0\0"[..], b"\x02\x00\x01\x00OB\0\0"] {
+        let (mut bytes, at) = slice_with(element);
+        bytes[at + 8..at + 12].copy_from_slice(&0x7000_0000u32.to_le_bytes());
+        unreadable(&bytes, "1879048192 bytes");
+    }
+    // Sequences of undefined length, each in an item of the one before.
+    let (mut bytes, at) = slice_with(b"\xE0\x7F\x10\x00OW");
+    let nested = [
+        &b"\x40\x00\x75\x02SQ\0\0\xFF\xFF\xFF\xFF"[..],
+        b"\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF",
+    ];
+    bytes.splice(at..at, nested.concat().repeat(100_000));
+    unreadable(&bytes, "within one another");
+    // Rows and columns.
+    let (mut bytes, at) = slice_with(b"\x28\x00\x10\x00US\x02\x00");
+    bytes[at + 8..at + 10].fill(0xFF);
+    bytes[at + 18..at + 20].fill(0xFF);
+    assert!(matches!(problem_with(&bytes), DicomError::Attribute { .. }));
+}

@@ -178,7 +178,7 @@ fn labels_are_read_as_labels() {
         let same = labels
             .array()
             .iter()
-            .zip(volume.array())
+            .zip(&volume.array())
             .all(|(label, value)| f32::from(*label) == *value);
         assert!(same, "{name}");
         assert_eq!(labels.check_matches(&volume).unwrap(), None);

@@ -38,7 +38,7 @@ fn open(
     identity: &Path,
 ) -> Result<StoredVolume, UnlockError> {
     let identities = Identities::open(identity).unwrap();
-    match open_residual(path, case, std::slice::from_ref(protected), &identities) {
+    match open_residual(path, case, &[protected.path().to_path_buf()], &identities) {
         Ok(mut volumes) => Ok(volumes.remove(0)),
         Err(DataError::Unlock {
             path: named,
@@ -57,6 +57,11 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> StoredVolume {
     StoredVolume::read(&path).unwrap()
 }
 
+fn seal(keys: &Keys, case: &str, before: &StoredVolume, after: &StoredVolume, path: &Path) {
+    let [before, after] = [before, after].map(|file| [file.path().to_path_buf()]);
+    seal_residual(case, &before, &after, &keys.recipients, path).unwrap();
+}
+
 /// A volume and a changed one, sealed.
 fn sealed(keys: &Keys) -> (StoredVolume, StoredVolume, PathBuf) {
     let values: Vec<i16> = (0..60).map(|v| v * 311 - 9000).collect();
@@ -69,8 +74,7 @@ fn sealed(keys: &Keys) -> (StoredVolume, StoredVolume, PathBuf) {
     file.voxels = Nifti::i16(&[3, 4, 5], &changed).voxels;
     let after = write(folder, "after.nii.gz", &gzip(&file.bytes()));
     let path = folder.join("case.age");
-    let pair = (std::slice::from_ref(&before), std::slice::from_ref(&after));
-    seal_residual("case", pair.0, pair.1, &keys.recipients, &path).unwrap();
+    seal(keys, "case", &before, &after, &path);
     (before, after, path)
 }
 
@@ -113,7 +117,9 @@ fn swapped_and_changed_files_restore_nothing() {
     assert!(matches!(error, UnlockError::OtherCase { .. }), "{error}");
     let mut voxels = after.voxel_bytes().to_vec();
     voxels[17] ^= 1;
-    let changed = after.with_voxels(voxels).unwrap();
+    let mut file = Nifti::i16(&[3, 4, 5], &[0; 60]);
+    file.voxels = voxels;
+    let changed = write(keys.folder.path(), "changed.nii", &file.bytes());
     let error = open(&path, "case", &changed, &keys.identity).unwrap_err();
     assert!(
         matches!(error, UnlockError::ProtectedChanged { .. }),
@@ -212,7 +218,7 @@ proptest! {
         };
         let (before, after) = (volume("a.nii", before), volume("b.nii", after));
         let path = keys.folder.path().join("c.age");
-        seal_residual("c", std::slice::from_ref(&before), std::slice::from_ref(&after), &keys.recipients, &path).unwrap();
+        seal(&keys, "c", &before, &after, &path);
         let restored = open(&path, "c", &after, &keys.identity).unwrap();
         prop_assert_eq!(restored.content_sha256(), before.content_sha256());
     }

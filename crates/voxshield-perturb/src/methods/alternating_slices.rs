@@ -10,7 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    squares::fill(input.shape, |at| {
+    squares::slices(input, |at| {
         squares::lattice(at, input.shape, [true, false, false])
     })
 }
@@ -23,6 +23,7 @@ mod tests {
     fn slices_alternate_and_are_constant() {
         let input = CodeInput {
             labels: &[0; 12],
+            first: 0,
             shape: [3, 2, 2],
             seed: 0,
         };

@@ -16,11 +16,14 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 const BLOCK: usize = 8;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    let grid = input.shape.map(|n| n.div_ceil(BLOCK));
-    let signs = |label| squares::fill(grid, |block| sign(input.seed, label, block));
+    let slices = input.slices();
+    let first = slices.start / BLOCK;
+    let [_, height, width] = input.shape.map(|n| n.div_ceil(BLOCK));
+    let grid = [slices.end.div_ceil(BLOCK) - first, height, width];
+    let signs = |label| squares::fill(grid, |[z, y, x]| sign(input.seed, label, [first + z, y, x]));
     squares::by_label(input, signs, |at| {
         let [z, y, x] = at.map(|i| i / BLOCK);
-        (z * grid[1] + y) * grid[2] + x
+        ((z - first) * height + y) * width + x
     })
 }
 
@@ -40,11 +43,13 @@ mod tests {
     fn blocks_are_constant_and_do_not_depend_on_the_shape() {
         let small = code(&CodeInput {
             labels: &[1; 9 * 10 * 17],
+            first: 0,
             shape: [9, 10, 17],
             seed: 4,
         });
         let large = code(&CodeInput {
             labels: &[1; 16 * 16 * 32],
+            first: 0,
             shape: [16, 16, 32],
             seed: 4,
         });

@@ -6,7 +6,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labelled voxels brighter, a shell of 2 voxels around them darker (support full)",
     source: "inferred: a shortcut of low frequency",
     needs: Needs::Labels,
-    make: Make::Code(code),
+    make: Make::WholeCode(code),
 };
 
 const SHELL: u32 = 2;
@@ -31,6 +31,7 @@ mod tests {
     fn a_label_is_bright_in_a_dark_shell() {
         let code = code(&CodeInput {
             labels: &[0, 0, 0, 0, 3, 1, 0, 0],
+            first: 0,
             shape: [1, 1, 8],
             seed: 0,
         });

@@ -10,9 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    squares::fill(input.shape, |at| {
-        squares::lattice(at, input.shape, [true; 3])
-    })
+    squares::slices(input, |at| squares::lattice(at, input.shape, [true; 3]))
 }
 
 #[cfg(test)]
@@ -24,6 +22,7 @@ mod tests {
         let shape = [3, 4, 5];
         let code = code(&CodeInput {
             labels: &[0; 60],
+            first: 0,
             shape,
             seed: 0,
         });

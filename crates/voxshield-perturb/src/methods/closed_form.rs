@@ -1,19 +1,29 @@
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{Code, ImageCode, METHODS, Make, PerturbationMethod};
 use crate::{Budget, PerturbError};
 
-/// What a closed form sees of a case.
+/// What a closed form sees of a case: some of its slices, so that large volumes need not be in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct CodeInput<'a> {
-    /// Label values `[depth, height, width]`, 0 is background.
+    /// Label values `[slices, height, width]`, 0 is background.
     pub labels: &'a [u16],
-    /// `[depth, height, width]`.
+    /// The slice of the volume that `labels` begins with.
+    pub first: usize,
+    /// Of the volume, `[depth, height, width]`.
     pub shape: [usize; 3],
     /// Seed of the dataset: equal for all cases, so that a code can mean the same in all of them.
     pub seed: u64,
+}
+
+impl CodeInput<'_> {
+    /// The slices of the volume that `labels` are of.
+    pub(super) fn slices(&self) -> Range<usize> {
+        let slice = (self.shape[1] * self.shape[2]).max(1);
+        self.first..self.first + self.labels.len() / slice
+    }
 }
 
 /// A method of the list that needs no training: a code in -1..=1 of labels and seed, and of the image for some, times epsilon.
@@ -22,12 +32,13 @@ pub struct CodeInput<'a> {
 #[derive(Clone, Copy)]
 pub struct ClosedForm {
     name: &'static str,
-    code: Form,
+    form: Form,
 }
 
 #[derive(Clone, Copy)]
 enum Form {
-    Labels(Code),
+    Slices(Code),
+    Whole(Code),
     Image(ImageCode),
 }
 
@@ -52,13 +63,14 @@ impl ClosedForm {
     }
 
     fn of(method: &PerturbationMethod) -> Option<Self> {
-        let code = match method.make {
-            Make::Code(code) => Form::Labels(code),
+        let form = match method.make {
+            Make::Code(code) => Form::Slices(code),
+            Make::WholeCode(code) => Form::Whole(code),
             Make::ImageCode(code) => Form::Image(code),
             _ => return None,
         };
         let name = method.name;
-        Some(Self { name, code })
+        Some(Self { name, form })
     }
 
     /// Its name in [`METHODS`].
@@ -66,32 +78,45 @@ impl ClosedForm {
         self.name
     }
 
-    /// The perturbation of `image` `[channel, depth, height, width]` in 0..=1, before support and clipping, in that shape. Forms
+    /// Whether it depends on other slices, so that it needs all of them at once.
+    pub fn needs_whole_volume(self) -> bool {
+        !matches!(self.form, Form::Slices(_))
+    }
+
+    /// The perturbation of `image` `[channel, slices, height, width]` in 0..=1, before support and clipping, in that shape. Forms
     /// that do not look at the image give the same for every channel.
     ///
     /// # Errors
-    /// [`PerturbError::Config`] if labels or image do not have the shape of `input`.
+    /// [`PerturbError::Config`] if labels and image are not of the same whole slices of that shape, or not of all of them where
+    /// the form [needs them](Self::needs_whole_volume).
     pub fn delta(
         self,
         input: &CodeInput<'_>,
         image: &[f32],
         budget: Budget,
     ) -> Result<Vec<f32>, PerturbError> {
-        let voxels: usize = input.shape.iter().product();
+        let [depth, height, width] = input.shape;
+        let slices = input.slices();
+        let voxels = slices.len() * height * width;
+        let all = slices == (0..depth);
         let wrong = |what, found: usize| PerturbError::Config {
             what,
-            expected: format!("{voxels} values for {:?}, of each channel", input.shape),
-            found: format!("{found} values"),
+            expected: match self.needs_whole_volume() {
+                true => format!("all values of {:?}", input.shape),
+                false => format!("values of whole slices of {:?}", input.shape),
+            },
+            found: format!("{found} values from slice {}", input.first),
         };
-        if input.labels.len() != voxels {
-            return Err(wrong("labels", input.labels.len()));
+        let labels = input.labels.len();
+        if labels != voxels || slices.end > depth || self.needs_whole_volume() && !all {
+            return Err(wrong("labels", labels));
         }
         if voxels == 0 || !image.len().is_multiple_of(voxels) {
             return Err(wrong("image", image.len()));
         }
         let epsilon = budget.epsilon() as f32;
-        let mut delta: Vec<f32> = match self.code {
-            Form::Labels(code) => code(input).repeat(image.len() / voxels),
+        let mut delta: Vec<f32> = match self.form {
+            Form::Slices(code) | Form::Whole(code) => code(input).repeat(image.len() / voxels),
             Form::Image(code) => image
                 .chunks(voxels)
                 .flat_map(|channel| code(input, channel, epsilon))

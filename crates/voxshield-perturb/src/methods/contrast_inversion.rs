@@ -101,6 +101,7 @@ mod tests {
     fn row(labels: &[u16], image: &[f32], epsilon: f32) -> Vec<f32> {
         let input = CodeInput {
             labels,
+            first: 0,
             shape: [1, 1, labels.len()],
             seed: 0,
         };

@@ -7,7 +7,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "signs alternate with the distance to the label's boundary, inside and outside (support full)",
     source: "inferred: a shortcut that convolutions find at any offset",
     needs: Needs::Labels,
-    make: Make::Code(code),
+    make: Make::WholeCode(code),
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
@@ -33,6 +33,7 @@ mod tests {
     fn signs_alternate_from_the_boundary_in_both_directions() {
         let code = code(&CodeInput {
             labels: &[0, 0, 0, 2, 1, 1, 1, 0],
+            first: 0,
             shape: [1, 1, 8],
             seed: 0,
         });

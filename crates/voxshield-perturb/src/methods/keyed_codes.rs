@@ -171,6 +171,7 @@ mod tests {
             let labels = vec![1; shape.iter().product()];
             let input = CodeInput {
                 labels: &labels,
+                first: 0,
                 shape,
                 seed: 3,
             };

@@ -23,7 +23,7 @@ const AXES: [[bool; 3]; 7] = [
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
     let mut labels = input.labels.iter();
-    squares::fill(input.shape, |at| {
+    squares::slices(input, |at| {
         let label = labels.next().copied().unwrap_or(0);
         squares::lattice(at, input.shape, AXES[usize::from(label) % AXES.len()])
     })
@@ -40,6 +40,7 @@ mod tests {
         let of = |label: u16| {
             code(&CodeInput {
                 labels: &[label; 48],
+                first: 0,
                 shape,
                 seed: 0,
             })

@@ -25,11 +25,12 @@ mod sep;
 mod squares;
 mod symmetric_lattice;
 mod tap;
+mod umed3d;
 
 use std::fmt;
 
 pub use self::closed_form::{ClosedForm, CodeInput};
-use crate::{PerturbError, Recipe, Scale, SharedBy};
+use crate::{GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
 
 /// An entry of [`METHODS`].
 #[derive(Clone, Copy)]
@@ -49,10 +50,13 @@ pub struct PerturbationMethod {
 /// How a method makes its perturbations.
 #[derive(Clone, Copy)]
 pub(crate) enum Make {
-    Voxshield,
+    Bilevel(GeneratorKind),
     Random,
     Shared(SharedBy),
     Code(Code),
+    /// A code that depends on labels of other slices.
+    WholeCode(Code),
+    /// A code that depends on the image, and on all its slices.
     ImageCode(ImageCode),
     Recipe(MakeRecipe),
 }
@@ -64,8 +68,8 @@ pub(crate) type MakeRecipe = fn(Scale) -> Recipe;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MethodKind {
-    /// [`BilevelConfig`](crate::BilevelConfig).
-    Voxshield,
+    /// [`BilevelConfig`](crate::BilevelConfig) with this generator.
+    Bilevel(GeneratorKind),
     /// [`SharedNoiseConfig`](crate::SharedNoiseConfig) with this choice.
     Shared(SharedBy),
     /// [`RandomNoise`](crate::RandomNoise).
@@ -76,7 +80,7 @@ pub enum MethodKind {
     SampleWise,
 }
 
-/// How a closed form makes its code: `[depth, height, width]` in -1..=1.
+/// How a closed form makes its code: `[slices, height, width]` in -1..=1.
 pub(crate) type Code = fn(&CodeInput<'_>) -> Vec<f32>;
 
 /// As [`Code`], for a channel of the image `[depth, height, width]` in 0..=1, and epsilon.
@@ -129,6 +133,7 @@ pub static METHODS: &[PerturbationMethod] = &[
     sep::METHOD,
     pue::METHOD,
     salm3d::METHOD,
+    umed3d::METHOD,
 ];
 
 impl PerturbationMethod {
@@ -140,10 +145,10 @@ impl PerturbationMethod {
     /// What it is run by.
     pub fn kind(&self) -> MethodKind {
         match self.make {
-            Make::Voxshield => MethodKind::Voxshield,
+            Make::Bilevel(generator) => MethodKind::Bilevel(generator),
             Make::Shared(by) => MethodKind::Shared(by),
             Make::Random => MethodKind::Random,
-            Make::Code(_) | Make::ImageCode(_) => MethodKind::ClosedForm,
+            Make::Code(_) | Make::WholeCode(_) | Make::ImageCode(_) => MethodKind::ClosedForm,
             Make::Recipe(_) => MethodKind::SampleWise,
         }
     }

@@ -2,14 +2,14 @@
 //! [`SharedNoiseTraining`](crate::SharedNoiseTraining) and [`RandomNoise`](crate::RandomNoise).
 
 use super::{Make, Needs, PerturbationMethod};
-use crate::SharedBy;
+use crate::{GeneratorKind, SharedBy};
 
 pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
-    name: "voxshield",
+    name: GeneratorKind::Voxshield.method(),
     title: "noise generator trained against a surrogate, with inter-slice divergence",
     source: "arXiv 2605.17345",
     needs: Needs::Training,
-    make: Make::Voxshield,
+    make: Make::Bilevel(GeneratorKind::Voxshield),
 };
 
 pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {

@@ -16,6 +16,15 @@ pub(super) fn fill(shape: [usize; 3], mut code: impl FnMut([usize; 3]) -> f32) -
     out
 }
 
+/// As [`fill`], at the voxels of some slices of a volume.
+pub(super) fn slices(input: &CodeInput<'_>, mut code: impl FnMut([usize; 3]) -> f32) -> Vec<f32> {
+    let [_, height, width] = input.shape;
+    let slices = input.slices();
+    fill([slices.len(), height, width], |[z, y, x]| {
+        code([slices.start + z, y, x])
+    })
+}
+
 /// At every voxel the value of its label's pattern at `index(z, y, x)`; `pattern` is asked once for each label that occurs.
 pub(super) fn by_label(
     input: &CodeInput<'_>,
@@ -25,7 +34,7 @@ pub(super) fn by_label(
     let last = input.labels.iter().copied().max().unwrap_or(0);
     let mut patterns: Vec<Option<Vec<f32>>> = vec![None; usize::from(last) + 1];
     let mut labels = input.labels.iter();
-    fill(input.shape, |at| {
+    slices(input, |at| {
         let label = labels.next().copied().unwrap_or(0);
         patterns[usize::from(label)].get_or_insert_with(|| pattern(label))[index(at)]
     })

@@ -20,7 +20,7 @@ fn code(input: &CodeInput<'_>) -> Vec<f32> {
             _ => -1.0,
         }
     };
-    squares::fill(input.shape, |at| {
+    squares::slices(input, |at| {
         (0..3)
             .map(|axis| sign(at[axis], input.shape[axis]))
             .product()
@@ -35,6 +35,7 @@ mod tests {
         let labels = vec![0; shape.iter().product()];
         code(&CodeInput {
             labels: &labels,
+            first: 0,
             shape,
             seed: 0,
         })

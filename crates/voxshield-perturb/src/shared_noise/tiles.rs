@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::{SharedBy, SharedNoiseConfig};
 use crate::PerturbError;
 
@@ -86,11 +88,21 @@ impl SharedNoise {
         labels: &[u16],
         shape: [usize; 3],
     ) -> Result<Vec<Option<usize>>, PerturbError> {
-        let voxels: usize = shape.iter().product();
-        if labels.len() != voxels {
+        self.place_slices(labels, shape, 0..shape[0])
+    }
+
+    /// As [`SharedNoise::place`], of some slices of the case.
+    fn place_slices(
+        &self,
+        labels: &[u16],
+        shape: [usize; 3],
+        slices: Range<usize>,
+    ) -> Result<Vec<Option<usize>>, PerturbError> {
+        let voxels = slices.len() * shape[1] * shape[2];
+        if labels.len() != voxels || slices.end > shape[0] {
             return Err(PerturbError::Config {
                 what: "labels",
-                expected: format!("{voxels} values for {shape:?}"),
+                expected: format!("{voxels} values of slices {slices:?} of {shape:?}"),
                 found: format!("{} values", labels.len()),
             });
         }
@@ -105,7 +117,7 @@ impl SharedNoise {
         };
         let mut places = Vec::with_capacity(voxels);
         let mut labels = labels.iter();
-        for z in 0..shape[0] {
+        for z in slices {
             for y in 0..shape[1] {
                 let row = along(z, 0) * height + along(y, 1);
                 for x in 0..shape[2] {
@@ -123,7 +135,20 @@ impl SharedNoise {
     /// # Errors
     /// As [`SharedNoise::place`].
     pub fn delta(&self, labels: &[u16], shape: [usize; 3]) -> Result<Vec<f32>, PerturbError> {
-        let places = self.place(labels, shape)?;
+        self.delta_of_slices(labels, shape, 0..shape[0])
+    }
+
+    /// As [`SharedNoise::delta`], of some slices of the case: `labels` are theirs.
+    ///
+    /// # Errors
+    /// As [`SharedNoise::place`].
+    pub fn delta_of_slices(
+        &self,
+        labels: &[u16],
+        shape: [usize; 3],
+        slices: Range<usize>,
+    ) -> Result<Vec<f32>, PerturbError> {
+        let places = self.place_slices(labels, shape, slices)?;
         let size = self.places().max(1);
         Ok(self
             .values

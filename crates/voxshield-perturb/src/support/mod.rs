@@ -71,6 +71,15 @@ impl Support {
         matches!(self, Self::Roi | Self::SoftRoi(_) | Self::Contour { .. })
     }
 
+    /// The mask's value by label, for supports that nothing else decides.
+    pub fn by_label(self) -> Option<fn(u16) -> f32> {
+        match self {
+            Self::Roi => Some(|label| weight(label > 0)),
+            Self::Full => Some(|_| 1.0),
+            _ => None,
+        }
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -159,6 +168,11 @@ mod tests {
         assert_eq!(mask(Support::Body), [0., 1., 1., 1., 0., 0., 0., 0.]);
         assert_eq!(mask(Support::Roi), [0., 0., 1., 0., 0., 1., 0., 0.]);
         assert_eq!(mask(Support::Full), [1.0; 8]);
+        for support in Support::ALL {
+            if let Some(share) = support.by_label() {
+                assert_eq!(mask(support), labels.map(share), "{support:?}");
+            }
+        }
         let soft = mask(Support::SoftRoi(SoftRoi::REFERENCE));
         assert_eq!(soft.iter().copied().fold(0.0, f32::max), 1.0);
         assert!(soft.iter().all(|&w| w > 0.0));

@@ -1,0 +1,167 @@
+//! Defences, and what an evaluation refuses.
+
+use voxshield::{
+    data::{PhantomConfig, write_phantom_dataset},
+    eval::{EvalError, Preprocessing},
+    pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, evaluate},
+};
+
+use crate::{done, folders, quick, run, victim};
+
+#[test]
+fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = folders(folder.path());
+    let names = [
+        "none",
+        "gaussian-blur",
+        "affine",
+        "clean-mix",
+        "clean-only",
+        "fine-tune",
+    ];
+    let names =
+        names
+            .into_iter()
+            .chain(["orthogonal-projection", "ueraser", "adversarial-training"]);
+    let options = EvaluateOptions {
+        defences: names.map(str::to_owned).collect(),
+        ..quick()
+    };
+    let (record, trained) = run(&paths, &options);
+    assert_eq!(trained, 2 + 9, "controls do nothing against a perturbation");
+    assert!(
+        record
+            .cells
+            .iter()
+            .all(|cell| cell.outcome.result().is_some())
+    );
+    let loss = |defence: &str| {
+        let of = |key: &voxshield::eval::record::CellKey| {
+            key.training_set == "protected" && key.defence == defence
+        };
+        let cell = record.cells.iter().find(|cell| of(&cell.key)).unwrap();
+        done(cell).curve[0].loss
+    };
+    // Each learns from something else.
+    let mut losses: Vec<f64> = options
+        .defences
+        .iter()
+        .map(|defence| loss(defence))
+        .collect();
+    losses.sort_unstable_by(f64::total_cmp);
+    assert!(
+        losses.windows(2).all(|pair| pair[0] < pair[1]),
+        "{losses:?}"
+    );
+
+    // Without data of the attacker's own there is no purifier, and the record says so.
+    let purified = EvaluateOptions {
+        defences: vec!["purifier".into()],
+        ..quick()
+    };
+    let (record, trained) = run(&paths, &purified);
+    assert_eq!(trained, 0);
+    assert!(
+        record.notes[0].contains("purifier is left out"),
+        "{:?}",
+        record.notes
+    );
+    let attacker = folder.path().join("attacker");
+    write_phantom_dataset(&attacker, 3, &PhantomConfig::new([18, 17, 16], 99)).unwrap();
+    let with_pairs = EvaluatePaths {
+        attacker: Some(attacker),
+        ..paths.clone()
+    };
+    let (record, trained) = run(&with_pairs, &purified);
+    assert_eq!(trained, 1);
+    assert!(
+        record
+            .cells
+            .iter()
+            .all(|cell| cell.outcome.result().is_some())
+    );
+
+    let preprocessed = EvaluateOptions {
+        victims: vec![
+            victim("nnunet-plain", Preprocessing::NnUnet),
+            victim("residual-unet", Preprocessing::Paper),
+        ],
+        grid: [16; 3],
+        target_spacing: Some([1.25, 1.0, 0.8]),
+        ..quick()
+    };
+    let (record, _) = run(&paths, &preprocessed);
+    assert_eq!(record.cells.len(), 6);
+    for cell in &record.cells {
+        assert!(cell.outcome.result().is_some(), "{:?}", cell.outcome);
+    }
+}
+
+#[test]
+fn evaluations_that_would_mislead_are_typed_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = folders(folder.path());
+    let fails = |paths: &EvaluatePaths, options: &EvaluateOptions| {
+        evaluate(paths, options, &mut |_| {}).unwrap_err()
+    };
+    // The clean originals of the training cases are no test cases, with or without the clean set at hand.
+    for clean in [paths.clean.clone(), None] {
+        let wrong = EvaluatePaths {
+            test: paths.clean.clone().unwrap(),
+            clean,
+            ..paths.clone()
+        };
+        let error = fails(&wrong, &quick());
+        assert!(
+            matches!(error, PipelineError::TestCaseInTraining { .. }),
+            "{error}"
+        );
+    }
+    let protected_test = EvaluatePaths {
+        test: paths.protected.clone(),
+        ..paths.clone()
+    };
+    let error = fails(&protected_test, &quick());
+    assert!(
+        matches!(error, PipelineError::TestCaseInTraining { .. }),
+        "{error}"
+    );
+
+    let unknown = EvaluateOptions {
+        defences: vec!["prayer".into()],
+        ..quick()
+    };
+    let error = fails(&paths, &unknown);
+    let PipelineError::Eval(EvalError::UnknownDefence { known, .. }) = &error else {
+        panic!("{error}")
+    };
+    assert!(known.contains(&"gamma") && known.contains(&"clean-mix"));
+
+    let inside = EvaluatePaths {
+        work: paths.protected.join("work"),
+        ..paths.clone()
+    };
+    let error = fails(&inside, &quick());
+    assert!(
+        matches!(error, PipelineError::OutputOverlaps { .. }),
+        "{error}"
+    );
+
+    let twice = EvaluatePaths {
+        compare: vec![("clean".into(), paths.clean.clone().unwrap())],
+        ..paths.clone()
+    };
+    let error = fails(&twice, &quick());
+    assert!(matches!(error, PipelineError::SameName { .. }), "{error}");
+
+    let nothing = EvaluateOptions {
+        seeds: 0,
+        ..quick()
+    };
+    let error = fails(&paths, &nothing);
+    assert!(
+        matches!(error, PipelineError::NothingToDo { what: "seeds" }),
+        "{error}"
+    );
+}

@@ -1,0 +1,169 @@
+//! The bound of every voxel, on written files.
+
+use std::fs;
+
+use voxshield::{
+    data::{DataError, LabelMap, MANIFEST_NAME, NewVoxels, StoredVolume, Volume, write_new},
+    perturb::{Peak, SoftRoi, Support},
+    pipeline::{PipelineError, protect, verify},
+};
+
+use crate::{phantoms, random};
+
+/// Random noise of full strength, so that the margin's budget is what limits it.
+#[test]
+fn a_soft_support_bounds_every_voxel_by_its_share_of_epsilon() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 1);
+    let soft = SoftRoi {
+        kernel: 3,
+        iterations: 1,
+        sigma: 1.0,
+    };
+    let mut options = random(0.1);
+    options.support = Support::SoftRoi(soft);
+    let manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
+    assert_eq!(manifest.support, "soft-roi");
+    let case = &manifest.cases[0];
+    let [before, after] =
+        [&clean, &out].map(|root| Volume::open(&[root.join(&case.files[0].path)]).unwrap());
+    let labels = LabelMap::open(&clean.join(&case.labels[0].path)).unwrap();
+    let flat: Vec<u16> = labels.array().iter().copied().collect();
+    let mask = soft.masks(&flat, before.shape(), Peak::Case).unwrap();
+    let width = case.ranges[0].hi - case.ranges[0].lo;
+    let (mut faded, mut outside) = (0, 0);
+    for (((&share, &label), &v), &w) in mask
+        .iter()
+        .zip(&flat)
+        .zip(&before.array())
+        .zip(&after.array())
+    {
+        let change = f64::from(w - v).abs() / width;
+        assert!(change <= 0.1 * f64::from(share) + 1e-7, "{change} {share}");
+        faded += u64::from(change > 0.0 && label == 0 && share < 0.5);
+        outside += u64::from(share == 0.0);
+    }
+    assert!(faded > 0 && outside > 0, "{faded} {outside}");
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert!(report.is_kept(), "{report:?}");
+}
+
+#[test]
+fn epsilon_below_one_stored_step_is_refused_with_the_smallest_that_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let clean = folder.path().join("clean");
+    fs::create_dir_all(clean.join("images")).unwrap();
+    fs::create_dir_all(clean.join("labels")).unwrap();
+    let affine = voxshield::data::Affine::from_spacing([1.0; 3]);
+    let image = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, j, k)| {
+        20 + ((i + 2 * j + 3 * k) % 9) as u8
+    });
+    let label = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, _, _)| u8::from(i > 5));
+    write_new(
+        &clean.join("images/a.nii.gz"),
+        NewVoxels::from(image.view()),
+        &affine,
+    )
+    .unwrap();
+    write_new(
+        &clean.join("labels/a.nii.gz"),
+        NewVoxels::from(label.view()),
+        &affine,
+    )
+    .unwrap();
+    let out = folder.path().join("out");
+    let error = protect(&clean, &out, &random(4.0 / 255.0), &mut |_| {}).unwrap_err();
+    let PipelineError::NoUsableCase { first, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(first.contains("at least"), "{first}");
+    assert!(!out.exists());
+    let stored = voxshield::data::Volume::open(&[clean.join("images/a.nii.gz")]).unwrap();
+    let range = voxshield::data::Normalisation::Mri
+        .range(&stored, 0)
+        .unwrap();
+    let Err(DataError::EpsilonBelowOneStep { smallest, .. }) =
+        stored.epsilon_stored(&[range], 4.0 / 255.0)
+    else {
+        panic!("the step is larger than epsilon")
+    };
+    let manifest = protect(&clean, &out, &random(smallest), &mut |_| {}).unwrap();
+    assert_eq!(manifest.cases[0].epsilon_stored, [Some(1)]);
+    assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
+}
+#[test]
+fn verify_finds_one_voxel_beyond_the_budget_a_changed_label_and_an_extra_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 2);
+    let manifest = protect(&clean, &out, &random(4.0 / 255.0), &mut |_| {}).unwrap();
+    let target = out.join(&manifest.cases[0].files[0].path);
+    let original = fs::read(&target).unwrap();
+
+    let stored = StoredVolume::read(&target).unwrap();
+    let mut voxels = stored.voxel_bytes().to_vec();
+    let middle = voxels.len() / 4 * 2;
+    voxels[middle + 1] ^= 0x10;
+    stored
+        .with_voxels(voxels)
+        .unwrap()
+        .write_atomic(&target)
+        .unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert!(!report.is_kept());
+    assert!(
+        report.cases[0]
+            .problems
+            .iter()
+            .any(|p| p.contains("beyond epsilon")),
+        "{report:?}"
+    );
+    assert!(report.cases[1].problems.is_empty());
+    fs::write(&target, original).unwrap();
+    assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
+
+    fs::copy(&target, out.join("imagesTr/stowaway_0000.nii.gz")).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert!(
+        report.problems.iter().any(|p| p.contains("stowaway")),
+        "{report:?}"
+    );
+    fs::remove_file(out.join("imagesTr/stowaway_0000.nii.gz")).unwrap();
+
+    let labels: Vec<_> = manifest
+        .cases
+        .iter()
+        .map(|c| out.join(&c.labels[0].path))
+        .collect();
+    fs::copy(&labels[1], &labels[0]).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert!(
+        report.problems.iter().any(|p| p.contains("changed since")),
+        "{report:?}"
+    );
+    fs::copy(clean.join(&manifest.cases[0].labels[0].path), &labels[0]).unwrap();
+
+    // Whatever is not listed, hidden or not; what is missing; a manifest that says what is not so.
+    for name in [".hidden.nii.gz", "imagesTr/.notes", "more.txt"] {
+        fs::write(out.join(name), "x").unwrap();
+        let report = verify(&clean, &out, &mut |_| {}).unwrap();
+        assert_eq!(report.problems.len(), 1, "{report:?}");
+        assert!(report.problems[0].contains(name), "{report:?}");
+        fs::remove_file(out.join(name)).unwrap();
+    }
+    let json = fs::read(out.join("dataset.json")).unwrap();
+    fs::remove_file(out.join("dataset.json")).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert_eq!(report.problems, ["dataset.json: missing"]);
+    fs::write(out.join("dataset.json"), json).unwrap();
+    assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
+    let mut lying = manifest.clone();
+    lying.cases[0].changed_voxels += 1;
+    lying.write_atomic(&out.join(MANIFEST_NAME)).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    assert!(
+        report.cases[0].problems[0].contains("the manifest says"),
+        "{report:?}"
+    );
+}

@@ -1,0 +1,111 @@
+//! The promises of the pipeline on written files (the library with the `flex` feature).
+//!
+//! Phantom datasets are written as real NIfTI; every check re-opens the files.
+#![cfg(feature = "flex")]
+
+mod budget;
+mod failures;
+mod methods;
+
+use std::{fs, path::Path};
+
+use voxshield::{
+    data::{
+        MANIFEST_NAME, PhantomConfig, StoredVolume, discover, sha256_file, write_phantom_dataset,
+    },
+    perturb::{BilevelConfig, RandomNoise, Support, SurrogateConfig},
+    pipeline::{Method, ProtectOptions, protect, verify},
+};
+
+fn voxshield(support: Support) -> ProtectOptions {
+    ProtectOptions {
+        method: Method::Bilevel(BilevelConfig {
+            common: SurrogateConfig {
+                rounds: 2,
+                surrogate_steps: 1,
+                batch: 2,
+                patch: [8; 3],
+                ..SurrogateConfig::compact()
+            },
+            ..BilevelConfig::compact()
+        }),
+        support,
+        ..ProtectOptions::default()
+    }
+}
+
+fn random(epsilon: f64) -> ProtectOptions {
+    ProtectOptions {
+        method: Method::Random {
+            noise: RandomNoise::Rademacher,
+            epsilon,
+            seed: 3,
+        },
+        ..ProtectOptions::default()
+    }
+}
+
+fn phantoms(root: &Path, cases: u64) {
+    write_phantom_dataset(root, cases, &PhantomConfig::new([12, 17, 14], 5)).unwrap();
+}
+
+fn hashes(root: &Path) -> Vec<(String, String)> {
+    let mut all: Vec<_> = walk(root)
+        .iter()
+        .map(|p| {
+            (
+                p.display()
+                    .to_string()
+                    .replace(&root.display().to_string(), ""),
+                sha256_file(p).unwrap(),
+            )
+        })
+        .filter(|(name, _)| !name.ends_with(MANIFEST_NAME))
+        .collect();
+    all.sort();
+    all
+}
+
+fn walk(root: &Path) -> Vec<std::path::PathBuf> {
+    fs::read_dir(root)
+        .unwrap()
+        .flat_map(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn protected_files_keep_every_promise_and_the_source_is_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 3);
+    let before = hashes(&clean);
+    for support in Support::ALL {
+        let out = out.join(support.name());
+        let manifest = protect(&clean, &out, &voxshield(support), &mut |_| {}).unwrap();
+        assert_eq!((manifest.cases.len(), manifest.failed.len()), (3, 0));
+        for case in &manifest.cases {
+            assert!(case.achieved > 0.0 && case.achieved <= manifest.epsilon);
+            assert!(case.changed_voxels > 0 && case.changed_voxels <= case.support_voxels);
+            let (clean, out) = (
+                clean.join(&case.files[0].path),
+                out.join(&case.files[0].path),
+            );
+            let (clean, out) = (
+                StoredVolume::read(&clean).unwrap(),
+                StoredVolume::read(&out).unwrap(),
+            );
+            assert_eq!(clean.header_bytes(), out.header_bytes());
+        }
+        let report = verify(&clean, &out, &mut |_| {}).unwrap();
+        assert!(report.is_kept(), "{report:?}");
+        assert_eq!(discover(&out).unwrap().layout, "nnunet-v2");
+    }
+    assert_eq!(hashes(&clean), before, "the dataset was written to");
+}
