@@ -2,8 +2,8 @@ use std::fmt::Debug;
 
 use super::{
     LabelledVolume, bit_depth, gamma, gaussian_blur, histogram_match, in_plane_resolution, jpeg,
-    low_resolution, median, median_depth, nl_means, random_affine, skip_slices, slab_mean,
-    total_variation,
+    low_resolution, median, median_depth, nl_means, random_affine, random_inversion, skip_slices,
+    slab_mean, total_variation,
 };
 use crate::EvalError;
 
@@ -61,6 +61,7 @@ pub const DEFENCES: &[DefenceEntry] = &[
     slab_mean::ENTRY,
     skip_slices::ENTRY,
     histogram_match::ENTRY,
+    random_inversion::ENTRY,
     total_variation::ENTRY,
     nl_means::ENTRY,
 ];

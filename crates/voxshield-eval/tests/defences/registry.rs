@@ -57,6 +57,7 @@ fn what_is_no_defence_is_refused_with_the_reason() {
         "slab-mean:1",
         "skip-slices:0",
         "histogram-match:1",
+        "random-inversion:1.5",
         "total-variation:inf",
         "nl-means:0",
     ] {
