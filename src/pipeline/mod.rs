@@ -13,6 +13,7 @@ mod import;
 mod inspect;
 mod label_weights;
 mod lanes;
+mod normalisation_choice;
 mod options;
 mod preview;
 mod protect;
@@ -36,7 +37,8 @@ pub use evaluate::{
 pub use import::import;
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use label_weights::LabelWeights;
-pub use options::{Method, NormalisationChoice, ProtectOptions, SurrogateWeights};
+pub use normalisation_choice::NormalisationChoice;
+pub use options::{Method, ProtectOptions, SurrogateWeights};
 pub use preview::{Preview, TimeEstimate, TrainingEstimate, preview};
 use protect::check_apart;
 pub use protect::{ProtectEvent, protect};
