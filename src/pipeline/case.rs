@@ -3,7 +3,7 @@ use std::{ops::Range, path::PathBuf};
 use super::{LabelSource, PipelineError, ProtectOptions, pseudo_labels::pseudo_labels};
 use crate::{
     data::{Case, Dataset, IntensityRange, LabelMap, Modality, Shares, SharesBuilder, Volume},
-    perturb::TrainingVolume,
+    perturb::{CaseSlices, TrainingVolume},
 };
 
 /// One case, read and checked: volumes on the canonical axes.
@@ -104,6 +104,14 @@ impl PreparedCase {
         }
     }
 
+    /// Its slices for whoever goes over them, normalised.
+    pub(super) fn slices<'a>(&'a self, ranges: &'a [IntensityRange]) -> impl CaseSlices + 'a {
+        NormalisedCase {
+            prepared: self,
+            ranges,
+        }
+    }
+
     /// The share of epsilon that each voxel may use: that of the run's support, times that of its label. `id` is the case's.
     ///
     /// # Errors
@@ -120,14 +128,17 @@ impl PreparedCase {
                 labels.shares(|label| share(label) * weights.share(label))
             }
             _ => {
-                let (shape, labels) = (self.volume.shape(), self.label_values());
+                let mut shares = SharesBuilder::new(self.volume.shape());
                 let key = case_seed(options.method.seed(), id);
-                let mut mask = support.mask(&self.normalised(ranges), &labels, shape, key)?;
-                for (share, &label) in mask.iter_mut().zip(&labels) {
-                    *share *= weights.share(label);
-                }
-                let mut shares = SharesBuilder::new(shape);
-                shares.push(&mask);
+                support.masks(&self.slices(ranges), key, &mut |slices, mask| {
+                    if weights.is_empty() {
+                        shares.push(mask);
+                        return;
+                    }
+                    let labels = self.label_slab(slices).into_iter();
+                    let weighted = labels.zip(mask).map(|(label, &m)| m * weights.share(label));
+                    shares.push(&weighted.collect::<Vec<f32>>());
+                })?;
                 shares.finish()
             }
         };
@@ -175,6 +186,29 @@ impl PreparedCase {
             Some(labels) => labels.path().to_path_buf(),
             None => self.volume.path().to_path_buf(),
         }
+    }
+}
+
+struct NormalisedCase<'a> {
+    prepared: &'a PreparedCase,
+    ranges: &'a [IntensityRange],
+}
+
+impl CaseSlices for NormalisedCase<'_> {
+    fn shape(&self) -> [usize; 3] {
+        self.prepared.volume.shape()
+    }
+
+    fn channels(&self) -> usize {
+        self.prepared.volume.channels()
+    }
+
+    fn labels(&self, slices: Range<usize>) -> Vec<u16> {
+        self.prepared.label_slab(slices)
+    }
+
+    fn image(&self, slices: Range<usize>) -> Vec<f32> {
+        self.prepared.normalised_slab(self.ranges, slices)
     }
 }
 

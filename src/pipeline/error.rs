@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::MemoryLimit;
 use crate::{data::DataError, eval::EvalError, perturb::PerturbError};
 
 /// Why a job could not be done.
@@ -230,6 +231,24 @@ pub enum PipelineError {
     NothingToDo {
         /// What there is none of.
         what: &'static str,
+    },
+    /// A case that needs more memory than it may take.
+    #[error(
+        "{path}: {what} needs about {needed} for a volume of {voxels} voxels, more than the limit of {limit}; {advice}crop or divide the volume, take a larger machine, or raise the limit (--max-memory)"
+    )]
+    Memory {
+        /// The first image of the case.
+        path: PathBuf,
+        /// What needs it: the case, a method or a support.
+        what: String,
+        /// Of one channel.
+        voxels: u64,
+        /// An estimate.
+        needed: MemoryLimit,
+        /// What it may take.
+        limit: MemoryLimit,
+        /// What else to do: empty, or a clause that ends with a semicolon and a space.
+        advice: &'static str,
     },
     /// A file system operation outside a case failed.
     #[error("{action} {path}: {source}")]

@@ -13,6 +13,7 @@ mod import;
 mod inspect;
 mod label_weights;
 mod lanes;
+mod memory;
 mod normalisation_choice;
 mod options;
 mod preview;
@@ -37,6 +38,7 @@ pub use evaluate::{
 pub use import::import;
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
 pub use label_weights::LabelWeights;
+pub use memory::MemoryLimit;
 pub use normalisation_choice::NormalisationChoice;
 pub use options::{Method, ProtectOptions, SurrogateWeights};
 pub use preview::{Preview, TimeEstimate, TrainingEstimate, preview};

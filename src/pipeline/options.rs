@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceChoice, GeneratorTarget, LabelSource, LabelWeights, NormalisationChoice, PipelineError,
-    SavedGenerator, Shard,
+    DeviceChoice, GeneratorTarget, LabelSource, LabelWeights, MemoryLimit, NormalisationChoice,
+    PipelineError, SavedGenerator, Shard,
 };
 use crate::{
     data::{DataError, Recipients, sha256_file},
@@ -175,6 +175,10 @@ pub struct ProtectOptions {
     /// output. Not in the manifest.
     #[serde(skip)]
     pub shard: Option<Shard>,
+    /// The most memory that the work on one case may take; [`MemoryLimit::of_machine`] if `None`. A case that needs more fails before it
+    /// takes any. Not in the manifest.
+    #[serde(skip)]
+    pub max_memory: Option<MemoryLimit>,
     /// What to compute on.
     #[serde(skip)]
     pub device: DeviceChoice,
@@ -194,6 +198,7 @@ impl Default for ProtectOptions {
             unlock_to: Recipients::default(),
             resume: false,
             shard: None,
+            max_memory: None,
             device: DeviceChoice::Cpu,
         }
     }

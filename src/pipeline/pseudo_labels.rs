@@ -1,11 +1,11 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 use super::PipelineError;
 use crate::{
-    data::{LabelMap, Volume},
-    perturb::Support,
+    data::{LabelMap, Volume, slabs},
+    perturb::{CaseSlices, Support, order_statistic},
 };
 
 /// Where the labels that a perturbation is made for come from.
@@ -76,48 +76,90 @@ const ROUNDS: usize = 100;
 /// with each channel stretched between its 0.5 and 99.5 percentiles; the classes are k-means (Lloyd) of the channels' mean there,
 /// over 256 bins, from the centres of equal shares of the voxels. A function of the voxels alone.
 pub(super) fn pseudo_labels(volume: &Volume, classes: usize) -> Result<LabelMap, PipelineError> {
-    let shape = volume.shape();
-    let voxels: usize = shape.iter().product();
-    let mut image = Vec::with_capacity(voxels * volume.channels());
-    for channel in volume.array().outer_iter() {
-        let values: Vec<f32> = channel.iter().copied().collect();
-        let (lo, hi) = percentiles(&values);
-        let width = (hi - lo).max(f32::MIN_POSITIVE);
-        image.extend(values.iter().map(|v| ((v - lo) / width).clamp(0.0, 1.0)));
-    }
-    let body = Support::Body.mask(&image, &vec![0; voxels], shape, 0)?;
-    let channels = volume.channels().max(1);
-    let bin = |voxel: usize| {
-        let sum: f32 = (0..channels).map(|c| image[c * voxels + voxel]).sum();
-        ((sum / channels as f32 * BINS as f32) as usize).min(BINS - 1)
+    let image = Stretched {
+        volume,
+        windows: (0..volume.channels())
+            .map(|channel| percentiles(volume, channel))
+            .collect(),
     };
     let mut histogram = [0u64; BINS];
-    for (voxel, _) in body.iter().enumerate().filter(|(_, inside)| **inside > 0.0) {
-        histogram[bin(voxel)] += 1;
-    }
+    image.each_in_body(&mut |bin| {
+        if let Some(bin) = bin {
+            histogram[bin] += 1;
+        }
+    })?;
     let class_of = k_means(&histogram, classes);
-    let labels = (0..voxels)
-        .map(|voxel| match body[voxel] > 0.0 {
-            true => 1 + class_of[bin(voxel)],
-            false => 0,
-        })
-        .collect();
+    let mut labels = Vec::with_capacity(volume.shape().iter().product());
+    image.each_in_body(&mut |bin| labels.push(bin.map_or(0, |bin| 1 + class_of[bin])))?;
     Ok(LabelMap::derived(volume, labels)?)
 }
 
-fn percentiles(values: &[f32]) -> (f32, f32) {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f32::total_cmp);
-    let last = sorted.len().saturating_sub(1);
-    let at = |share: f64| sorted.get((share * last as f64).round() as usize).copied();
-    (
-        at(TAIL).unwrap_or_default(),
-        at(1.0 - TAIL).unwrap_or_default(),
-    )
+/// A volume without labels, each channel stretched between two of its percentiles.
+struct Stretched<'a> {
+    volume: &'a Volume,
+    windows: Vec<(f32, f32)>,
+}
+
+impl Stretched<'_> {
+    /// For every voxel in order the bin of the channels' mean, or `None` outside of the body.
+    fn each_in_body(&self, each: &mut dyn FnMut(Option<usize>)) -> Result<(), PipelineError> {
+        let channels = self.channels().max(1);
+        Support::Body.masks(self, 0, &mut |slices, body| {
+            let image = self.image(slices);
+            for (voxel, &inside) in body.iter().enumerate() {
+                let mean = || {
+                    let values = image.iter().skip(voxel).step_by(body.len());
+                    values.sum::<f32>() / channels as f32
+                };
+                each((inside > 0.0).then(|| ((mean() * BINS as f32) as usize).min(BINS - 1)));
+            }
+        })?;
+        Ok(())
+    }
+}
+
+impl CaseSlices for Stretched<'_> {
+    fn shape(&self) -> [usize; 3] {
+        self.volume.shape()
+    }
+
+    fn channels(&self) -> usize {
+        self.volume.channels()
+    }
+
+    fn labels(&self, slices: Range<usize>) -> Vec<u16> {
+        vec![0; slices.len() * self.shape()[1..].iter().product::<usize>()]
+    }
+
+    fn image(&self, slices: Range<usize>) -> Vec<f32> {
+        let mut slab = self.volume.slab(slices);
+        for (mut channel, (lo, hi)) in slab.outer_iter_mut().zip(&self.windows) {
+            let width = (hi - lo).max(f32::MIN_POSITIVE);
+            channel.mapv_inplace(|v| ((v - lo) / width).clamp(0.0, 1.0));
+        }
+        slab.into_raw_vec_and_offset().0
+    }
+}
+
+/// The values of a channel above which all but a tail are, and below which all but a tail are.
+fn percentiles(volume: &Volume, channel: usize) -> (f32, f32) {
+    let last = volume.shape().iter().product::<usize>().saturating_sub(1);
+    let at = |share: f64| {
+        let rank = (share * last as f64).round() as u64;
+        let found = order_statistic(rank, &mut |see| {
+            for slices in slabs(volume.shape()) {
+                if let Some(values) = volume.slab(slices).outer_iter().nth(channel) {
+                    see(values.as_slice().unwrap_or_default());
+                }
+            }
+        });
+        found.map_or(0.0, |found| found.value)
+    };
+    (at(TAIL), at(1.0 - TAIL))
 }
 
 /// The class of each bin, `0..classes`, in the order of their centres.
-fn k_means(histogram: &[u64; BINS], classes: usize) -> [u16; BINS] {
+fn k_means(histogram: &[u64; BINS], classes: usize) -> [u8; BINS] {
     let total: u64 = histogram.iter().sum();
     let mut centres: Vec<f64> = (0..classes)
         .map(|class| {
@@ -135,10 +177,10 @@ fn k_means(histogram: &[u64; BINS], classes: usize) -> [u16; BINS] {
         std::array::from_fn(|bin| {
             let apart = |class: usize| (bin as f64 - centres[class]).abs();
             let best = (0..classes).min_by(|&a, &b| apart(a).total_cmp(&apart(b)));
-            best.unwrap_or(0) as u16
+            best.unwrap_or(0) as u8
         })
     };
-    let mut class_of: [u16; BINS] = nearest(&centres);
+    let mut class_of: [u8; BINS] = nearest(&centres);
     for _ in 0..ROUNDS {
         for (class, centre) in centres.iter_mut().enumerate() {
             let own = || (0..BINS).filter(|&bin| usize::from(class_of[bin]) == class);

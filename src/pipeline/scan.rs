@@ -5,7 +5,7 @@ use std::{
 
 use super::{
     LabelSource, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions, lanes::in_order,
-    room::Room,
+    memory::check as check_memory, room::Room,
 };
 use crate::data::{
     Case, CtStatisticsBuilder, Dataset, FailedCase, Foreground, IntensityRange, Modality,
@@ -217,6 +217,7 @@ fn first_look(
     case: &Case,
     options: &ProtectOptions,
 ) -> Result<FirstLook, PipelineError> {
+    check_memory(dataset, case, options)?;
     let _room = Room::of_case(dataset, case);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     Ok(FirstLook {

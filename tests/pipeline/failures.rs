@@ -4,10 +4,13 @@ use std::{fs, path::Path};
 
 use voxshield::{
     data::MANIFEST_NAME,
-    pipeline::{PipelineError, ProtectEvent, ProtectOptions, ScanEvent, protect, verify},
+    perturb::Support,
+    pipeline::{
+        MemoryLimit, PipelineError, ProtectEvent, ProtectOptions, ScanEvent, protect, verify,
+    },
 };
 
-use crate::{phantoms, random, walk};
+use crate::{phantoms, random, voxshield, walk};
 
 #[test]
 fn a_bad_case_is_reported_and_the_others_are_protected() {
@@ -163,4 +166,41 @@ fn jobs_that_cannot_be_done_are_typed_errors() {
         !folder.path().join("o").exists(),
         "a refused job leaves nothing"
     );
+}
+
+#[test]
+fn a_case_beyond_the_memory_is_refused_before_it_takes_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    phantoms(&path("clean"), 1);
+    // 12 x 17 x 14 voxels of 2 bytes, a byte for the label, and what comes on top.
+    let voxels = 12 * 17 * 14;
+    let contour = Support::Contour { width: 30 };
+    for (options, bytes, what) in [
+        (random(0.05), 3, "the case"),
+        (voxshield(Support::Roi), 15, "the method voxshield"),
+        (
+            ProtectOptions {
+                support: contour,
+                ..random(0.05)
+            },
+            13,
+            "the support contour",
+        ),
+    ] {
+        let run = |limit: u64| {
+            let options = ProtectOptions {
+                max_memory: Some(MemoryLimit::bytes(limit)),
+                ..options.clone()
+            };
+            protect(&path("clean"), &path(what), &options, &mut |_| {})
+        };
+        let error = run(bytes * voxels - 1).unwrap_err().to_string();
+        assert!(
+            error.contains(what) && error.contains("2856 voxels"),
+            "{error}"
+        );
+        assert!(!path(what).exists());
+        run(bytes * voxels).unwrap();
+    }
 }

@@ -6,6 +6,7 @@
 mod budget;
 mod failures;
 mod methods;
+mod resume;
 
 use std::{fs, path::Path};
 

@@ -119,11 +119,11 @@ fn killed_at_any_moment_and_resumed_the_bytes_are_the_same() {
     let kills = std::env::var("VOXSHIELD_KILLS").map_or(6, |n| n.parse().unwrap());
     let it = Setting::new(5, 24);
     let of = |method: &[&'static str]| [&OPTIMISED[..], method].concat();
-    // Of these, the sample-wise one is started anew; the others go on.
     let settings = [
         ("generator", of(&[])),
         ("shared", of(&["--method", "emn-class"])),
         ("sample-wise", of(&["--method", "emn", "--steps", "2"])),
+        ("pretrained", of(&["--method", "sep", "--steps", "1"])),
         ("closed", CLOSED_FORM.to_vec()),
     ];
     for (name, options) in &settings {

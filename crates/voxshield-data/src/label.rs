@@ -115,7 +115,7 @@ impl LabelMap {
     ///
     /// # Errors
     /// [`DataError::Shape`] for another number of voxels.
-    pub fn derived(volume: &Volume, labels: Vec<u16>) -> Result<Self, DataError> {
+    pub fn derived(volume: &Volume, labels: Vec<u8>) -> Result<Self, DataError> {
         let (shape, found) = (volume.shape(), labels.len());
         let array = Array3::from_shape_vec(shape, labels).map_err(|_| DataError::Shape {
             what: "labels [depth, height, width]",
@@ -124,7 +124,7 @@ impl LabelMap {
         })?;
         Ok(Self {
             path: volume.path().to_path_buf(),
-            labels: Labels::Words(array.into_shared()),
+            labels: Labels::Bytes(array.into_shared()),
             orientation: volume.orientation(),
             affine: volume.affine(),
         })
@@ -171,7 +171,7 @@ impl LabelMap {
     #[must_use]
     pub fn shares(&self, share: impl Fn(u16) -> f32) -> Shares {
         if let Labels::Bytes(labels) = &self.labels {
-            return Shares::coded(labels.clone(), (0..=255).map(share).collect());
+            return Shares::of_labels(labels.clone(), (0..=255).map(share).collect());
         }
         let mut shares = SharesBuilder::new(self.shape());
         for slab in slabs(self.shape()) {

@@ -141,6 +141,7 @@ impl Alternation<'_> {
                         round: self.history.len(),
                         history: self.history.clone(),
                         learners: method.learners()?,
+                        descent: None,
                     })
                 })?;
             }

@@ -1,10 +1,11 @@
 //! The state of a training between two rounds, as bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::optim::ModuleOptimizer;
 use burn::store::burn_pack::{Reader, Scalar, Tensor, Writer};
 use burn::tensor::{Bytes, TensorData};
+use serde::{Deserialize, Serialize};
 use voxshield_models::{Parameter, TensorMap};
 
 use crate::{PerturbError, RoundRecord};
@@ -12,6 +13,7 @@ use crate::{PerturbError, RoundRecord};
 /// Under which name the number of finished rounds is stored.
 const ROUND: &str = "round";
 const HISTORY: &str = "history";
+const DESCENT: &str = "descent";
 /// Of the parts of a stored tensor's name; no parameter has it in its own.
 const SEPARATOR: char = '/';
 
@@ -25,6 +27,23 @@ pub struct TrainingState {
     pub history: Vec<RoundRecord>,
     /// Networks with their optimisers, by role.
     pub(crate) learners: BTreeMap<String, LearnerState>,
+    /// Of a loop that keeps a perturbation for each case.
+    pub(crate) descent: Option<DescentState>,
+}
+
+/// Where a [`Pgd`](crate::Pgd) stands, beside its networks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct DescentState {
+    /// Rounds of surrogate steps done.
+    pub(crate) trained: usize,
+    /// The loss of the last of them.
+    pub(crate) surrogate_loss: f32,
+    /// Words drawn.
+    pub(crate) drawn: u64,
+    /// Cases whose support is empty.
+    pub(crate) untouched: BTreeSet<usize>,
+    /// What the store calls the perturbations.
+    pub(crate) snapshot: String,
 }
 
 /// One network with its optimiser.
@@ -53,6 +72,13 @@ impl TrainingState {
             )));
         }
         Ok(self.history.clone())
+    }
+
+    /// What the [`DeltaStore`](crate::DeltaStore) called the perturbations that belong to this state; `None` for a loop that keeps none.
+    pub fn snapshot(&self) -> Option<&str> {
+        self.descent
+            .as_ref()
+            .map(|descent| descent.snapshot.as_str())
     }
 
     pub(crate) fn learner(&self, role: &str) -> Result<&LearnerState, PerturbError> {
@@ -85,7 +111,12 @@ impl TrainingState {
             .fold(Writer::new(tensors), |writer, (name, count)| {
                 writer.with_scalar(&name, Scalar::UInt(count))
             });
-        let bytes = writer.with_metadata(HISTORY, &history).into_bytes();
+        let mut writer = writer.with_metadata(HISTORY, &history);
+        if let Some(descent) = &self.descent {
+            let descent = serde_json::to_string(descent).map_err(state)?;
+            writer = writer.with_metadata(DESCENT, &descent);
+        }
+        let bytes = writer.into_bytes();
         Ok(bytes.map_err(state)?.to_vec())
     }
 
@@ -99,10 +130,13 @@ impl TrainingState {
         let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec())).map_err(state)?;
         let history = reader.metadata().get(HISTORY);
         let history = history.ok_or_else(|| state("it has no history"))?;
+        let descent = reader.metadata().get(DESCENT);
         let mut found = Self {
             round: 0,
             history: serde_json::from_str(history).map_err(state)?,
             learners: BTreeMap::new(),
+            descent: (descent.map(|descent| serde_json::from_str(descent).map_err(state)))
+                .transpose()?,
         };
         for (name, &value) in reader.scalars() {
             let Scalar::UInt(count) = value else {
@@ -216,6 +250,11 @@ pub(crate) fn with_optimiser_state(
     optimiser
         .from_bytes(writer.into_bytes().map_err(state)?)
         .map_err(state)
+}
+
+/// The role of a network that is no longer trained.
+pub(crate) fn target_role(index: usize) -> String {
+    format!("target-{index}")
 }
 
 /// A surrogate's role in a [`TrainingState`].

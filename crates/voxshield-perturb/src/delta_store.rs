@@ -17,6 +17,13 @@ pub trait DeltaStore {
     /// # Errors
     /// Whatever keeps them from being written.
     fn write(&mut self, case: usize, window: Window, codes: &[i8]) -> Result<(), SourceError>;
+
+    /// Keeps all codes as they are now, whatever is written later, and gives a name to find them by; what was kept before may be
+    /// forgotten with the next write. A store that does not outlast its process has nothing to keep.
+    ///
+    /// # Errors
+    /// Whatever keeps them from being kept.
+    fn snapshot(&self) -> Result<String, SourceError>;
 }
 
 /// A store in memory: a byte for each voxel and channel of every case that was visited.
@@ -64,6 +71,11 @@ impl DeltaStore for MemoryDeltas {
             }
         }
         Ok(())
+    }
+
+    /// Nothing is kept: clone the store.
+    fn snapshot(&self) -> Result<String, SourceError> {
+        Ok(String::new())
     }
 }
 

@@ -43,12 +43,14 @@ mod methods;
 mod morphology;
 mod noise;
 mod objective;
+mod order_statistic;
 mod patch;
 mod pgd;
 mod random;
 mod running;
 mod schedule;
 mod shared_noise;
+mod slices;
 mod support;
 mod surrogate;
 mod surrogate_config;
@@ -69,9 +71,10 @@ pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::{generate, generate_tile};
 pub use generator::{Generator, GeneratorKind};
-pub use methods::{ClosedForm, CodeInput, METHODS, MethodKind, Needs, PerturbationMethod};
+pub use methods::{ClosedForm, CodedCase, METHODS, MethodKind, Needs, PerturbationMethod};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
+pub use order_statistic::{OrderStatistic, order_statistic};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume, VolumeSource};
 pub use pgd::{
     Criterion, Draws, Estimate, Expectation, Inner, Objective, Perturbed, Pgd, PgdConfig, Recipe,
@@ -79,6 +82,7 @@ pub use pgd::{
 };
 pub use random::{NoiseStream, RandomNoise};
 pub use shared_noise::{SharedBy, SharedNoise, SharedNoiseConfig, SharedNoiseTraining};
+pub use slices::{ArraySlices, CaseSlices};
 pub use support::{Peak, SoftRoi, Support};
 pub use surrogate::SurrogateLearner;
 pub use surrogate_config::SurrogateConfig;

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use voxshield_perturb::{Budget, ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod};
+use std::ops::Range;
+
+use voxshield_perturb::{
+    ArraySlices, Budget, CaseSlices, ClosedForm, METHODS, Needs, PerturbationMethod,
+};
 
 const SHAPE: [usize; 3] = [9, 7, 11];
 const VOXELS: usize = 9 * 7 * 11;
@@ -29,15 +33,10 @@ fn image() -> Vec<f32> {
 }
 
 fn delta(method: ClosedForm, labels: &[u16], seed: u64) -> Vec<f32> {
-    let input = CodeInput {
-        labels,
-        first: 0,
-        shape: SHAPE,
-        seed,
-    };
-    method
-        .delta(&input, &image(), Budget::new(0.1).unwrap())
-        .unwrap()
+    let image = image();
+    let case = ArraySlices::new(&image, labels, SHAPE).unwrap();
+    let mut code = method.of_case(&case, seed, Budget::new(0.1).unwrap());
+    code.delta(&case, 0..SHAPE[0]).unwrap()
 }
 
 #[test]
@@ -55,31 +54,54 @@ fn every_code_keeps_its_bound_its_seed_and_its_shape() {
 
 #[test]
 fn slices_have_the_code_that_they_have_in_the_volume() {
-    let labels = labels();
+    let (image, labels) = (image(), labels());
     let slice = 7 * 11;
-    let budget = Budget::new(0.1).unwrap();
+    let case = ArraySlices::new(&image, &labels, SHAPE).unwrap();
     for method in ClosedForm::all() {
         let whole = delta(method, &labels, 3);
-        for slices in [0..1, 2..5, 8..9] {
+        let mut code = method.of_case(&case, 3, Budget::new(0.1).unwrap());
+        // The last are asked for out of order.
+        for slices in [0..1, 1..2, 2..5, 8..9, 4..6] {
             let part = slices.start * slice..slices.end * slice;
-            let input = CodeInput {
-                labels: &labels[part.clone()],
-                first: slices.start,
-                shape: SHAPE,
-                seed: 3,
-            };
-            match method.delta(&input, &image()[part.clone()], budget) {
-                Ok(found) => assert_eq!(found, whole[part], "{method:?}"),
-                Err(_) => assert!(method.needs_whole_volume(), "{method:?}"),
-            }
+            let expected: Vec<f32> = whole
+                .chunks(VOXELS)
+                .flat_map(|channel| channel[part.clone()].to_vec())
+                .collect();
+            assert_eq!(code.delta(&case, slices).unwrap(), expected, "{method:?}");
         }
-        let past = CodeInput {
-            labels: &labels[..2 * slice],
-            first: 8,
-            shape: SHAPE,
-            seed: 3,
-        };
-        assert!(method.delta(&past, &image()[..2 * slice], budget).is_err());
+        assert!(code.delta(&case, 8..10).is_err() && code.delta(&case, 3..3).is_err());
+    }
+}
+
+/// A case that nobody may ask for its image.
+struct Labels<'a>(ArraySlices<'a>);
+
+impl CaseSlices for Labels<'_> {
+    fn shape(&self) -> [usize; 3] {
+        self.0.shape()
+    }
+
+    fn channels(&self) -> usize {
+        2
+    }
+
+    fn labels(&self, slices: Range<usize>) -> Vec<u16> {
+        self.0.labels(slices)
+    }
+
+    fn image(&self, _: Range<usize>) -> Vec<f32> {
+        panic!("it was read");
+    }
+}
+
+#[test]
+fn the_image_is_read_by_forms_that_look_at_it_alone() {
+    let labels = labels();
+    let case = Labels(ArraySlices::new(&[], &labels, SHAPE).unwrap());
+    for method in ClosedForm::all().filter(|method| method.name() != "contrast-inversion") {
+        let mut code = method.of_case(&case, 3, Budget::new(0.1).unwrap());
+        let found = code.delta(&case, 0..SHAPE[0]).unwrap();
+        assert_eq!(found, delta(method, &labels, 3), "{method:?}");
     }
 }
 
@@ -129,18 +151,10 @@ fn names_are_unique_and_bad_input_is_an_error() {
     assert_eq!(names.len(), METHODS.len());
     let error = ClosedForm::find("voxshield").unwrap_err().to_string();
     assert!(error.contains("checkerboard"), "{error}");
-    let input = CodeInput {
-        labels: &[0; 5],
-        first: 0,
-        shape: SHAPE,
-        seed: 0,
-    };
+    for (image, labels) in [(VOXELS, 5), (VOXELS + 1, VOXELS)] {
+        assert!(ArraySlices::new(&vec![0.0; image], &vec![0; labels], SHAPE).is_err());
+    }
     for method in ClosedForm::all() {
-        assert!(
-            method
-                .delta(&input, &image(), Budget::new(0.1).unwrap())
-                .is_err()
-        );
         let text = serde_json::to_string(&method).unwrap();
         assert_eq!(text, format!("{:?}", method.name()));
         assert_eq!(serde_json::from_str::<ClosedForm>(&text).unwrap(), method);

@@ -1,11 +1,14 @@
 //! A run that stops after any round and goes on from its stored state ends where an undisturbed run ends.
 
+use std::{cell::RefCell, rc::Rc};
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use voxshield_models::parameters;
 use voxshield_perturb::{
-    Bilevel, BilevelConfig, GeneratorKind, InMemory, PerturbError, RoundRecord, SurrogateConfig,
-    TrainingState, TrainingVolume,
+    Bilevel, BilevelConfig, DeltaStore, Event, GeneratorKind, InMemory, MemoryDeltas, PerturbError,
+    Pgd, PgdConfig, RoundRecord, Scale, SourceError, SurrogateConfig, TrainingState,
+    TrainingVolume, Window,
 };
 use voxshield_testkit::device;
 
@@ -182,4 +185,134 @@ fn a_surrogate_that_draws_is_not_resumable() {
     assert!(with("v-net", Width::Narrow), "it has no dropout");
     assert!(with("residual-unet", Width::Narrow));
     assert!(!with("v-net", Width::Full));
+}
+
+/// Keeps every snapshot.
+struct Snapshots {
+    now: MemoryDeltas,
+    kept: Rc<RefCell<Vec<MemoryDeltas>>>,
+}
+
+impl Snapshots {
+    fn of(now: MemoryDeltas) -> Self {
+        let kept = Rc::default();
+        Self { now, kept }
+    }
+}
+
+impl DeltaStore for Snapshots {
+    fn read(&self, case: usize, window: Window) -> Result<Vec<i8>, SourceError> {
+        self.now.read(case, window)
+    }
+
+    fn write(&mut self, case: usize, window: Window, codes: &[i8]) -> Result<(), SourceError> {
+        self.now.write(case, window, codes)
+    }
+
+    fn snapshot(&self) -> Result<String, SourceError> {
+        let mut kept = self.kept.borrow_mut();
+        kept.push(self.now.clone());
+        Ok((kept.len() - 1).to_string())
+    }
+}
+
+/// As [`volumes`], and one that nothing may be done to.
+fn supported() -> InMemory {
+    let shape = [9, 11, 10];
+    let voxels: usize = shape.iter().product();
+    let volume = |case: usize| TrainingVolume {
+        image: (0..voxels)
+            .map(|i| ((i * 7 + case * 13) % 101) as f32 / 101.0)
+            .collect(),
+        labels: (0..voxels).map(|i| ((i / 50) % 2) as i32).collect(),
+        support: vec![if case == 1 { 0.0 } else { 1.0 }; voxels],
+        channels: 1,
+        shape,
+    };
+    InMemory::new((0..3).map(volume).collect()).unwrap()
+}
+
+fn pgd(method: &str) -> Pgd {
+    let mut config = PgdConfig::new(method, Scale::Compact).unwrap();
+    config.common = SurrogateConfig {
+        rounds: 3,
+        ..self::config().common
+    };
+    config.recipe.steps = 1;
+    Pgd::new(config, 1, 2, &device()).unwrap()
+}
+
+/// Everything that a run leaves, and the rounds that it began.
+type Descended = (Vec<Vec<i8>>, Vec<Vec<u8>>, Vec<RoundRecord>, Vec<usize>);
+
+fn descended(run: Pgd, store: &mut Snapshots) -> (Descended, Vec<usize>) {
+    let (mut rounds, mut last) = (Vec::new(), 0);
+    let found = run.run(&mut supported(), store, &mut |event| match event {
+        Event::RoundStarted { round, .. } => rounds.push(*round),
+        Event::Step { done, total } => {
+            assert!(last == 0 || *done == last + 1);
+            last = *done;
+            assert!(done <= total);
+        }
+        _ => {}
+    });
+    let found = found.unwrap();
+    let deltas = (0..3).map(|case| store.read(case, Window::whole([9, 11, 10])).unwrap());
+    let weights = found.surrogate.weights().unwrap().into_values();
+    let weights = weights.map(|data| data.into_bytes().to_vec());
+    let left = (
+        deltas.collect(),
+        weights.collect(),
+        found.history,
+        found.untouched,
+    );
+    (left, rounds)
+}
+
+#[test]
+fn perturbations_of_cases_go_on_from_every_round() {
+    for (method, pretrained) in [
+        ("emn", false),
+        ("rem", false),
+        ("pue", false),
+        ("salm3d", false),
+        ("tap", true),
+        ("sep", true),
+    ] {
+        let mut store = Snapshots::of(MemoryDeltas::new(1));
+        let kept = store.kept.clone();
+        let mut states = Vec::new();
+        let mut save = |state: &dyn Fn() -> Result<TrainingState, PerturbError>| {
+            states.push(state()?.to_bytes()?);
+            Ok(())
+        };
+        assert!(pgd(method).is_resumable());
+        pgd(method)
+            .run_with(&mut supported(), &mut store, Some(&mut save), &mut |_| {})
+            .unwrap();
+        let (whole, _) = descended(pgd(method), &mut Snapshots::of(MemoryDeltas::new(1)));
+        assert_eq!(whole.3, [1]);
+        let before = if pretrained { 3 } else { 0 };
+        assert_eq!(states.len(), before + 3, "{method}");
+        for (index, bytes) in states.iter().enumerate() {
+            let state = TrainingState::from_bytes(bytes).unwrap();
+            let snapshot: usize = state.snapshot().unwrap().parse().unwrap();
+            let mut store = Snapshots::of(kept.borrow()[snapshot].clone());
+            let (found, rounds) = descended(pgd(method).resumed(&state).unwrap(), &mut store);
+            assert!(found == whole, "{method} after {index}");
+            let begun = (index + 1usize).saturating_sub(before);
+            assert_eq!(rounds, (begun..3).collect::<Vec<_>>(), "{method}");
+        }
+        let state = TrainingState::from_bytes(&states[0]).unwrap();
+        let other = if pretrained { "emn" } else { "tap" };
+        assert!(bilevel(config()).resumed(&state).is_err());
+        if pretrained {
+            assert!(pgd(other).resumed(&state).is_err(), "{method}");
+        }
+    }
+    let state = TrainingState::from_bytes(&states(config())[0]).unwrap();
+    assert!(matches!(
+        pgd("emn").resumed(&state),
+        Err(PerturbError::State { .. })
+    ));
 }

@@ -123,21 +123,44 @@ impl OriginMaker<'_> {
         Ok(noise)
     }
 
-    /// Finds the perturbation of every case; they are kept in a temporary folder.
+    /// Finds the perturbation of every case; they are kept in a folder of the scratch.
     fn descend(
-        self,
+        mut self,
         config: &PgdConfig,
         observer: &mut dyn FnMut(ProtectEvent<'_>),
     ) -> Result<Stored, PipelineError> {
-        let scanned = self.scanned;
+        let (scanned, scratch) = (self.scanned, self.scratch);
+        let weights = self.surrogate_weights()?;
+        let new = || -> Result<(Pgd, Option<FileDeltas>), PipelineError> {
+            let (channels, classes) = (scanned.channels, scanned.classes.len());
+            let pgd = Pgd::new(config.clone(), channels, classes, self.device)?;
+            let pgd = match &weights {
+                None => pgd,
+                Some(weights) => pgd.with_surrogate_weights(weights)?,
+            };
+            Ok((pgd, None))
+        };
+        let ((pgd, deltas), state) = resumed(
+            self.state.take(),
+            new,
+            |(pgd, _)| pgd.is_resumable(),
+            |(pgd, _), state| {
+                let snapshot = state.snapshot().unwrap_or_default();
+                let deltas = FileDeltas::reopen(scratch, scanned.channels, snapshot);
+                let deltas = deltas.map_err(|error| PerturbError::Checkpoint {
+                    source: Box::new(error),
+                })?;
+                Ok((pgd.resumed(state)?, Some(deltas)))
+            },
+        )?;
+        let mut deltas = match (deltas, &state) {
+            (Some(deltas), _) => deltas,
+            (None, Some(_)) => FileDeltas::create(scratch, scanned.channels)?,
+            (None, None) => FileDeltas::temporary(scratch, scanned.channels)?,
+        };
         let mut source = self.volumes();
-        let mut deltas = FileDeltas::create(self.scratch, scanned.channels)?;
-        let classes = scanned.classes.len();
-        let mut pgd = Pgd::new(config.clone(), scanned.channels, classes, self.device)?;
-        if let Some(weights) = self.surrogate_weights()? {
-            pgd = pgd.with_surrogate_weights(&weights)?;
-        }
-        pgd.run(&mut source, &mut deltas, &mut |event| {
+        let mut save = saving(state);
+        pgd.run_with(&mut source, &mut deltas, Some(&mut save), &mut |event| {
             observer(ProtectEvent::Train(event));
         })?;
         let ids = scanned.cases.iter().map(|case| case.case.id.clone());

@@ -7,8 +7,8 @@ use super::{Origin, origin::Stored};
 use crate::{
     data::IntensityRange,
     perturb::{
-        Budget, ClosedForm, CodeInput, DeltaStore, Generator, NoiseStream, PerturbError,
-        SharedNoise, TileRows, Window, generate, generate_tile,
+        Budget, CodedCase, DeltaStore, Generator, NoiseStream, PerturbError, SharedNoise, TileRows,
+        Window, generate, generate_tile,
     },
     pipeline::{PipelineError, PreparedCase, ProtectOptions, case::case_seed},
 };
@@ -22,11 +22,7 @@ pub(in crate::pipeline) struct DeltaSlabs<'a>(Kind<'a>);
 
 enum Kind<'a> {
     Drawn(NoiseStream),
-    Coded {
-        code: ClosedForm,
-        seed: u64,
-        budget: Budget,
-    },
+    Coded(CodedCase),
     Tiled(Box<Tiles<'a>>),
     Shared(&'a SharedNoise),
     Stored {
@@ -55,21 +51,9 @@ impl Origin {
                 let seed = case_seed(*seed, id);
                 Kind::Drawn(noise.stream(budget, channels, voxels, seed)?)
             }
-            Self::Coded { code, seed } if code.needs_whole_volume() => {
-                let labels = prepared.label_values();
-                let input = CodeInput {
-                    labels: &labels,
-                    first: 0,
-                    shape,
-                    seed: *seed,
-                };
-                Kind::Whole(code.delta(&input, &prepared.normalised(ranges), budget)?)
+            Self::Coded { code, seed } => {
+                Kind::Coded(code.of_case(&prepared.slices(ranges), *seed, budget))
             }
-            Self::Coded { code, seed } => Kind::Coded {
-                code: *code,
-                seed: *seed,
-                budget,
-            },
             Self::Learned(generator) if channels * voxels <= AT_ONCE => {
                 let image = prepared.normalised(ranges);
                 let tiles = options.tiles;
@@ -123,17 +107,7 @@ impl DeltaSlabs<'_> {
         let slice = height * width;
         Ok(match &mut self.0 {
             Kind::Drawn(noise) => noise.next(slices.len() * slice),
-            Kind::Coded { code, seed, budget } => {
-                let labels = prepared.label_slab(slices.clone());
-                let input = CodeInput {
-                    labels: &labels,
-                    first: slices.start,
-                    shape,
-                    seed: *seed,
-                };
-                let image = prepared.normalised_slab(ranges, slices);
-                code.delta(&input, &image, *budget)?
-            }
+            Kind::Coded(code) => code.delta(&prepared.slices(ranges), slices)?,
             Kind::Shared(noise) => {
                 noise.delta_of_slices(&prepared.label_slab(slices.clone()), shape, slices)?
             }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use voxshield::{
     perturb::{IscMode, RandomNoise, Support, Transforms},
-    pipeline::{DeviceChoice, LabelSource, LabelWeights, NormalisationChoice, Shard},
+    pipeline::{DeviceChoice, LabelSource, LabelWeights, MemoryLimit, NormalisationChoice, Shard},
 };
 
 use super::{
@@ -150,6 +150,10 @@ pub(crate) struct ProtectionArgs {
     /// Seed of every random choice.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// The most memory that the work on one case may take, such as 12G; three quarters of the machine's (or the control group's) by
+    /// default. A case that needs more fails before it takes any.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<MemoryLimit>,
     /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceChoice,

@@ -56,6 +56,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
     let epsilon = args.epsilon.unwrap_or(EPSILON);
     let common = ProtectOptions {
         device: args.device,
+        max_memory: args.max_memory,
         labels: args.labels.unwrap_or_default(),
         label_weights: args.label_weights.clone().unwrap_or_default(),
         ..ProtectOptions::default()

@@ -1,5 +1,7 @@
 //! Which stored axis runs along which axis of the patient.
 
+use std::ops::Range;
+
 use ndarray::{ArrayBase, ArrayView4, Axis, Ix4, RawData};
 
 use super::affine::{Affine, inverse_transpose};
@@ -82,6 +84,26 @@ impl Orientation {
             back[stored] = canonical;
         }
         view.permuted_axes(back)
+    }
+
+    /// The part `[depth, height, width]` of a canonical volume of `shape` that the stored planes `k` are.
+    pub(crate) fn canonical_planes(
+        &self,
+        planes: Range<usize>,
+        shape: [usize; 3],
+    ) -> [Range<usize>; 3] {
+        std::array::from_fn(|axis| {
+            // After the axis of the channels.
+            let (length, axis) = (shape[axis], axis + 1);
+            if self.permutation()[axis] != 2 {
+                return 0..length;
+            }
+            let planes = planes.start.min(length)..planes.end.min(length);
+            match self.flipped().any(|flipped| flipped == Axis(axis)) {
+                true => length - planes.end..length - planes.start,
+                false => planes,
+            }
+        })
     }
 
     /// `[depth, height, width]` of a stored shape (i, j, k).

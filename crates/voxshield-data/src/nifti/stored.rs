@@ -142,6 +142,14 @@ impl StoredVolume {
         Ok(super::digest::Digest::of(path)?.content)
     }
 
+    /// A volume without its voxels: what the header of a file says.
+    ///
+    /// # Errors
+    /// As [`StoredVolume::read`].
+    pub fn frame_of(path: &Path) -> Result<Self, DataError> {
+        Ok(VolumeReader::open(path)?.frame().clone())
+    }
+
     /// Number of voxels, all channels together, that the header of a file declares.
     ///
     /// # Errors

@@ -1,4 +1,7 @@
-use super::{CodeInput, Make, Needs, PerturbationMethod, distance::steps_to};
+use super::{
+    CodeInput, Make, Needs, PerturbationMethod,
+    distance::{NONE, spread},
+};
 
 /// +1 at labelled voxels, -1 up to [`SHELL`] steps outside, 0 beyond.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,14 +9,18 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labelled voxels brighter, a shell of 2 voxels around them darker (support full)",
     source: "inferred: a shortcut of low frequency",
     needs: Needs::Labels,
-    make: Make::WholeCode(code),
+    make: Make::NearCode(code, SHELL as usize),
 };
 
 const SHELL: u32 = 2;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    let inside: Vec<bool> = input.labels.iter().map(|&label| label > 0).collect();
-    steps_to(&inside, true, input.shape)
+    let [_, height, width] = input.shape;
+    let mut steps: Vec<u32> = (input.labels.iter())
+        .map(|&label| if label > 0 { 0 } else { NONE })
+        .collect();
+    spread(&mut steps, [input.slices().len(), height, width], 1);
+    steps
         .into_iter()
         .map(|steps| match steps {
             0 => 1.0,

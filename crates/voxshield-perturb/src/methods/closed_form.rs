@@ -2,20 +2,20 @@ use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Code, ImageCode, METHODS, Make, PerturbationMethod};
-use crate::{Budget, PerturbError};
+use super::{CaseCode, Code, METHODS, Make, PerturbationMethod};
+use crate::{Budget, CaseSlices, PerturbError, slices::widened};
 
-/// What a closed form sees of a case: some of its slices, so that large volumes need not be in memory.
+/// What a code of labels and seed sees of a case: some of its slices.
 #[derive(Debug, Clone, Copy)]
-pub struct CodeInput<'a> {
+pub(crate) struct CodeInput<'a> {
     /// Label values `[slices, height, width]`, 0 is background.
-    pub labels: &'a [u16],
+    pub(crate) labels: &'a [u16],
     /// The slice of the volume that `labels` begins with.
-    pub first: usize,
+    pub(crate) first: usize,
     /// Of the volume, `[depth, height, width]`.
-    pub shape: [usize; 3],
+    pub(crate) shape: [usize; 3],
     /// Seed of the dataset: equal for all cases, so that a code can mean the same in all of them.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl CodeInput<'_> {
@@ -37,9 +37,9 @@ pub struct ClosedForm {
 
 #[derive(Clone, Copy)]
 enum Form {
-    Slices(Code),
-    Whole(Code),
-    Image(ImageCode),
+    /// With so many slices on both sides.
+    Near(Code, usize),
+    Case(fn(&dyn CaseSlices, f32) -> Box<dyn CaseCode>),
 }
 
 impl ClosedForm {
@@ -64,9 +64,9 @@ impl ClosedForm {
 
     fn of(method: &PerturbationMethod) -> Option<Self> {
         let form = match method.make {
-            Make::Code(code) => Form::Slices(code),
-            Make::WholeCode(code) => Form::Whole(code),
-            Make::ImageCode(code) => Form::Image(code),
+            Make::Code(code) => Form::Near(code, 0),
+            Make::NearCode(code, reach) => Form::Near(code, reach),
+            Make::CaseCode(prepare) => Form::Case(prepare),
             _ => return None,
         };
         let name = method.name;
@@ -78,54 +78,81 @@ impl ClosedForm {
         self.name
     }
 
-    /// Whether it depends on other slices, so that it needs all of them at once.
-    pub fn needs_whole_volume(self) -> bool {
-        !matches!(self.form, Form::Slices(_))
+    /// Its perturbation of a case, before support and clipping. What depends on more than some slices is found now, in passes over
+    /// all of them; the image is read by forms that look at it, and by no others.
+    pub fn of_case(self, case: &dyn CaseSlices, seed: u64, budget: Budget) -> CodedCase {
+        let epsilon = budget.epsilon() as f32;
+        CodedCase {
+            code: match self.form {
+                Form::Near(code, reach) => Coded::Near(code, reach),
+                Form::Case(prepare) => Coded::Case(prepare(case, epsilon)),
+            },
+            seed,
+            epsilon,
+        }
     }
+}
 
-    /// The perturbation of `image` `[channel, slices, height, width]` in 0..=1, before support and clipping, in that shape. Forms
-    /// that do not look at the image give the same for every channel.
+/// A [`ClosedForm`] for one case.
+pub struct CodedCase {
+    code: Coded,
+    seed: u64,
+    epsilon: f32,
+}
+
+enum Coded {
+    Near(Code, usize),
+    Case(Box<dyn CaseCode>),
+}
+
+impl CodedCase {
+    /// The perturbation of some slices, `[channel, slices, height, width]`: what it is in the whole volume. `case` is the one that this was made
+    /// of; the image of other slices may have changed since. Cheapest in order, since some forms go over all slices before.
     ///
     /// # Errors
-    /// [`PerturbError::Config`] if labels and image are not of the same whole slices of that shape, or not of all of them where
-    /// the form [needs them](Self::needs_whole_volume).
+    /// [`PerturbError::Config`] for slices that the case does not have.
     pub fn delta(
-        self,
-        input: &CodeInput<'_>,
-        image: &[f32],
-        budget: Budget,
+        &mut self,
+        case: &dyn CaseSlices,
+        slices: Range<usize>,
     ) -> Result<Vec<f32>, PerturbError> {
-        let [depth, height, width] = input.shape;
-        let slices = input.slices();
+        let [depth, height, width] = case.shape();
+        if slices.end > depth || slices.is_empty() {
+            return Err(PerturbError::Config {
+                what: "slices",
+                expected: format!("some of 0..{depth}"),
+                found: format!("{slices:?}"),
+            });
+        }
         let voxels = slices.len() * height * width;
-        let all = slices == (0..depth);
-        let wrong = |what, found: usize| PerturbError::Config {
-            what,
-            expected: match self.needs_whole_volume() {
-                true => format!("all values of {:?}", input.shape),
-                false => format!("values of whole slices of {:?}", input.shape),
-            },
-            found: format!("{found} values from slice {}", input.first),
-        };
-        let labels = input.labels.len();
-        if labels != voxels || slices.end > depth || self.needs_whole_volume() && !all {
-            return Err(wrong("labels", labels));
-        }
-        if voxels == 0 || !image.len().is_multiple_of(voxels) {
-            return Err(wrong("image", image.len()));
-        }
-        let epsilon = budget.epsilon() as f32;
-        let mut delta: Vec<f32> = match self.form {
-            Form::Slices(code) | Form::Whole(code) => code(input).repeat(image.len() / voxels),
-            Form::Image(code) => image
-                .chunks(voxels)
-                .flat_map(|channel| code(input, channel, epsilon))
-                .collect(),
+        let mut delta = match &mut self.code {
+            Coded::Near(code, reach) => {
+                let read = widened(&slices, *reach, depth);
+                let mut delta = code(&CodeInput {
+                    labels: &case.labels(read.clone()),
+                    first: read.start,
+                    shape: case.shape(),
+                    seed: self.seed,
+                });
+                delta.drain(..(slices.start - read.start) * height * width);
+                delta.truncate(voxels);
+                delta
+            }
+            Coded::Case(code) => code.code(case, slices),
         };
         for share in &mut delta {
-            *share = share.clamp(-1.0, 1.0) * epsilon;
+            *share = share.clamp(-1.0, 1.0) * self.epsilon;
         }
-        Ok(delta)
+        Ok(match delta.len() == voxels {
+            true => delta.repeat(case.channels()),
+            false => delta,
+        })
+    }
+}
+
+impl fmt::Debug for CodedCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodedCase").finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,10 @@
-use super::{CodeInput, Make, Needs, PerturbationMethod, distance::steps_to};
+use std::ops::Range;
+
+use super::{
+    CaseCode, Make, Needs, PerturbationMethod,
+    distance::{NONE, Spread},
+};
+use crate::CaseSlices;
 
 /// Signs that alternate with the distance to the boundary of the labelled voxels: inside +1 at the first voxel, -1 at the second, ...;
 /// outside -1, +1, ... The pattern has a fixed place relative to the label, not to the grid.
@@ -7,36 +13,51 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "signs alternate with the distance to the label's boundary, inside and outside (support full)",
     source: "inferred: a shortcut that convolutions find at any offset",
     needs: Needs::Labels,
-    make: Make::WholeCode(code),
+    make: Make::CaseCode(|case, _| Box::new(Rings::of(case))),
 };
 
-fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    let inside: Vec<bool> = input.labels.iter().map(|&label| label > 0).collect();
-    let to_label = steps_to(&inside, true, input.shape);
-    let to_background = steps_to(&inside, false, input.shape);
-    let sign = |steps: u32| if steps % 2 == 1 { 1.0 } else { -1.0 };
-    inside
-        .iter()
-        .zip(to_label.iter().zip(&to_background))
-        .map(|(&inside, (&outer, &inner))| match inside {
-            true => sign(inner),
-            false => -sign(outer),
-        })
-        .collect()
+type Steps = Spread<fn(u16) -> u32>;
+
+struct Rings {
+    to_label: Steps,
+    to_background: Steps,
+}
+
+impl Rings {
+    fn of(case: &dyn CaseSlices) -> Self {
+        Self {
+            to_label: Spread::new(case, 1, |label| if label > 0 { 0 } else { NONE }),
+            to_background: Spread::new(case, 1, |label| if label > 0 { NONE } else { 0 }),
+        }
+    }
+}
+
+impl CaseCode for Rings {
+    fn code(&mut self, case: &dyn CaseSlices, slices: Range<usize>) -> Vec<f32> {
+        let sign = |steps: u32| if steps % 2 == 1 { 1.0 } else { -1.0 };
+        let mut code = Vec::new();
+        for slice in slices {
+            let outer = self.to_label.slice(case, slice);
+            let inner = self.to_background.slice(case, slice);
+            code.extend(outer.iter().zip(inner).map(|(&outer, &inner)| match outer {
+                0 => sign(inner),
+                _ => -sign(outer),
+            }));
+        }
+        code
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ArraySlices;
 
     #[test]
     fn signs_alternate_from_the_boundary_in_both_directions() {
-        let code = code(&CodeInput {
-            labels: &[0, 0, 0, 2, 1, 1, 1, 0],
-            first: 0,
-            shape: [1, 1, 8],
-            seed: 0,
-        });
+        let labels = [0, 0, 0, 2, 1, 1, 1, 0];
+        let case = ArraySlices::new(&[], &labels, [1, 1, 8]).unwrap();
+        let code = Rings::of(&case).code(&case, 0..1);
         assert_eq!(code, [-1., 1., -1., 1., -1., -1., 1., -1.]);
     }
 }

@@ -27,10 +27,11 @@ mod symmetric_lattice;
 mod tap;
 mod umed3d;
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
-pub use self::closed_form::{ClosedForm, CodeInput};
-use crate::{GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
+use self::closed_form::CodeInput;
+pub use self::closed_form::{ClosedForm, CodedCase};
+use crate::{CaseSlices, GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
 
 /// An entry of [`METHODS`].
 #[derive(Clone, Copy)]
@@ -54,10 +55,10 @@ pub(crate) enum Make {
     Random,
     Shared(SharedBy),
     Code(Code),
-    /// A code that depends on labels of other slices.
-    WholeCode(Code),
-    /// A code that depends on the image, and on all its slices.
-    ImageCode(ImageCode),
+    /// A code that depends on labels of so many slices on both sides too.
+    NearCode(Code, usize),
+    /// A code that depends on more, the image included; for a case and epsilon.
+    CaseCode(fn(&dyn CaseSlices, f32) -> Box<dyn CaseCode>),
     Recipe(MakeRecipe),
 }
 
@@ -83,8 +84,11 @@ pub enum MethodKind {
 /// How a closed form makes its code: `[slices, height, width]` in -1..=1.
 pub(crate) type Code = fn(&CodeInput<'_>) -> Vec<f32>;
 
-/// As [`Code`], for a channel of the image `[depth, height, width]` in 0..=1, and epsilon.
-pub(crate) type ImageCode = fn(&CodeInput<'_>, &[f32], f32) -> Vec<f32>;
+/// A code that was prepared by a look at all of a case.
+pub(crate) trait CaseCode: Send {
+    /// `[channel, slices, height, width]` in -1..=1, of one channel where it is the same in all. Cheapest in the order of the slices.
+    fn code(&mut self, case: &dyn CaseSlices, slices: Range<usize>) -> Vec<f32>;
+}
 
 /// What a method asks for, beside the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +152,7 @@ impl PerturbationMethod {
             Make::Bilevel(generator) => MethodKind::Bilevel(generator),
             Make::Shared(by) => MethodKind::Shared(by),
             Make::Random => MethodKind::Random,
-            Make::Code(_) | Make::WholeCode(_) | Make::ImageCode(_) => MethodKind::ClosedForm,
+            Make::Code(_) | Make::NearCode(..) | Make::CaseCode(_) => MethodKind::ClosedForm,
             Make::Recipe(_) => MethodKind::SampleWise,
         }
     }

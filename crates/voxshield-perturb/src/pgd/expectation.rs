@@ -230,6 +230,17 @@ impl Draws {
         }
     }
 
+    /// Words drawn so far.
+    pub(super) fn drawn(&self) -> u64 {
+        // No run draws 2^64 words.
+        self.rng.get_word_pos() as u64
+    }
+
+    /// Goes to where so many words are drawn.
+    pub(super) fn skip_to(&mut self, drawn: u64) {
+        self.rng.set_word_pos(drawn.into());
+    }
+
     /// Uniform in `-radius..=radius`, shaped as `like` and without gradients.
     fn uniform(&mut self, like: &Tensor<5>, radius: f64) -> Tensor<5> {
         let (shape, radius) = (like.dims(), radius as f32);

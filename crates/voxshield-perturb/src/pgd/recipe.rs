@@ -53,6 +53,19 @@ pub enum Schedule {
     },
 }
 
+impl Schedule {
+    /// Whether the surrogate becomes a target at the end of this round of its training: part k of n ends with round
+    /// `ceil(k rounds / n)`.
+    pub(super) fn is_checkpoint(self, round: usize, rounds: usize) -> bool {
+        match self {
+            Self::Alternating => false,
+            Self::Pretrained { checkpoints } => {
+                (1..=checkpoints).any(|part| (part * rounds).div_ceil(checkpoints) == round + 1)
+            }
+        }
+    }
+}
+
 impl Objective {
     /// The criterion for networks of `classes`, background included.
     pub fn criterion(self, classes: usize) -> Box<dyn Criterion> {

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::mpsc::IntoIter};
+use std::{collections::BTreeMap, sync::mpsc::IntoIter};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use voxshield_models::{Network, TensorMap};
@@ -8,10 +8,11 @@ use super::orders::orders;
 use super::reader::{Job, Reader, Windows};
 use super::sparsity::{Magnitudes, magnitude};
 use super::{Criterion, Estimate, PgdConfig, Schedule, SignDescent, Sparsity};
+use crate::checkpoint::{DescentState, LearnerState, state, surrogate_role, target_role};
 use crate::running::{RunningLosses, STEPS_UNREAD};
 use crate::{
-    Batch, Budget, DeltaCode, DeltaStore, Event, PerturbError, RoundRecord, SurrogateLearner,
-    VolumeSource, ahead,
+    Batch, Budget, DeltaCode, DeltaStore, Event, PerturbError, RoundRecord, SaveState,
+    SurrogateLearner, TrainingState, VolumeSource, ahead,
 };
 
 /// The loop of every sample-wise method: surrogate steps on random patches, and visits, in which each window of a case takes a few
@@ -28,6 +29,10 @@ pub struct Pgd {
     classes: usize,
     surrogate: SurrogateLearner,
     criterion: Box<dyn Criterion>,
+    /// What was done before.
+    history: Vec<RoundRecord>,
+    targets: Vec<Box<dyn Network>>,
+    progress: DescentState,
 }
 
 /// What the loop leaves behind, beside the perturbations.
@@ -61,6 +66,9 @@ impl Pgd {
             surrogate: config.common.learner(channels, classes, device)?,
             criterion: config.recipe.objective.criterion(classes),
             config,
+            history: Vec::new(),
+            targets: Vec::new(),
+            progress: DescentState::default(),
         })
     }
 
@@ -80,6 +88,48 @@ impl Pgd {
         Ok(self)
     }
 
+    /// Whether a run can go on from its states: the surrogate draws nothing in training that they do not have.
+    pub fn is_resumable(&self) -> bool {
+        self.surrogate.is_resumable()
+    }
+
+    /// The loop as it was when the state was taken; the store that it runs on must be as it was then too, see
+    /// [`TrainingState::snapshot`]. What a criterion learns in its survey is found again.
+    ///
+    /// # Errors
+    /// [`PerturbError::State`] or [`PerturbError::Weights`] for the state of another run.
+    pub fn resumed(mut self, from: &TrainingState) -> Result<Self, PerturbError> {
+        let (common, schedule) = (&self.config.common, self.config.recipe.schedule);
+        self.history = from.checked_history(common.rounds)?;
+        let descent = from.descent.clone();
+        self.progress = descent.ok_or_else(|| state("it is that of another method"))?;
+        let (trained, visited) = (self.progress.trained, self.history.len());
+        let fits = match schedule {
+            Schedule::Alternating => trained == visited,
+            Schedule::Pretrained { .. } => {
+                trained == common.rounds || visited == 0 && trained < common.rounds
+            }
+        };
+        if !fits {
+            return Err(state(format!(
+                "{trained} rounds of surrogate steps and {visited} of visits"
+            )));
+        }
+        self.targets.clear();
+        let checkpoints =
+            (0..trained).filter(|&round| schedule.is_checkpoint(round, common.rounds));
+        for index in 0..checkpoints.count() {
+            let target = common.learner(self.channels, self.classes, &self.device)?;
+            let weights = &from.learner(&target_role(index))?.weights;
+            let target = target.with_weights(weights)?;
+            self.targets.push(target.network().frozen());
+        }
+        self.surrogate = self
+            .surrogate
+            .with_state(from.learner(&surrogate_role(0))?)?;
+        Ok(self)
+    }
+
     /// Runs all rounds. The perturbations are in `store` then, which is best empty before.
     ///
     /// A [`RoundRecord`] has the criterion's mean before the first step of the round's visits as `noise_loss`, and that before the last
@@ -94,6 +144,20 @@ impl Pgd {
         store: &mut dyn DeltaStore,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Perturbed, PerturbError> {
+        self.run_with(source, store, None, observer)
+    }
+
+    /// As [`Pgd::run`], with the state for `save` after every round, and after every round of a surrogate that is trained before.
+    ///
+    /// # Errors
+    /// As [`Pgd::run`], and what `save` reports.
+    pub fn run_with(
+        self,
+        source: &mut dyn VolumeSource,
+        store: &mut dyn DeltaStore,
+        save: Option<SaveState<'_>>,
+        observer: &mut dyn FnMut(&Event),
+    ) -> Result<Perturbed, PerturbError> {
         let cases = source.cases();
         if cases == 0 {
             return Err(PerturbError::NoCases);
@@ -101,37 +165,49 @@ impl Pgd {
         let survey = self.criterion.needs_survey();
         let reader = Reader::new(
             source,
-            orders(&self.config, cases, survey),
+            orders(&self.config, cases, survey, self.begun()),
             &self.config.common,
             [self.channels, self.classes],
             &self.device,
         );
         let (config, device) = (self.config, self.device);
         let budget = Budget::new(config.common.epsilon)?;
+        let mut draws = Draws::new(budget, config.common.seed.wrapping_add(3));
+        draws.skip_to(self.progress.drawn);
+        let steps = config.common.surrogate_steps;
         let rounds = Rounds {
             cases,
-            total: config.common.rounds * (config.common.surrogate_steps + cases),
-            done: 0,
+            total: config.common.rounds * (steps + cases),
+            done: self.progress.trained * steps + self.history.len() * cases,
             descent: SignDescent {
                 budget,
                 step_size: config.recipe.step_size * config.common.epsilon,
                 steps: config.recipe.steps,
             },
             code: DeltaCode::new(budget),
-            draws: Draws::new(budget, config.common.seed.wrapping_add(3)),
+            draws,
             surrogate: self.surrogate,
             criterion: self.criterion,
-            targets: Vec::new(),
-            untouched: BTreeSet::new(),
+            targets: self.targets,
+            history: self.history,
+            progress: self.progress,
             device: device.clone(),
             config,
             deltas: store,
             observer,
         };
-        let perturbed = ahead(reader, |jobs| rounds.run(jobs))?;
+        let perturbed = ahead(reader, |jobs| rounds.run(jobs, save))?;
         // Whole volumes come next, of other sizes than the windows.
         device.memory_cleanup();
         Ok(perturbed)
+    }
+
+    /// The parts that are done, as [`orders`] counts them.
+    fn begun(&self) -> usize {
+        match self.config.recipe.schedule {
+            Schedule::Alternating => self.history.len(),
+            Schedule::Pretrained { .. } => self.progress.trained + self.history.len(),
+        }
     }
 }
 
@@ -149,55 +225,92 @@ struct Rounds<'a> {
     surrogate: SurrogateLearner,
     criterion: Box<dyn Criterion>,
     targets: Vec<Box<dyn Network>>,
-    untouched: BTreeSet<usize>,
+    history: Vec<RoundRecord>,
+    /// Draws and store are asked when it is saved.
+    progress: DescentState,
     device: Device,
     deltas: &'a mut dyn DeltaStore,
     observer: &'a mut dyn FnMut(&Event),
 }
 
 impl Rounds<'_> {
-    fn run(mut self, mut jobs: Jobs) -> Result<Perturbed, PerturbError> {
+    fn run(
+        mut self,
+        mut jobs: Jobs,
+        mut save: Option<SaveState<'_>>,
+    ) -> Result<Perturbed, PerturbError> {
         let rounds = self.config.common.rounds;
-        let mut history = Vec::with_capacity(rounds);
-        let mut surrogate_loss = 0.0;
-        if let Schedule::Pretrained { checkpoints } = self.config.recipe.schedule {
-            for round in 0..rounds {
-                surrogate_loss = self.train(round, &mut jobs)?;
-                // Part k of n ends with round ceil(k rounds / n).
-                let ends = |part: usize| (part * rounds).div_ceil(checkpoints) == round + 1;
-                if (1..=checkpoints).any(ends) {
+        let (schedule, begun) = (self.config.recipe.schedule, self.history.len());
+        if schedule != Schedule::Alternating {
+            for round in self.progress.trained..rounds {
+                self.train(round, &mut jobs)?;
+                if schedule.is_checkpoint(round, rounds) {
                     self.targets.push(self.surrogate.network().frozen());
                 }
+                self.offer(&mut save)?;
             }
-            if self.criterion.needs_survey() {
+            if self.criterion.needs_survey() && begun < rounds {
                 self.survey(&mut jobs)?;
             }
         }
-        for round in 0..rounds {
+        for round in begun..rounds {
             (self.observer)(&Event::RoundStarted { round, rounds });
-            if self.config.recipe.schedule == Schedule::Alternating {
-                surrogate_loss = self.train(round, &mut jobs)?;
+            if schedule == Schedule::Alternating {
+                self.train(round, &mut jobs)?;
                 self.targets = vec![self.surrogate.network().frozen()];
             }
             let [before, after] = self.visits(round, &mut jobs)?;
             let record = RoundRecord {
                 round,
-                surrogate_loss,
+                surrogate_loss: self.progress.surrogate_loss,
                 noise_loss: before,
                 terms: vec![(self.criterion.name().to_owned(), after)],
             };
             (self.observer)(&Event::RoundFinished(record.clone()));
-            history.push(record);
+            self.history.push(record);
+            self.offer(&mut save)?;
         }
         Ok(Perturbed {
             surrogate: self.surrogate.into_network().valid(),
-            history,
-            untouched: self.untouched.into_iter().collect(),
+            history: self.history,
+            untouched: self.progress.untouched.into_iter().collect(),
         })
     }
 
-    /// The surrogate steps of a round; the mean loss.
-    fn train(&mut self, round: usize, jobs: &mut Jobs) -> Result<f32, PerturbError> {
+    fn offer(&self, save: &mut Option<SaveState<'_>>) -> Result<(), PerturbError> {
+        match save {
+            Some(save) => save(&|| self.state()),
+            None => Ok(()),
+        }
+    }
+
+    fn state(&self) -> Result<TrainingState, PerturbError> {
+        let mut learners = BTreeMap::from([(surrogate_role(0), self.surrogate.state()?)]);
+        if self.config.recipe.schedule != Schedule::Alternating {
+            for (index, target) in self.targets.iter().enumerate() {
+                let weights = target.weights()?;
+                let target = LearnerState {
+                    weights,
+                    ..LearnerState::default()
+                };
+                learners.insert(target_role(index), target);
+            }
+        }
+        let snapshot = self.deltas.snapshot();
+        Ok(TrainingState {
+            round: self.history.len(),
+            history: self.history.clone(),
+            learners,
+            descent: Some(DescentState {
+                drawn: self.draws.drawn(),
+                snapshot: snapshot.map_err(|source| PerturbError::Checkpoint { source })?,
+                ..self.progress.clone()
+            }),
+        })
+    }
+
+    /// The surrogate steps of a round.
+    fn train(&mut self, round: usize, jobs: &mut Jobs) -> Result<(), PerturbError> {
         let mut losses = RunningLosses::default();
         for step in 0..self.config.common.surrogate_steps {
             let Some(Job::Windows(windows)) = jobs.next().transpose()? else {
@@ -219,7 +332,9 @@ impl Rounds<'_> {
             self.tick();
         }
         let means = losses.finite(round, "surrogate")?;
-        Ok(means.first().copied().unwrap_or_default())
+        self.progress.surrogate_loss = means.first().copied().unwrap_or_default();
+        self.progress.trained = round + 1;
+        Ok(())
     }
 
     /// Shows all cases to the criterion, through all targets.
@@ -353,7 +468,7 @@ impl Rounds<'_> {
                 Job::Windows(windows) => each(self, &windows)?,
                 Job::Swept { case, windows } => {
                     if windows == 0 {
-                        self.untouched.insert(case);
+                        self.progress.untouched.insert(case);
                     }
                     break;
                 }

@@ -5,10 +5,15 @@ mod lines;
 mod soft_roi;
 mod texture;
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::soft_roi::{Peak, SoftRoi};
-use crate::PerturbError;
+use crate::{
+    ArraySlices, CaseSlices, PerturbError,
+    slices::{parts, slices_at_once},
+};
 
 /// Where a perturbation may be non-zero, and how much of epsilon it may use there.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -121,36 +126,74 @@ impl Support {
         shape: [usize; 3],
         key: u64,
     ) -> Result<Vec<f32>, PerturbError> {
+        let case = ArraySlices::new(image, labels, shape)?;
+        let mut masks = Vec::with_capacity(labels.len());
+        self.masks(&case, key, &mut |_, mask| masks.extend(mask))?;
+        Ok(masks)
+    }
+
+    /// As [`Support::mask`], some slices at a time, in order: `each` gets a part of the mask with its slices. The same bits, in the
+    /// memory of some slices: what is known of the whole (a threshold, the peak) is found before in a pass over all of them.
+    ///
+    /// # Errors
+    /// [`PerturbError::Config`] as [`Support::validate`].
+    pub fn masks(
+        self,
+        case: &dyn CaseSlices,
+        key: u64,
+        each: &mut dyn FnMut(Range<usize>, &[f32]),
+    ) -> Result<(), PerturbError> {
+        self.masks_of(case, key, slices_at_once(case.shape(), self.reach()), each)
+    }
+
+    /// How many voxels of a volume `[depth, height, width]` [`Support::masks`] reads at a time.
+    pub fn voxels_at_once(self, shape: [usize; 3]) -> usize {
+        let [depth, height, width] = shape;
+        let reach = self.reach();
+        let slices = slices_at_once(shape, reach).saturating_add(2 * reach);
+        slices.min(depth) * height * width
+    }
+
+    /// How many slices further the mask of a slice looks.
+    fn reach(self) -> usize {
+        match self {
+            Self::SoftRoi(soft) => soft.reach(),
+            Self::Contour { width } => width,
+            _ => 0,
+        }
+    }
+
+    fn masks_of(
+        self,
+        case: &dyn CaseSlices,
+        key: u64,
+        at_once: usize,
+        each: Each<'_>,
+    ) -> Result<(), PerturbError> {
         self.validate()?;
-        let voxels: usize = shape.iter().product();
-        for (what, found, fits) in [
-            ("labels", labels.len(), labels.len() == voxels),
-            (
-                "image",
-                image.len(),
-                image.len().is_multiple_of(voxels.max(1)),
-            ),
-        ] {
-            if !fits {
-                return Err(PerturbError::Config {
-                    what,
-                    expected: format!("{voxels} values for each channel of {shape:?}"),
-                    found: format!("{found} values"),
-                });
+        match self {
+            Self::SoftRoi(soft) => soft.each(case, at_once, each),
+            Self::Body => body::masks(case, at_once, each),
+            Self::Contour { width } => contour::masks(case, width, at_once, each),
+            Self::TopK { share } => texture::masks(case, share, at_once, each),
+            Self::KeyedRandom { share } => {
+                keyed_random::masks(case, share, key, at_once, each);
+            }
+            Self::Roi | Self::Full => {
+                for slices in parts(case.shape()[0], at_once) {
+                    let inside = |label| self == Self::Full || label > 0;
+                    let labels = case.labels(slices.clone()).into_iter();
+                    let mask: Vec<f32> = labels.map(|label| weight(inside(label))).collect();
+                    each(slices, &mask);
+                }
             }
         }
-        let inside = match self {
-            Self::SoftRoi(soft) => return soft.masks(labels, shape, Peak::Case),
-            Self::Roi => labels.iter().map(|&label| label > 0).collect(),
-            Self::Full => vec![true; voxels],
-            Self::Body => body::mask(image, voxels, shape[2]),
-            Self::Contour { width } => contour::mask(labels, shape, width),
-            Self::TopK { share } => texture::mask(image, shape, share),
-            Self::KeyedRandom { share } => keyed_random::mask(voxels, share, key),
-        };
-        Ok(inside.into_iter().map(weight).collect())
+        Ok(())
     }
 }
+
+/// What gets a mask slices by slices.
+type Each<'a> = &'a mut dyn FnMut(Range<usize>, &[f32]);
 
 fn weight(inside: bool) -> f32 {
     f32::from(u8::from(inside))
@@ -183,6 +226,51 @@ mod tests {
         for support in Support::ALL {
             assert!(support.mask(&[0.0; 8], &[0; 7], [2; 3], 0).is_err());
             assert!(support.mask(&[0.0; 9], &[0; 8], [2; 3], 0).is_err());
+        }
+    }
+
+    /// Whatever is read at a time, on shapes that are no multiple of it.
+    #[test]
+    fn slices_have_the_mask_that_they_have_in_the_volume() {
+        let wide = SoftRoi {
+            sigma: 0.8,
+            ..SoftRoi::REFERENCE
+        };
+        let supports = Support::ALL.into_iter().chain([
+            Support::SoftRoi(wide),
+            Support::Contour { width: 1 },
+            Support::TopK { share: 0.37 },
+        ]);
+        for support in supports {
+            for (index, shape) in [[1, 5, 4], [23, 7, 6], [40, 3, 5]].into_iter().enumerate() {
+                let voxels: usize = shape.iter().product();
+                let image: Vec<f32> = (0..2 * voxels)
+                    .map(|i| (i * (7 + index) % 19) as f32 / 18.0)
+                    .collect();
+                // A thin label, whose peak is below that of a thick one, and one far from it.
+                for period in [2, 9, voxels] {
+                    let labels: Vec<u16> = (0..voxels)
+                        .map(|i| u16::from(i % period == 0 && !(20..120).contains(&i)))
+                        .collect();
+                    let case = ArraySlices::new(&image, &labels, shape).unwrap();
+                    let of = |at_once| {
+                        let (mut mask, mut next) = (Vec::new(), 0);
+                        let each = &mut |slices: Range<usize>, part: &[f32]| {
+                            assert_eq!(slices.start, next);
+                            assert_eq!(part.len(), slices.len() * shape[1] * shape[2]);
+                            next = slices.end;
+                            mask.extend(part.iter().map(|share| share.to_bits()));
+                        };
+                        support.masks_of(&case, 3, at_once, each).unwrap();
+                        assert_eq!(next, shape[0]);
+                        mask
+                    };
+                    let whole = of(shape[0]);
+                    for at_once in [1, 2, 5, 16] {
+                        assert!(of(at_once) == whole, "{support:?} {shape:?} {at_once}");
+                    }
+                }
+            }
         }
     }
 

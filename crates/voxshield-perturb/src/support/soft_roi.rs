@@ -1,7 +1,12 @@
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use super::lines::along;
-use crate::PerturbError;
+use super::{Each, lines::along, weight};
+use crate::{
+    PerturbError,
+    slices::{CaseSlices, parts, widened},
+};
 
 /// A peak below this is no structure; an empty mask stays empty.
 const LEAST_PEAK: f32 = 1e-6;
@@ -97,20 +102,9 @@ impl SoftRoi {
                 found: format!("{} voxels", labels.len()),
             });
         }
-        let mut masks: Vec<f32> = labels
-            .iter()
-            .map(|&label| f32::from(u8::from(label > 0)))
-            .collect();
-        // A maximum over a cube is a maximum along each axis in turn, and repeated ones add their radii.
-        let radius = self.iterations * (self.kernel / 2);
-        let gaussian = gaussian(self.sigma);
-        for case in masks.chunks_mut(voxels) {
-            for axis in 0..3 {
-                along(case, shape, axis, |line, out| dilate(line, radius, out));
-            }
-            for axis in 0..3 {
-                along(case, shape, axis, |line, out| smooth(line, &gaussian, out));
-            }
+        let mut masks = Vec::with_capacity(labels.len());
+        for case in labels.chunks(voxels) {
+            masks.extend(self.smoothed(case, shape, 0..shape[0]));
         }
         let together = match peak {
             Peak::Case => voxels,
@@ -123,6 +117,80 @@ impl SoftRoi {
             }
         }
         Ok(masks)
+    }
+
+    /// How far, in voxels along each axis, a voxel's mask looks.
+    pub(super) fn reach(self) -> usize {
+        self.radius() + gaussian(self.sigma).len() / 2
+    }
+
+    fn radius(self) -> usize {
+        self.iterations * (self.kernel / 2)
+    }
+
+    /// The mask of a case, so many slices at a time, with its own peak.
+    pub(super) fn each(self, case: &dyn CaseSlices, at_once: usize, each: Each<'_>) {
+        let [depth, height, width] = case.shape();
+        let part = |slices: Range<usize>| {
+            let read = widened(&slices, self.reach(), depth);
+            let kept = slices.start - read.start..slices.end - read.start;
+            self.smoothed(
+                &case.labels(read.clone()),
+                [read.len(), height, width],
+                kept,
+            )
+        };
+        // What no voxel exceeds: the Gaussian's weights are positive, and rounding keeps the order.
+        let kernel = gaussian(self.sigma);
+        let mut most = [1.0];
+        for _ in 0..3 {
+            let line = most;
+            smooth(&line, &kernel, &mut most);
+        }
+        let mut peak = LEAST_PEAK;
+        // The only part is kept; several are computed again.
+        let mut only = None;
+        for slices in parts(depth, at_once) {
+            let values = part(slices.clone());
+            peak = values.iter().copied().fold(peak, f32::max);
+            only = (slices.len() == depth).then_some(values);
+            if peak >= most[0] {
+                break;
+            }
+        }
+        for slices in parts(depth, at_once) {
+            let mut values = only.take().unwrap_or_else(|| part(slices.clone()));
+            values.iter_mut().for_each(|value| *value /= peak);
+            each(slices, &values);
+        }
+    }
+
+    /// The smoothed mask of the slices `kept` of `labels`, `shape` = `[slices, height, width]`, before it is divided by its peak.
+    fn smoothed(self, labels: &[u16], shape: [usize; 3], kept: Range<usize>) -> Vec<f32> {
+        let slice = shape[1] * shape[2];
+        if labels.iter().all(|&label| label == 0) {
+            return vec![0.0; kept.len() * slice];
+        }
+        let mut values: Vec<f32> = labels.iter().map(|&label| weight(label > 0)).collect();
+        // A maximum over a cube is a maximum along each axis in turn, and repeated ones add their radii.
+        let (radius, kernel) = (self.radius(), gaussian(self.sigma));
+        for axis in 0..3 {
+            along(&mut values, shape, axis, |line, out| {
+                dilate(line, radius, out);
+            });
+        }
+        along(&mut values, shape, 0, |line, out| {
+            smooth(line, &kernel, out)
+        });
+        values.truncate(kept.end * slice);
+        values.drain(..kept.start * slice);
+        let shape = [kept.len(), shape[1], shape[2]];
+        for axis in 1..3 {
+            along(&mut values, shape, axis, |line, out| {
+                smooth(line, &kernel, out);
+            });
+        }
+        values
     }
 }
 

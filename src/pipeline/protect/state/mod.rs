@@ -6,7 +6,7 @@
 //! | `lock-I-of-N` | locked by the process that writes that shard |
 //! | `journal`, `journal-I-of-N` | what the run is, then a line for each finished case, appended and flushed to the disk |
 //! | `training` | the state of the optimisation after a round, replaced as a whole |
-//! | `deltas-*` | a folder with the perturbations of a method that keeps one for each case |
+//! | `deltas` | a folder with the perturbations of a method that keeps one for each case: those of `training`, and those since |
 
 mod journal;
 mod training;
