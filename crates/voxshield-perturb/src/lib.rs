@@ -69,7 +69,9 @@ pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::{generate, generate_tile};
 pub use generator::{Generator, GeneratorKind};
-pub use methods::{ClosedForm, CodeInput, METHODS, MethodKind, Needs, PerturbationMethod};
+pub use methods::{
+    ClosedForm, CodeInput, METHODS, MethodKind, Needs, PerturbationMethod, Strength,
+};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume, VolumeSource};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use voxshield_perturb::{Budget, ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod};
+use voxshield_perturb::{Budget, ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod, Support};
 
 const SHAPE: [usize; 3] = [9, 7, 11];
 const VOXELS: usize = 9 * 7 * 11;
@@ -146,4 +146,17 @@ fn names_are_unique_and_bad_input_is_an_error() {
         assert_eq!(serde_json::from_str::<ClosedForm>(&text).unwrap(), method);
     }
     assert!(serde_json::from_str::<ClosedForm>("\"none\"").is_err());
+}
+
+#[test]
+fn strengths_are_dice_of_victims_of_supports_that_exist() {
+    for method in METHODS {
+        let Some(strength) = method.strength else {
+            continue;
+        };
+        assert!(Support::ALL.contains(&strength.support), "{method:?}");
+        for dice in [strength.plain, strength.augmented] {
+            assert!((0.0..=1.0).contains(&dice), "{method:?}: {dice}");
+        }
+    }
 }

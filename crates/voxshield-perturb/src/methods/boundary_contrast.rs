@@ -1,4 +1,5 @@
-use super::{CodeInput, Make, Needs, PerturbationMethod, distance::steps_to};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, distance::steps_to};
+use crate::Support;
 
 /// +1 at labelled voxels, -1 up to [`SHELL`] steps outside, 0 beyond.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,6 +7,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labelled voxels brighter, a shell of 2 voxels around them darker (support full)",
     source: "inferred: a shortcut of low frequency",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Full, 0.708, 0.647)),
     make: Make::WholeCode(code),
 };
 

@@ -1,6 +1,7 @@
 use std::ops::RangeInclusive;
 
-use super::{CodeInput, Make, Needs, PerturbationMethod, distance::steps_to};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, distance::steps_to};
+use crate::Support;
 
 /// A label and its surroundings exchange their brightness, as far as epsilon goes, so that a network learns the inverse of the
 /// contrast that clean images have. No high frequency is involved: what undoes a lattice (a blur, a median, a
@@ -18,6 +19,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labels and their surroundings exchange their brightness, as far as epsilon goes (support body or full)",
     source: "our own",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Full, 0.387, 0.108)),
     make: Make::ImageCode(code),
 };
 

@@ -23,13 +23,17 @@ mod salm3d;
 mod sem;
 mod sep;
 mod squares;
+mod strength;
 mod symmetric_lattice;
 mod tap;
 mod umed3d;
 
 use std::fmt;
 
-pub use self::closed_form::{ClosedForm, CodeInput};
+pub use self::{
+    closed_form::{ClosedForm, CodeInput},
+    strength::Strength,
+};
 use crate::{GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
 
 /// An entry of [`METHODS`].
@@ -44,6 +48,8 @@ pub struct PerturbationMethod {
     pub source: &'static str,
     /// What it needs.
     pub needs: Needs,
+    /// What victims score that were trained on its files, if that was measured.
+    pub strength: Option<Strength>,
     pub(crate) make: Make,
 }
 
