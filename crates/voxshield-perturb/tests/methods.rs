@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use voxshield_perturb::{Budget, ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod, Support};
+use voxshield_perturb::{
+    Budget, ClosedForm, CodeInput, METHODS, Needs, PerturbationMethod, Support,
+};
 
 const SHAPE: [usize; 3] = [9, 7, 11];
 const VOXELS: usize = 9 * 7 * 11;
