@@ -1,12 +1,12 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use super::PipelineError;
 
 /// The share of epsilon that voxels of a label may use, for owners who weigh labels ("protect the tumour, leave the ventricles"). Labels
 /// that are not named, and the background, have 1. As text `LABEL=SHARE,...`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, SerializeDisplay, DeserializeFromStr)]
 pub struct LabelWeights(BTreeMap<u16, f32>);
 
 impl LabelWeights {
@@ -83,20 +83,6 @@ impl FromStr for LabelWeights {
             }
         }
         Self::new(shares)
-    }
-}
-
-impl Serialize for LabelWeights {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for LabelWeights {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,11 +1,11 @@
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::data::IntensityRange;
 
 /// How intensities are brought to 0..1.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, SerializeDisplay, DeserializeFromStr)]
 pub enum NormalisationChoice {
     /// What the dataset says of a channel, else a guess per case: a minimum of at most -500 is CT.
     #[default]
@@ -59,20 +59,6 @@ impl FromStr for NormalisationChoice {
                 Ok(Self::Window { lo, hi })
             }
         }
-    }
-}
-
-impl Serialize for NormalisationChoice {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for NormalisationChoice {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }
 

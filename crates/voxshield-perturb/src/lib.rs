@@ -71,10 +71,12 @@ pub use error::{PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::{generate, generate_tile};
 pub use generator::{Generator, GeneratorKind};
-pub use methods::{ClosedForm, CodedCase, METHODS, MethodKind, Needs, PerturbationMethod};
+pub use methods::{
+    ClosedForm, CodedCase, METHODS, MethodKind, Needs, PerturbationMethod, Strength,
+};
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};
-pub use order_statistic::{OrderStatistic, order_statistic};
+pub use order_statistic::{OrderStatistic, See, order_statistic};
 pub use patch::{InMemory, Patch, PatchSource, TrainingVolume, VolumeSource};
 pub use pgd::{
     Criterion, Draws, Estimate, Expectation, Inner, Objective, Perturbed, Pgd, PgdConfig, Recipe,

@@ -9,12 +9,12 @@ pub struct OrderStatistic {
     pub equal: u64,
 }
 
+/// What is shown some of the numbers at a time.
+pub type See<'a> = &'a mut dyn FnMut(&[f32]);
+
 /// The number of that `rank`, from 0, in the order of [`f32::total_cmp`]: exactly, without keeping the numbers. `visit` shows all of
 /// them, in any order and in parts of any size, and is called twice. `None` where there are not so many.
-pub fn order_statistic(
-    rank: u64,
-    visit: &mut dyn FnMut(&mut dyn FnMut(&[f32])),
-) -> Option<OrderStatistic> {
+pub fn order_statistic(rank: u64, visit: &mut dyn FnMut(See<'_>)) -> Option<OrderStatistic> {
     let mut histogram = vec![0u64; 1 << 16];
     visit(&mut |values| {
         for &value in values {

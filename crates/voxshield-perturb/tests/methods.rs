@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use voxshield_perturb::{
-    ArraySlices, Budget, CaseSlices, ClosedForm, METHODS, Needs, PerturbationMethod,
+    ArraySlices, Budget, CaseSlices, ClosedForm, METHODS, Needs, PerturbationMethod, Support,
 };
 
 const SHAPE: [usize; 3] = [9, 7, 11];
@@ -160,4 +160,17 @@ fn names_are_unique_and_bad_input_is_an_error() {
         assert_eq!(serde_json::from_str::<ClosedForm>(&text).unwrap(), method);
     }
     assert!(serde_json::from_str::<ClosedForm>("\"none\"").is_err());
+}
+
+#[test]
+fn strengths_are_dice_of_victims_of_supports_that_exist() {
+    for method in METHODS {
+        let Some(strength) = method.strength else {
+            continue;
+        };
+        assert!(Support::ALL.contains(&strength.support), "{method:?}");
+        for dice in [strength.plain, strength.augmented] {
+            assert!((0.0..=1.0).contains(&dice), "{method:?}: {dice}");
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl FileDeltas {
     }
 
     /// The file to write to: that of a case in this epoch, which begins as the one before ended.
-    fn to_write(&mut self, case: usize, size: u64) -> Result<PathBuf, SourceError> {
+    fn writable(&mut self, case: usize, size: u64) -> Result<PathBuf, SourceError> {
         let epoch = self.epoch.load(Ordering::Relaxed);
         let path = self.path(case, epoch);
         match self.written.insert(case, epoch) {
@@ -184,7 +184,7 @@ impl DeltaStore for FileDeltas {
 
     fn write(&mut self, case: usize, window: Window, codes: &[i8]) -> Result<(), SourceError> {
         let size = self.channels * window.volume.iter().product::<usize>();
-        let path = self.to_write(case, size as u64)?;
+        let path = self.writable(case, size as u64)?;
         let bytes: Vec<u8> = codes.iter().map(|code| code.cast_unsigned()).collect();
         let written = OpenOptions::new()
             .write(true)

@@ -1,4 +1,5 @@
-use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
+use crate::Support;
 
 /// `(-1)^z`: the pattern that the inter-slice term drives a generator to, without the training.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,6 +7,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "+epsilon and -epsilon alternate from slice to slice",
     source: "closed form of the inter-slice divergence's optimum",
     needs: Needs::Nothing,
+    strength: Some(Strength::measured(Support::Roi, 0.028, 0.767)),
     make: Make::Code(code),
 };
 

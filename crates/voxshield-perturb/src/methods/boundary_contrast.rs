@@ -1,7 +1,8 @@
 use super::{
-    CodeInput, Make, Needs, PerturbationMethod,
+    CodeInput, Make, Needs, PerturbationMethod, Strength,
     distance::{NONE, spread},
 };
+use crate::Support;
 
 /// +1 at labelled voxels, -1 up to [`SHELL`] steps outside, 0 beyond.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -9,6 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labelled voxels brighter, a shell of 2 voxels around them darker (support full)",
     source: "inferred: a shortcut of low frequency",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Full, 0.708, 0.647)),
     make: Make::NearCode(code, SHELL as usize),
 };
 

@@ -1,4 +1,5 @@
-use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
+use crate::Support;
 
 /// `(-1)^(z + y + x)`: the corner of the spectrum, where images have the least energy of their own.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,6 +7,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "+epsilon and -epsilon alternate along all three axes",
     source: "closed form: the frequency at which images are quietest",
     needs: Needs::Nothing,
+    strength: Some(Strength::measured(Support::Roi, 0.847, 0.813)),
     make: Make::Code(code),
 };
 

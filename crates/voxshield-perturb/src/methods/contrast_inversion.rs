@@ -1,9 +1,10 @@
 use std::ops::Range;
 
 use super::{
-    CaseCode, Make, Needs, PerturbationMethod,
+    CaseCode, Make, Needs, PerturbationMethod, Strength,
     distance::{NONE, Spread, spread},
 };
+use crate::Support;
 use crate::slices::{CaseSlices, parts, slices_at_once, widened};
 
 /// A label and its surroundings exchange their brightness, as far as epsilon goes, so that a network learns the inverse of the
@@ -22,6 +23,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labels and their surroundings exchange their brightness, as far as epsilon goes (support body or full)",
     source: "our own",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Full, 0.387, 0.108)),
     make: Make::CaseCode(|case, epsilon| Box::new(Inversions::of(case, epsilon))),
 };
 

@@ -98,7 +98,7 @@ impl<K: Fn(u16) -> u32> Spread<K> {
         let mut behind = vec![NONE; height * width];
         for part in parts(depth, at_once).rev() {
             if part.start > 0 {
-                let keys = spread.from_behind(case, part, &behind);
+                let keys = spread.swept_back(case, part, &behind);
                 spread.behind.push(behind);
                 behind = keys[..height * width].to_vec();
             } else {
@@ -122,7 +122,7 @@ impl<K: Fn(u16) -> u32> Spread<K> {
             let before = self.keys.len().checked_sub(area).filter(|_| next.start > 0);
             let before = before.map(|last| self.keys.split_off(last));
             let behind = &self.behind[next.start / self.at_once];
-            let mut keys = self.from_behind(case, next.clone(), behind);
+            let mut keys = self.swept_back(case, next.clone(), behind);
             if let Some(before) = before {
                 take(&mut keys[..area], &before, self.step);
             }
@@ -133,7 +133,7 @@ impl<K: Fn(u16) -> u32> Spread<K> {
     }
 
     /// The keys of a part, as far as it and the slices behind it decide.
-    fn from_behind(&self, case: &dyn CaseSlices, part: Range<usize>, behind: &[u32]) -> Vec<u32> {
+    fn swept_back(&self, case: &dyn CaseSlices, part: Range<usize>, behind: &[u32]) -> Vec<u32> {
         let [_, height, width] = case.shape();
         let area = height * width;
         let mut keys: Vec<u32> = (case.labels(part).into_iter()).map(&self.key).collect();

@@ -1,10 +1,10 @@
 use std::ops::Range;
 
 use super::{
-    CaseCode, Make, Needs, PerturbationMethod,
+    CaseCode, Make, Needs, PerturbationMethod, Strength,
     distance::{NONE, Spread},
 };
-use crate::CaseSlices;
+use crate::{CaseSlices, Support};
 
 /// Signs that alternate with the distance to the boundary of the labelled voxels: inside +1 at the first voxel, -1 at the second, ...;
 /// outside -1, +1, ... The pattern has a fixed place relative to the label, not to the grid.
@@ -13,6 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "signs alternate with the distance to the label's boundary, inside and outside (support full)",
     source: "inferred: a shortcut that convolutions find at any offset",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Full, 0.864, 0.811)),
     make: Make::CaseCode(|case, _| Box::new(Rings::of(case))),
 };
 

@@ -10,6 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise of each case: min-min descent against a surrogate",
     source: "EMN, arXiv 2101.04898",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(recipe),
 };
 

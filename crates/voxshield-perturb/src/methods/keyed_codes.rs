@@ -3,7 +3,8 @@ use std::f32::consts::TAU;
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
+use crate::Support;
 
 /// For each label a field of its own with periods of 11 to 16 voxels: the sign of `f - median(f)`,
 /// `f = sum_k cos(2 pi k.r / 32 + phase_k)` over wave vectors of length 2 to 3.
@@ -17,6 +18,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a keyed, zero-mean code for each label with periods of 11 to 16 voxels, which a blur and a resampling let through",
     source: "inferred; LSP with band-limited codes",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Full, 0.848, 0.754)),
     make: Make::Code(code),
 };
 

@@ -3,7 +3,8 @@ use std::f32::consts::TAU;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
+use crate::Support;
 
 /// For each label a smooth field of its own, keyed by the seed and equal in all cases: the sign of
 /// `sum_k cos(2 pi k.r / 16 + phase_k)` over wave vectors `k` of length 2 to 4, that is periods of 4 to 8 voxels.
@@ -12,6 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a keyed field for each label with periods of 4 to 8 voxels, which a mild blur lets through",
     source: "inferred; LSP with band-limited patterns",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Roi, 0.849, 0.803)),
     make: Make::Code(code),
 };
 

@@ -1,4 +1,5 @@
-use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
+use crate::Support;
 
 /// Label `l` (0 is the background) has lattice `l mod 7` of [`AXES`], so that the pattern and not its presence tells the label.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
@@ -6,6 +7,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a lattice of period 2 for each label, and another one for the background (support body or full)",
     source: "inferred from class-wise shortcuts (EMN, AR)",
     needs: Needs::Labels,
+    strength: Some(Strength::measured(Support::Full, 0.000, 0.816)),
     make: Make::Code(code),
 };
 

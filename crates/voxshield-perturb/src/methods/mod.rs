@@ -23,6 +23,7 @@ mod salm3d;
 mod sem;
 mod sep;
 mod squares;
+mod strength;
 mod symmetric_lattice;
 mod tap;
 mod umed3d;
@@ -30,7 +31,10 @@ mod umed3d;
 use std::{fmt, ops::Range};
 
 use self::closed_form::CodeInput;
-pub use self::closed_form::{ClosedForm, CodedCase};
+pub use self::{
+    closed_form::{ClosedForm, CodedCase},
+    strength::Strength,
+};
 use crate::{CaseSlices, GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
 
 /// An entry of [`METHODS`].
@@ -45,6 +49,8 @@ pub struct PerturbationMethod {
     pub source: &'static str,
     /// What it needs.
     pub needs: Needs,
+    /// What victims score that were trained on its files, if that was measured.
+    pub strength: Option<Strength>,
     pub(crate) make: Make,
 }
 

@@ -1,14 +1,15 @@
 //! The entries of what is neither a closed form nor sample-wise; the methods themselves are [`Bilevel`](crate::Bilevel),
 //! [`SharedNoiseTraining`](crate::SharedNoiseTraining) and [`RandomNoise`](crate::RandomNoise).
 
-use super::{Make, Needs, PerturbationMethod};
-use crate::{GeneratorKind, SharedBy};
+use super::{Make, Needs, PerturbationMethod, Strength};
+use crate::{GeneratorKind, SharedBy, Support};
 
 pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     name: GeneratorKind::Voxshield.method(),
     title: "noise generator trained against a surrogate, with inter-slice divergence",
     source: "arXiv 2605.17345",
     needs: Needs::Training,
+    strength: Some(Strength::measured(Support::Roi, 0.038, 0.778)),
     make: Make::Bilevel(GeneratorKind::Voxshield),
 };
 
@@ -17,6 +18,7 @@ pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
     title: "one error-minimising tile for all voxels of the dataset; a saved one protects later cases at once",
     source: "EMN, arXiv 2101.04898, with one noise for all",
     needs: Needs::Training,
+    strength: None,
     make: Make::Shared(SharedBy::Dataset),
 };
 
@@ -25,6 +27,7 @@ pub(super) const EMN_CLASS: PerturbationMethod = PerturbationMethod {
     title: "an error-minimising tile for each label (support body or full); a saved one protects later cases at once",
     source: "EMN's class-wise noise, arXiv 2101.04898, on voxels",
     needs: Needs::Training,
+    strength: Some(Strength::measured(Support::Full, 0.848, 0.785)),
     make: Make::Shared(SharedBy::Label),
 };
 
@@ -33,5 +36,6 @@ pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
     title: "noise that learns nothing, drawn anew for each case: the control",
     source: "-",
     needs: Needs::Nothing,
+    strength: Some(Strength::measured(Support::Roi, 0.618, 0.801)),
     make: Make::Random,
 };

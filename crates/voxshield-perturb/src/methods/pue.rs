@@ -10,6 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise for a neighbourhood of the surrogate's weights",
     source: "PUE, arXiv 2405.03316",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(recipe),
 };
 

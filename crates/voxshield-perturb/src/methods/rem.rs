@@ -18,6 +18,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise that survives mirroring and an inner adversary",
     source: "REM, openreview.net/forum?id=baUQQPwQiAg",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(recipe),
 };
 

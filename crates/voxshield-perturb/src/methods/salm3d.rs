@@ -10,6 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise on the share of voxels with the largest gradients",
     source: "SALM, arXiv 2403.10573, in 3D; inferred",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(recipe),
 };
 

@@ -11,6 +11,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise that survives mirroring and random noise",
     source: "SEM, arXiv 2311.13091",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(recipe),
 };
 

@@ -16,6 +16,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "each label's features moved to another's, through checkpoints of one training run",
     source: "SEP, arXiv 2211.12005",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(recipe),
 };
 

@@ -1,4 +1,5 @@
-use super::{CodeInput, Make, Needs, PerturbationMethod, squares};
+use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
+use crate::Support;
 
 /// The product over the axes of `+ - - +`, repeated: period 4, counted from the middle of the volume.
 ///
@@ -9,6 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a lattice of period 4 along all three axes that is its own mirror image",
     source: "closed form: what mirroring leaves alone",
     needs: Needs::Nothing,
+    strength: Some(Strength::measured(Support::Roi, 0.421, 0.801)),
     make: Make::Code(code),
 };
 

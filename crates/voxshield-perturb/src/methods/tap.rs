@@ -11,6 +11,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "adversarial perturbation towards a wrong label about the structures",
     source: "TAP, arXiv 2106.10807, with a target of our own",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(targeted),
 };
 
@@ -20,6 +21,7 @@ pub(super) const UNTARGETED: PerturbationMethod = PerturbationMethod {
     title: "adversarial perturbation away from the label",
     source: "TAP, arXiv 2106.10807, untargeted",
     needs: Needs::Training,
+    strength: None,
     make: Make::Recipe(untargeted),
 };
 

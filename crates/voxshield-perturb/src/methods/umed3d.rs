@@ -1,5 +1,5 @@
-use super::{Make, Needs, PerturbationMethod};
-use crate::{BilevelConfig, GeneratorKind, Scale};
+use super::{Make, Needs, PerturbationMethod, Strength};
+use crate::{BilevelConfig, GeneratorKind, Scale, Support};
 
 /// UMed in 3D: [`ContourTexture`](crate::ContourTexture) trained in VoxShield's loop on DiceCE alone, without its divergences.
 ///
@@ -12,6 +12,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a generator for the contour of the labelled region and one for its texture",
     source: "UMed, arXiv 2403.14250, in 3D; partly inferred",
     needs: Needs::Training,
+    strength: Some(Strength::measured(Support::Roi, 0.291, 0.792)),
     make: Make::Bilevel(GeneratorKind::Umed3d),
 };
 

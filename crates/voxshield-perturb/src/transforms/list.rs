@@ -2,13 +2,13 @@ use std::{fmt, str::FromStr};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use super::{Family, View};
 
 /// Which random changes the networks of an optimisation see, and how often: each family with its probability for a sample, in
 /// the order in which they are applied. As text `none`, `light`, `strong`, or `NAME[:PROBABILITY],...`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, SerializeDisplay, DeserializeFromStr)]
 pub struct Transforms(Vec<(Family, f64)>);
 
 impl Transforms {
@@ -118,20 +118,6 @@ impl FromStr for Transforms {
             })
         };
         Self::new(text.split(',').map(one).collect::<Result<_, _>>()?)
-    }
-}
-
-impl Serialize for Transforms {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Transforms {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -6,7 +6,7 @@ use voxshield::{
     pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, evaluate},
 };
 
-use crate::{done, folders, quick, run, victim};
+use super::{done, folders, quick, run, victim};
 
 #[test]
 fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {

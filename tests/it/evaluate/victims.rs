@@ -9,7 +9,7 @@ use voxshield::{
     pipeline::{EvaluateOptions, EvaluatePaths},
 };
 
-use crate::{done, folders, quick, run, victim};
+use super::{done, folders, quick, run, victim};
 
 #[test]
 fn a_victim_that_fails_is_one_failed_cell() {

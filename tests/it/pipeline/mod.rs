@@ -1,7 +1,4 @@
-//! The promises of the pipeline on written files (the library with the `flex` feature).
-//!
-//! Phantom datasets are written as real NIfTI; every check re-opens the files.
-#![cfg(feature = "flex")]
+//! `protect` and `verify`.
 
 mod budget;
 mod failures;
@@ -11,44 +8,12 @@ mod resume;
 use std::{fs, path::Path};
 
 use voxshield::{
-    data::{
-        MANIFEST_NAME, PhantomConfig, StoredVolume, discover, sha256_file, write_phantom_dataset,
-    },
-    perturb::{BilevelConfig, RandomNoise, Support, SurrogateConfig},
-    pipeline::{Method, ProtectOptions, protect, verify},
+    data::{MANIFEST_NAME, StoredVolume, discover, sha256_file},
+    perturb::Support,
+    pipeline::{ProtectOptions, protect, verify},
 };
 
-fn voxshield(support: Support) -> ProtectOptions {
-    ProtectOptions {
-        method: Method::Bilevel(BilevelConfig {
-            common: SurrogateConfig {
-                rounds: 2,
-                surrogate_steps: 1,
-                batch: 2,
-                patch: [8; 3],
-                ..SurrogateConfig::compact()
-            },
-            ..BilevelConfig::compact()
-        }),
-        support,
-        ..ProtectOptions::default()
-    }
-}
-
-fn random(epsilon: f64) -> ProtectOptions {
-    ProtectOptions {
-        method: Method::Random {
-            noise: RandomNoise::Rademacher,
-            epsilon,
-            seed: 3,
-        },
-        ..ProtectOptions::default()
-    }
-}
-
-fn phantoms(root: &Path, cases: u64) {
-    write_phantom_dataset(root, cases, &PhantomConfig::new([12, 17, 14], 5)).unwrap();
-}
+use crate::support::{learned, phantoms};
 
 fn hashes(root: &Path) -> Vec<(String, String)> {
     let mut all: Vec<_> = walk(root)
@@ -85,11 +50,15 @@ fn walk(root: &Path) -> Vec<std::path::PathBuf> {
 fn protected_files_keep_every_promise_and_the_source_is_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    phantoms(&clean, 3);
+    phantoms(&clean, 3, 5);
     let before = hashes(&clean);
     for support in Support::ALL {
         let out = out.join(support.name());
-        let manifest = protect(&clean, &out, &voxshield(support), &mut |_| {}).unwrap();
+        let options = ProtectOptions {
+            support,
+            ..learned()
+        };
+        let manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
         assert_eq!((manifest.cases.len(), manifest.failed.len()), (3, 0));
         for case in &manifest.cases {
             assert!(case.achieved > 0.0 && case.achieved <= manifest.epsilon);

@@ -11,13 +11,14 @@ use voxshield::{
     pipeline::{Method, ProtectOptions, protect, verify},
 };
 
-use crate::{hashes, phantoms, voxshield};
+use super::hashes;
+use crate::support::{learned, phantoms};
 
 #[test]
 fn every_closed_form_keeps_the_promises_and_survives_the_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    phantoms(&clean, 1);
+    phantoms(&clean, 1, 5);
     for code in ClosedForm::all() {
         for support in [Support::Roi, Support::Full] {
             let options = ProtectOptions {
@@ -74,7 +75,7 @@ fn optimised() -> impl Iterator<Item = (&'static str, Method)> {
 fn every_optimised_method_keeps_the_promises_and_survives_the_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let clean = folder.path().join("clean");
-    phantoms(&clean, 2);
+    phantoms(&clean, 2, 5);
     for (name, method) in optimised() {
         assert_eq!(method.name(), name);
         let options = ProtectOptions {
@@ -111,7 +112,7 @@ fn every_optimised_method_keeps_the_promises_and_survives_the_manifest() {
 fn a_label_without_foreground_fails_its_case_under_every_method() {
     let folder = tempfile::tempdir().unwrap();
     let clean = folder.path().join("clean");
-    phantoms(&clean, 2);
+    phantoms(&clean, 2, 5);
     let label = clean.join("labelsTr/case_001.nii.gz");
     let stored = StoredVolume::read(&label).unwrap();
     let empty = vec![0; stored.voxel_bytes().len()];
@@ -141,10 +142,10 @@ fn a_label_without_foreground_fails_its_case_under_every_method() {
 fn equal_seeds_give_equal_bytes_and_another_seed_gives_others() {
     let folder = tempfile::tempdir().unwrap();
     let clean = folder.path().join("clean");
-    phantoms(&clean, 2);
+    phantoms(&clean, 2, 5);
     let run = |name: &str, seed: u64| {
         let out = folder.path().join(name);
-        let mut options = voxshield(Support::Roi);
+        let mut options = learned();
         if let Method::Bilevel(config) = &mut options.method {
             config.common.seed = seed;
         }

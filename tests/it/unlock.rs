@@ -1,5 +1,4 @@
-//! Datasets that come back: `protect` with recipients, then `unlock` (the library with the `flex` feature).
-#![cfg(feature = "flex")]
+//! Datasets that come back: `protect` with recipients, then `unlock`.
 
 use std::{
     fs,
@@ -8,12 +7,13 @@ use std::{
 
 use voxshield::{
     data::{
-        Identities, MANIFEST_NAME, Manifest, PhantomConfig, StoredVolume, UNLOCK_FOLDER,
-        generate_identity, sha256_file, write_phantom_dataset,
+        Identities, MANIFEST_NAME, Manifest, StoredVolume, UNLOCK_FOLDER, generate_identity,
+        sha256_file,
     },
-    perturb::RandomNoise,
-    pipeline::{Method, PipelineError, ProtectOptions, protect, unlock, verify},
+    pipeline::{PipelineError, protect, unlock, verify},
 };
+
+use crate::support::{phantoms, random};
 
 struct Setting {
     folder: tempfile::TempDir,
@@ -26,17 +26,10 @@ struct Setting {
 fn setting(cases: u64) -> Setting {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    write_phantom_dataset(&clean, cases, &PhantomConfig::new([12, 17, 14], 5)).unwrap();
+    phantoms(&clean, cases, 5);
     fs::write(clean.join("LICENCE"), "CC0").unwrap();
     let key = folder.path().join("owner.key");
-    let mut options = ProtectOptions {
-        method: Method::Random {
-            noise: RandomNoise::Rademacher,
-            epsilon: 4.0 / 255.0,
-            seed: 3,
-        },
-        ..ProtectOptions::default()
-    };
+    let mut options = random(4.0 / 255.0);
     options
         .unlock_to
         .add(&generate_identity(&key).unwrap())
@@ -154,15 +147,7 @@ fn without_recipients_there_is_nothing_to_unlock() {
         it.folder.path().join("restored"),
     );
     // What an earlier protection left is not carried over.
-    let options = ProtectOptions {
-        method: Method::Random {
-            noise: RandomNoise::Uniform,
-            epsilon: 0.05,
-            seed: 1,
-        },
-        ..ProtectOptions::default()
-    };
-    protect(&it.out, &again, &options, &mut |_| {}).unwrap();
+    protect(&it.out, &again, &random(0.05), &mut |_| {}).unwrap();
     assert!(!again.join(UNLOCK_FOLDER).exists());
     let error = unlock(&again, &restored, &it.identities, &mut |_| {}).unwrap_err();
     assert!(matches!(error, PipelineError::NoResidual { .. }), "{error}");

@@ -6,7 +6,7 @@ use voxshield::{
     pipeline::{LabelSource, PipelineError, ProtectOptions},
 };
 
-use crate::{assert_kept, coded, learned, phantoms, run};
+use crate::support::{assert_kept, coded, learned, phantoms, run};
 
 /// `cases` phantoms as images only.
 fn unlabelled(root: &Path, cases: u64) {

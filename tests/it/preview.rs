@@ -1,31 +1,16 @@
-//! A preview beside the run that it is a preview of (the library with the `flex` feature).
-#![cfg(feature = "flex")]
+//! A preview beside the run that it is a preview of.
 
 use std::{fs, path::Path, time::Duration};
 
 use voxshield::{
-    data::{Manifest, PhantomConfig, discover, sha256_file, write_phantom_dataset},
-    perturb::{BilevelConfig, RandomNoise, SurrogateConfig},
+    data::{Manifest, discover, sha256_file},
     pipeline::{
         Method, NormalisationChoice, PipelineError, PreparedCase, Preview, ProtectOptions, preview,
         protect,
     },
 };
 
-fn random() -> ProtectOptions {
-    ProtectOptions {
-        method: Method::Random {
-            noise: RandomNoise::Rademacher,
-            epsilon: 0.02,
-            seed: 3,
-        },
-        ..ProtectOptions::default()
-    }
-}
-
-fn phantoms(root: &Path) {
-    write_phantom_dataset(root, 3, &PhantomConfig::new([12, 17, 14], 5)).unwrap();
-}
+use crate::support::{config, phantoms, random};
 
 fn run(
     root: &Path,
@@ -47,13 +32,13 @@ fn random_noise_is_what_the_whole_run_writes() {
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
     let scratch = folder.path().join("scratch");
     fs::create_dir(&scratch).unwrap();
-    phantoms(&clean);
+    phantoms(&clean, 3, 5);
     let id = second(&clean);
     // CT ranges come from the whole dataset, MRI ranges from the case.
     for choice in [NormalisationChoice::Mri, NormalisationChoice::Ct] {
         let options = ProtectOptions {
             normalisation: choice,
-            ..random()
+            ..random(0.02)
         };
         let out = out.join(choice.to_string());
         let manifest: Manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
@@ -102,7 +87,7 @@ fn random_noise_is_what_the_whole_run_writes() {
 fn the_method_is_trained_shortly_and_its_steps_are_counted_for_the_whole_run() {
     let folder = tempfile::tempdir().unwrap();
     let clean = folder.path().join("clean");
-    phantoms(&clean);
+    phantoms(&clean, 3, 5);
     let id = second(&clean);
     let files = |root: &Path| -> Vec<String> {
         let dataset = discover(root).unwrap();
@@ -114,17 +99,10 @@ fn the_method_is_trained_shortly_and_its_steps_are_counted_for_the_whole_run() {
             .collect()
     };
     let before = files(&clean);
+    let mut config = config();
+    (config.common.rounds, config.common.surrogate_steps) = (50, 4);
     let options = ProtectOptions {
-        method: Method::Bilevel(BilevelConfig {
-            common: SurrogateConfig {
-                rounds: 50,
-                surrogate_steps: 4,
-                batch: 2,
-                patch: [8; 3],
-                ..SurrogateConfig::compact()
-            },
-            ..BilevelConfig::compact()
-        }),
+        method: Method::Bilevel(config),
         ..ProtectOptions::default()
     };
     let found = run(&clean, &id, folder.path(), &options).unwrap();
@@ -144,29 +122,21 @@ fn the_method_is_trained_shortly_and_its_steps_are_counted_for_the_whole_run() {
 fn previews_that_cannot_be_made_are_typed_errors() {
     let folder = tempfile::tempdir().unwrap();
     let clean = folder.path().join("clean");
-    phantoms(&clean);
-    let error = run(&clean, "nobody", folder.path(), &random()).unwrap_err();
+    phantoms(&clean, 3, 5);
+    let error = run(&clean, "nobody", folder.path(), &random(0.02)).unwrap_err();
     assert!(matches!(&error, PipelineError::UnknownCase { known, .. } if known.len() == 3));
     assert!(error.to_string().contains(&second(&clean)), "{error}");
-    let inside = run(&clean, &second(&clean), &clean, &random()).unwrap_err();
+    let inside = run(&clean, &second(&clean), &clean, &random(0.02)).unwrap_err();
     assert!(matches!(inside, PipelineError::OutputOverlaps { .. }));
     let missing = run(
         &clean,
         &second(&clean),
         &folder.path().join("none"),
-        &random(),
+        &random(0.02),
     );
     assert!(matches!(missing, Err(PipelineError::Io { .. })));
     // Far less than one stored step.
-    let tiny = ProtectOptions {
-        method: Method::Random {
-            noise: RandomNoise::Rademacher,
-            epsilon: 1e-9,
-            seed: 3,
-        },
-        ..random()
-    };
-    let error = run(&clean, &second(&clean), folder.path(), &tiny).unwrap_err();
+    let error = run(&clean, &second(&clean), folder.path(), &random(1e-9)).unwrap_err();
     assert!(
         matches!(&error, PipelineError::NoUsableCase { first, .. } if first.contains("epsilon"))
     );

@@ -10,7 +10,7 @@ use voxshield::{
     },
 };
 
-use crate::{assert_kept, coded, config, learned, phantoms, run};
+use crate::support::{assert_kept, coded, config, learned, phantoms, run};
 
 #[test]
 fn a_saved_generator_protects_the_same_cases_alike_and_later_ones_without_training() {

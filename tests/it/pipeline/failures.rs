@@ -10,13 +10,14 @@ use voxshield::{
     },
 };
 
-use crate::{phantoms, random, voxshield, walk};
+use super::walk;
+use crate::support::{learned, phantoms, random};
 
 #[test]
 fn a_bad_case_is_reported_and_the_others_are_protected() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    phantoms(&clean, 3);
+    phantoms(&clean, 3, 5);
     fs::write(clean.join("imagesTr/case_001_0000.nii.gz"), b"not a volume").unwrap();
     let manifest = protect(&clean, &out, &random(4.0 / 255.0), &mut |_| {}).unwrap();
     assert_eq!(manifest.cases.len(), 2);
@@ -32,7 +33,7 @@ fn a_bad_case_is_reported_and_the_others_are_protected() {
 fn a_case_that_fails_between_others_leaves_them_alone_and_everything_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    phantoms(&clean, 9);
+    phantoms(&clean, 9, 5);
     let bad = |case: usize| clean.join(format!("imagesTr/case_00{case}_0000.nii.gz"));
     for case in [2, 6] {
         fs::write(bad(case), b"not a volume").unwrap();
@@ -82,7 +83,7 @@ fn a_case_that_fails_between_others_leaves_them_alone_and_everything_in_order() 
 fn an_error_that_stops_the_job_leaves_no_half_written_case() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    phantoms(&clean, 8);
+    phantoms(&clean, 8, 5);
     let aside = folder.path().join("aside");
     fs::create_dir(&aside).unwrap();
     let mut started = 0;
@@ -128,7 +129,7 @@ fn an_error_that_stops_the_job_leaves_no_half_written_case() {
 fn jobs_that_cannot_be_done_are_typed_errors() {
     let folder = tempfile::tempdir().unwrap();
     let clean = folder.path().join("clean");
-    phantoms(&clean, 1);
+    phantoms(&clean, 1, 5);
     let options = random(4.0 / 255.0);
     let go = |root: &Path, out: &Path, options: &ProtectOptions| {
         protect(root, out, options, &mut |_| {})
@@ -172,13 +173,13 @@ fn jobs_that_cannot_be_done_are_typed_errors() {
 fn a_case_beyond_the_memory_is_refused_before_it_takes_any() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    phantoms(&path("clean"), 1);
+    phantoms(&path("clean"), 1, 5);
     // 12 x 17 x 14 voxels of 2 bytes, a byte for the label, and what comes on top.
     let voxels = 12 * 17 * 14;
     let contour = Support::Contour { width: 30 };
     for (options, bytes, what) in [
         (random(0.05), 3, "the case"),
-        (voxshield(Support::Roi), 15, "the method voxshield"),
+        (learned(), 15, "the method voxshield"),
         (
             ProtectOptions {
                 support: contour,

@@ -7,14 +7,15 @@ use voxshield::{
     pipeline::{Method, ProtectEvent, ProtectOptions, protect},
 };
 
-use crate::{hashes, phantoms};
+use super::hashes;
+use crate::support::phantoms;
 
 /// The kills of the command line's tests show that the bytes are the same; this that the rounds are not made again.
 #[test]
 fn a_descent_goes_on_from_the_round_that_it_was_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    phantoms(&path("clean"), 2);
+    phantoms(&path("clean"), 2, 5);
     let mut config = PgdConfig::new("emn", Scale::Compact).unwrap();
     config.recipe.steps = 1;
     config.common = SurrogateConfig {

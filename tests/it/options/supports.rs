@@ -3,7 +3,8 @@ use voxshield::{
     pipeline::{Method, PipelineError, ProtectOptions, verify},
 };
 
-use crate::{assert_kept, changes, coded, learned, phantoms, run};
+use super::changes;
+use crate::support::{assert_kept, coded, learned, phantoms, run};
 
 #[test]
 fn every_support_holds_for_trained_and_untrained_methods() {

@@ -1,6 +1,5 @@
-//! The evaluation on written files (the library with the `flex` feature). Victims are far too small to
+//! The evaluation. Victims are far too small to
 //! learn much: what is tested is what the table says about them.
-#![cfg(feature = "flex")]
 
 mod defences;
 mod victims;

@@ -8,14 +8,14 @@ use voxshield::{
     pipeline::{PipelineError, protect, verify},
 };
 
-use crate::{phantoms, random};
+use crate::support::{phantoms, random};
 
 /// Random noise of full strength, so that the margin's budget is what limits it.
 #[test]
 fn a_soft_support_bounds_every_voxel_by_its_share_of_epsilon() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    phantoms(&clean, 1);
+    phantoms(&clean, 1, 5);
     let soft = SoftRoi {
         kernel: 3,
         iterations: 1,
@@ -96,7 +96,7 @@ fn epsilon_below_one_stored_step_is_refused_with_the_smallest_that_works() {
 fn verify_finds_one_voxel_beyond_the_budget_a_changed_label_and_an_extra_file() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    phantoms(&clean, 2);
+    phantoms(&clean, 2, 5);
     let manifest = protect(&clean, &out, &random(4.0 / 255.0), &mut |_| {}).unwrap();
     let target = out.join(&manifest.cases[0].files[0].path);
     let original = fs::read(&target).unwrap();

@@ -1,0 +1,73 @@
+use voxshield_kernels::{KernelError, conv_transpose3d, conv3d};
+
+use super::{geometry, tensor};
+
+#[test]
+fn bad_arguments_are_typed_errors() {
+    let x = tensor(&[0.0; 2 * 27], [1, 2, 3, 3, 3]);
+    let w = tensor(&[0.0; 2 * 2 * 27], [2, 2, 3, 3, 3]);
+    let plain = geometry([1; 3], [0; 3], [1; 3]);
+    let thin = tensor(&[0.0; 27], [1, 1, 3, 3, 3]);
+    assert_eq!(
+        conv3d(thin.clone(), w.clone(), None, plain).map(|_| ()),
+        Err(KernelError::Shape {
+            op: "conv3d",
+            argument: "weight",
+            expected: vec![2, 1, 3, 3, 3],
+            got: vec![2, 2, 3, 3, 3],
+        })
+    );
+    assert!(matches!(
+        conv_transpose3d(thin, w.clone(), None, [0; 3], plain),
+        Err(KernelError::Shape {
+            argument: "weight",
+            ..
+        })
+    ));
+    assert!(matches!(
+        conv3d(x.clone(), w.clone(), Some(tensor(&[0.0; 3], [3])), plain),
+        Err(KernelError::Shape {
+            argument: "bias",
+            ..
+        })
+    ));
+    for (g, name) in [
+        (geometry([1, 0, 1], [0; 3], [1; 3]), "stride"),
+        (geometry([1; 3], [0; 3], [0, 1, 1]), "dilation"),
+    ] {
+        assert!(matches!(
+            conv3d(x.clone(), w.clone(), None, g),
+            Err(KernelError::Parameter { parameter, .. }) if parameter == name
+        ));
+    }
+    assert!(matches!(
+        conv3d(
+            x.clone(),
+            w.clone(),
+            None,
+            geometry([1; 3], [0; 3], [1, 1, 2])
+        ),
+        Err(KernelError::TooShort {
+            axis: "width",
+            least: 5,
+            got: 3,
+            ..
+        })
+    ));
+    assert!(matches!(
+        conv_transpose3d(x.clone(), w.clone(), None, [1, 0, 0], plain),
+        Err(KernelError::Parameter {
+            parameter: "output_padding",
+            ..
+        })
+    ));
+    assert!(matches!(
+        conv_transpose3d(x, w, None, [0; 3], geometry([1; 3], [0, 3, 0], [1; 3])),
+        Err(KernelError::TooShort {
+            axis: "height",
+            least: 5,
+            got: 3,
+            ..
+        })
+    ));
+}

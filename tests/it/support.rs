@@ -1,0 +1,70 @@
+//! What these tests share: small datasets, and options that take no time.
+
+use std::path::Path;
+
+use voxshield::{
+    data::{Manifest, PhantomConfig, write_phantom_dataset},
+    perturb::{BilevelConfig, ClosedForm, RandomNoise, SurrogateConfig},
+    pipeline::{Method, PipelineError, ProtectOptions, protect, verify},
+};
+
+/// Two labels in 12 x 17 x 14 voxels; another seed is another set.
+pub(crate) fn phantoms(root: &Path, cases: u64, seed: u64) {
+    write_phantom_dataset(root, cases, &PhantomConfig::new([12, 17, 14], seed)).unwrap();
+}
+
+/// A training of a few steps.
+pub(crate) fn config() -> BilevelConfig {
+    BilevelConfig {
+        common: SurrogateConfig {
+            rounds: 2,
+            surrogate_steps: 1,
+            batch: 2,
+            patch: [8; 3],
+            ..SurrogateConfig::compact()
+        },
+        ..BilevelConfig::compact()
+    }
+}
+
+fn with(method: Method) -> ProtectOptions {
+    ProtectOptions {
+        method,
+        ..ProtectOptions::default()
+    }
+}
+
+pub(crate) fn learned() -> ProtectOptions {
+    with(Method::Bilevel(config()))
+}
+
+pub(crate) fn random(epsilon: f64) -> ProtectOptions {
+    with(Method::Random {
+        noise: RandomNoise::Rademacher,
+        epsilon,
+        seed: 3,
+    })
+}
+
+/// A closed form.
+pub(crate) fn coded(name: &str) -> ProtectOptions {
+    with(Method::ClosedForm {
+        code: ClosedForm::find(name).unwrap(),
+        epsilon: 0.1,
+        seed: 2,
+    })
+}
+
+pub(crate) fn run(
+    clean: &Path,
+    out: &Path,
+    options: &ProtectOptions,
+) -> Result<Manifest, PipelineError> {
+    protect(clean, out, options, &mut |_| {})
+}
+
+/// Every promise of the written files.
+pub(crate) fn assert_kept(clean: &Path, out: &Path) {
+    let report = verify(clean, out, &mut |_| {}).unwrap();
+    assert!(report.is_kept(), "{report:?}");
+}
