@@ -19,6 +19,7 @@ mod orders;
 mod reader;
 mod recipe;
 mod rounds;
+mod run;
 mod sparsity;
 mod targeted;
 
@@ -27,5 +28,5 @@ pub use criterion::{Criterion, Seen};
 pub use descent::{Estimate, SignDescent};
 pub use expectation::{Draws, Expectation, Inner, WeightNoise};
 pub use recipe::{Objective, Recipe, Schedule};
-pub use rounds::{Perturbed, Pgd};
+pub use run::{Perturbed, Pgd};
 pub use sparsity::Sparsity;
