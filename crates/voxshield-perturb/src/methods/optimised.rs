@@ -18,7 +18,7 @@ pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
     title: "one error-minimising tile for all voxels of the dataset; a saved one protects later cases at once",
     source: "EMN, arXiv 2101.04898, with one noise for all",
     needs: Needs::Training,
-    strength: None,
+    strength: Some(Strength::measured(Support::Roi, 0.868, 0.817)),
     make: Make::Shared(SharedBy::Dataset),
 };
 

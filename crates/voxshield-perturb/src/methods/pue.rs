@@ -1,5 +1,5 @@
-use super::{Make, Needs, PerturbationMethod, emn};
-use crate::{Expectation, Recipe, Scale, WeightNoise};
+use super::{Make, Needs, PerturbationMethod, Strength, emn};
+use crate::{Expectation, Recipe, Scale, Support, WeightNoise};
 
 /// Error-minimising noise whose gradient, and the surrogate's, are means over Gaussian noise on the surrogate's weights: deviation
 /// 0.05, 4 draws in a surrogate step and 8 in a step on the perturbation, as in the source.
@@ -10,7 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise for a neighbourhood of the surrogate's weights",
     source: "PUE, arXiv 2405.03316",
     needs: Needs::Training,
-    strength: None,
+    strength: Some(Strength::measured(Support::Roi, 0.857, 0.807)),
     make: Make::Recipe(recipe),
 };
 

@@ -1,5 +1,5 @@
-use super::{Make, Needs, PerturbationMethod, emn};
-use crate::{Recipe, Scale, Sparsity};
+use super::{Make, Needs, PerturbationMethod, Strength, emn};
+use crate::{Recipe, Scale, Sparsity, Support};
 
 /// Sparsity-aware error-minimising noise: only the tenth of the support with the largest gradients changes.
 ///
@@ -10,7 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise on the share of voxels with the largest gradients",
     source: "SALM, arXiv 2403.10573, in 3D; inferred",
     needs: Needs::Training,
-    strength: None,
+    strength: Some(Strength::measured(Support::Roi, 0.868, 0.823)),
     make: Make::Recipe(recipe),
 };
 

@@ -1,5 +1,5 @@
-use super::{Make, Needs, PerturbationMethod, emn};
-use crate::{Expectation, Inner, Recipe, Scale, Transforms};
+use super::{Make, Needs, PerturbationMethod, Strength, emn};
+use crate::{Expectation, Inner, Recipe, Scale, Support, Transforms};
 
 /// Stable error-minimising noise: as `rem`, with uniform noise within epsilon / 2 in place of the inner adversary, which saves most
 /// of the time.
@@ -11,7 +11,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise that survives mirroring and random noise",
     source: "SEM, arXiv 2311.13091",
     needs: Needs::Training,
-    strength: None,
+    strength: Some(Strength::measured(Support::Roi, 0.860, 0.767)),
     make: Make::Recipe(recipe),
 };
 

@@ -1,5 +1,5 @@
-use super::{Make, Needs, PerturbationMethod};
-use crate::{Expectation, Objective, Recipe, Scale, Schedule, Transforms};
+use super::{Make, Needs, PerturbationMethod, Strength};
+use crate::{Expectation, Objective, Recipe, Scale, Schedule, Support, Transforms};
 
 /// Targeted adversarial perturbation: `min_delta E_t DiceCE(F(t(x + delta)), t(y'))` through a surrogate that was trained on the clean
 /// cases before, with a wrong label `y'`.
@@ -11,7 +11,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "adversarial perturbation towards a wrong label about the structures",
     source: "TAP, arXiv 2106.10807, with a target of our own",
     needs: Needs::Training,
-    strength: None,
+    strength: Some(Strength::measured(Support::Roi, 0.861, 0.806)),
     make: Make::Recipe(targeted),
 };
 
@@ -21,7 +21,7 @@ pub(super) const UNTARGETED: PerturbationMethod = PerturbationMethod {
     title: "adversarial perturbation away from the label",
     source: "TAP, arXiv 2106.10807, untargeted",
     needs: Needs::Training,
-    strength: None,
+    strength: Some(Strength::measured(Support::Roi, 0.855, 0.794)),
     make: Make::Recipe(untargeted),
 };
 
