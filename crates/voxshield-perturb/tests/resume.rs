@@ -28,6 +28,11 @@ fn config() -> BilevelConfig {
 }
 
 fn volumes() -> InMemory {
+    volumes_with(|_| 1.0)
+}
+
+/// Three cases, each with a support of its own.
+fn volumes_with(support: fn(usize) -> f32) -> InMemory {
     let shape = [9, 11, 10];
     let voxels: usize = shape.iter().product();
     let volume = |case: usize| TrainingVolume {
@@ -35,7 +40,7 @@ fn volumes() -> InMemory {
             .map(|i| ((i * 7 + case * 13) % 101) as f32 / 101.0)
             .collect(),
         labels: (0..voxels).map(|i| ((i / 50) % 2) as i32).collect(),
-        support: vec![1.0; voxels],
+        support: vec![support(case); voxels],
         channels: 1,
         shape,
     };
@@ -218,18 +223,7 @@ impl DeltaStore for Snapshots {
 
 /// As [`volumes`], and one that nothing may be done to.
 fn supported() -> InMemory {
-    let shape = [9, 11, 10];
-    let voxels: usize = shape.iter().product();
-    let volume = |case: usize| TrainingVolume {
-        image: (0..voxels)
-            .map(|i| ((i * 7 + case * 13) % 101) as f32 / 101.0)
-            .collect(),
-        labels: (0..voxels).map(|i| ((i / 50) % 2) as i32).collect(),
-        support: vec![if case == 1 { 0.0 } else { 1.0 }; voxels],
-        channels: 1,
-        shape,
-    };
-    InMemory::new((0..3).map(volume).collect()).unwrap()
+    volumes_with(|case| if case == 1 { 0.0 } else { 1.0 })
 }
 
 fn pgd(method: &str) -> Pgd {

@@ -117,16 +117,9 @@ fn a_victim_of_clean_files_learns() {
         compare: vec![],
         work: folder.path().join("work"),
     };
-    let options = EvaluateOptions {
-        training: VictimConfig {
-            patch: [16; 3],
-            batch: 2,
-            steps: 60,
-            ..VictimConfig::narrow()
-        },
-        test_every: 20,
-        ..EvaluateOptions::default()
-    };
+    let mut options = quick();
+    (options.training.batch, options.training.steps) = (2, 60);
+    options.test_every = 20;
     let (record, _) = run(&paths, &options);
     assert_eq!(record.cells.len(), 1);
     let result = done(&record.cells[0]);
