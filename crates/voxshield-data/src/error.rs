@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dicom::DicomError;
 use crate::intensity::IntensityError;
+use crate::layout::LayoutError;
 use crate::nifti::{Datatype, HeaderError};
 use crate::signature::SignatureError;
 use crate::unlock::UnlockError;
@@ -244,6 +245,9 @@ pub enum DataError {
     },
 
     // ---- parts with errors of their own ----
+    /// A folder that is no dataset, or files that make no case.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     /// Voxels that give no intensity range.
     #[error(transparent)]
     Intensity(#[from] IntensityError),
@@ -310,31 +314,7 @@ pub enum DataError {
         /// Its channels.
         channels: usize,
     },
-    // ---- datasets ----
-    /// The dataset root is not a folder.
-    #[error("{}: {found}: expected a dataset folder", path.display())]
-    NotAFolder {
-        /// The path given.
-        path: PathBuf,
-        /// What is there.
-        found: &'static str,
-    },
-    /// The folder has no file at all.
-    #[error("{}: the folder is empty: expected a dataset in one of these layouts: {layouts}", path.display())]
-    EmptyFolder {
-        /// The folder.
-        path: PathBuf,
-        /// The known layouts.
-        layouts: String,
-    },
-    /// No layout recognises the folder.
-    #[error("{}: not a dataset in a known layout; looked for {layouts}", path.display())]
-    UnknownLayout {
-        /// The folder.
-        path: PathBuf,
-        /// The known layouts.
-        layouts: String,
-    },
+    // ---- paths and JSON ----
     /// A JSON file that cannot be used.
     #[error("{}: {reason}; repair the file", path.display())]
     Json {
@@ -358,50 +338,6 @@ pub enum DataError {
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
-    },
-    /// A training image without label.
-    #[error("{}: no label for this training image: expected {expected}", path.display())]
-    MissingLabel {
-        /// The image.
-        path: PathBuf,
-        /// Where the label was looked for.
-        expected: String,
-    },
-    /// A label without image, or a listed image that does not exist.
-    #[error("{}: no image: expected {expected}", path.display())]
-    MissingImage {
-        /// The label, or the image's own path.
-        path: PathBuf,
-        /// What was looked for.
-        expected: String,
-    },
-    /// A case with fewer, more, or other channels than its dataset.
-    #[error("{}: channels {found} instead of {expected}", path.display())]
-    Channels {
-        /// One image of the case.
-        path: PathBuf,
-        /// The dataset's channels.
-        expected: String,
-        /// The case's channels.
-        found: String,
-    },
-    /// Two cases, or two files of one case, with the same name.
-    #[error("{}: the case id {id:?} is already taken by {}; rename one of them", path.display(), other.display())]
-    DuplicateCase {
-        /// The file refused.
-        path: PathBuf,
-        /// The id.
-        id: String,
-        /// The file that has it.
-        other: PathBuf,
-    },
-    /// A file that may hold voxels but belongs to no case: it is not copied, so that nothing leaves unprotected.
-    #[error("{}: holds volume data but belongs to no case of the {layout} layout; it is left out: remove or rename it", path.display())]
-    UnexpectedFile {
-        /// The file.
-        path: PathBuf,
-        /// The layout.
-        layout: &'static str,
     },
 }
 

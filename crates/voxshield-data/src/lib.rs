@@ -79,7 +79,9 @@ pub use intensity::{
     Normalisation,
 };
 pub use label::LabelMap;
-pub use layout::{Case, CaseProblem, Channel, Dataset, Layout, Split, Tree, discover, layouts};
+pub use layout::{
+    Case, CaseProblem, Channel, Dataset, Layout, LayoutError, Split, Tree, discover, layouts,
+};
 pub use manifest::{
     CaseRecord, FailedCase, FileRecord, LabelRecord, MANIFEST_NAME, Manifest, NormalisationRecord,
     UnlockRecord,

@@ -26,7 +26,7 @@ pub struct ImportedCase {
 /// it. A folder without `images` is one series, and its name the case's. A label must lie on the grid of its series.
 ///
 /// # Errors
-/// [`DataError::NotAFolder`], [`DataError::Io`] for the folders themselves; what concerns one case is in the list.
+/// [`LayoutError::NotAFolder`](crate::LayoutError::NotAFolder), [`DataError::Io`] for the folders themselves; what concerns one case is in the list.
 pub fn import_dicom(
     input: &Path,
     output: &Path,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::dataset::{Builder, Case, Channel, Dataset, Split};
+use super::error::LayoutError;
 use super::registry::Layout;
 use super::tree::Tree;
 use crate::error::DataError;
@@ -83,7 +84,7 @@ impl Layout for Brats {
             };
             if images.len() < channels.len() {
                 let found: Vec<&str> = files.keys().copied().collect();
-                let error = DataError::Channels {
+                let error = LayoutError::Channels {
                     path: builder.full(&first),
                     expected: channels.join(", "),
                     found: found.join(", "),

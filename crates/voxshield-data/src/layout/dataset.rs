@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::LayoutError;
 use super::tree::Tree;
 use crate::error::DataError;
 use crate::intensity::Modality;
@@ -97,8 +98,12 @@ impl Dataset {
     /// The dataset for whoever needs no labels: training cases without one are cases, not problems.
     #[must_use]
     pub fn without_need_of_labels(mut self) -> Self {
-        self.problems
-            .retain(|problem| !matches!(*problem.error, DataError::MissingLabel { .. }));
+        self.problems.retain(|problem| {
+            !matches!(
+                *problem.error,
+                DataError::Layout(LayoutError::MissingLabel { .. })
+            )
+        });
         self.cases.append(&mut self.unlabelled);
         self.cases.sort_by(|a, b| a.id.cmp(&b.id));
         self
@@ -146,12 +151,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Reports a problem; the file does not count as unexpected any more.
-    pub(super) fn problem(&mut self, id: &str, path: &Path, error: DataError) {
+    pub(super) fn problem(&mut self, id: &str, path: &Path, error: impl Into<DataError>) {
         self.claim(path);
         self.problems.push(CaseProblem {
             id: id.to_string(),
             path: path.to_path_buf(),
-            error: Arc::new(error),
+            error: Arc::new(error.into()),
         });
     }
 
@@ -170,7 +175,7 @@ impl<'a> Builder<'a> {
             return;
         };
         if let Some(other) = self.cases.get(&case.id) {
-            let error = DataError::DuplicateCase {
+            let error = LayoutError::DuplicateCase {
                 path: self.full(&first),
                 id: case.id.clone(),
                 other: other
@@ -193,7 +198,7 @@ impl<'a> Builder<'a> {
             }
         }
         if case.label.is_none() && case.split == Split::Train {
-            let error = DataError::MissingLabel {
+            let error = LayoutError::MissingLabel {
                 path: self.full(&first),
                 expected: expected_label.to_string(),
             };
@@ -217,14 +222,14 @@ impl<'a> Builder<'a> {
                     .unwrap_or_default()
                     .to_string_lossy()
                     .into_owned();
-                let error = DataError::UnexpectedFile {
+                let error = LayoutError::UnexpectedFile {
                     path: self.full(path),
                     layout: self.layout,
                 };
                 self.problems.push(CaseProblem {
                     id: name,
                     path: path.clone(),
-                    error: Arc::new(error),
+                    error: Arc::new(error.into()),
                 });
             } else {
                 auxiliary.push(path.clone());

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::dataset::{Builder, Case, Dataset, Split};
 use super::dataset_json::DatasetJson;
+use super::error::LayoutError;
 use super::registry::Layout;
 use super::tree::Tree;
 use crate::error::DataError;
@@ -28,7 +29,7 @@ impl Layout for Decathlon {
     }
 
     fn scan(&self, tree: &Tree) -> Result<Dataset, DataError> {
-        let json = DatasetJson::read(tree)?.ok_or_else(|| DataError::UnknownLayout {
+        let json = DatasetJson::read(tree)?.ok_or_else(|| LayoutError::UnknownLayout {
             path: tree.root().to_path_buf(),
             layouts: self.describe().to_string(),
         })?;
@@ -98,7 +99,7 @@ fn add(
         }
         let path = relative(entry);
         if !tree.has(&path) {
-            let error = DataError::MissingImage {
+            let error = LayoutError::MissingImage {
                 path: builder.full(&path),
                 expected: format!("the file that {} lists", json.path().display()),
             };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::dataset::{Builder, Case, Channel, Dataset, Split};
+use super::error::LayoutError;
 use super::grouping::{channel_list, split_channel};
 use super::registry::Layout;
 use super::tree::Tree;
@@ -43,7 +44,7 @@ impl Layout for Flare {
             };
             used.insert(id);
             if channel != 0 {
-                let error = DataError::Channels {
+                let error = LayoutError::Channels {
                     path: builder.full(path),
                     expected: channel_list(0..1),
                     found: channel_list(std::iter::once(channel)),
@@ -63,7 +64,7 @@ impl Layout for Flare {
         for (id, paths) in labels {
             for path in paths {
                 if !used.contains(id) {
-                    let error = DataError::MissingImage {
+                    let error = LayoutError::MissingImage {
                         path: builder.full(path),
                         expected: format!("{id}_0000.nii.gz"),
                     };

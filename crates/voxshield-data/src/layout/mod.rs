@@ -6,6 +6,7 @@ mod brats;
 mod dataset;
 mod dataset_json;
 mod decathlon;
+mod error;
 mod flare;
 mod grouping;
 mod nnunet;
@@ -14,5 +15,6 @@ mod registry;
 mod tree;
 
 pub use dataset::{Case, CaseProblem, Channel, Dataset, Split};
+pub use error::LayoutError;
 pub use registry::{Layout, discover, layouts};
 pub use tree::Tree;

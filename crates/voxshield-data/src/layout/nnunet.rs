@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::dataset::{Builder, Case, Dataset, Split};
 use super::dataset_json::DatasetJson;
+use super::error::LayoutError;
 use super::grouping::{Groups, channel_list, split_channel};
 use super::registry::Layout;
 use super::tree::Tree;
@@ -39,7 +40,7 @@ impl Layout for NnUnet {
     }
 
     fn scan(&self, tree: &Tree) -> Result<Dataset, DataError> {
-        let json = DatasetJson::read(tree)?.ok_or_else(|| DataError::UnknownLayout {
+        let json = DatasetJson::read(tree)?.ok_or_else(|| LayoutError::UnknownLayout {
             path: tree.root().to_path_buf(),
             layouts: self.describe().to_string(),
         })?;
@@ -68,7 +69,7 @@ impl Layout for NnUnet {
 fn scan_split(tree: &Tree, builder: &mut Builder<'_>, images: &str, labels: &str, split: Split) {
     let groups = Groups::new(tree.volumes_in(images));
     for (id, path, other) in groups.duplicates {
-        let error = DataError::DuplicateCase {
+        let error = LayoutError::DuplicateCase {
             path: builder.full(&path),
             id: id.clone(),
             other: builder.full(&other),
@@ -88,7 +89,7 @@ fn scan_split(tree: &Tree, builder: &mut Builder<'_>, images: &str, labels: &str
                 builder.claim(path);
             }
             if let Some(first) = files.values().next() {
-                let error = DataError::Channels {
+                let error = LayoutError::Channels {
                     path: builder.full(first),
                     expected: channel_list(0..wanted),
                     found: channel_list(files.keys().copied()),
@@ -107,7 +108,7 @@ fn scan_split(tree: &Tree, builder: &mut Builder<'_>, images: &str, labels: &str
     }
     for (stem, path) in label_files {
         if !groups.cases.contains_key(stem) {
-            let error = DataError::MissingImage {
+            let error = LayoutError::MissingImage {
                 path: builder.full(path),
                 expected: format!("{images}/{stem}_0000.nii.gz"),
             };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::dataset::{Builder, Case, Dataset, Split};
+use super::error::LayoutError;
 use super::registry::Layout;
 use super::tree::Tree;
 use crate::error::DataError;
@@ -41,7 +42,7 @@ impl Layout for Plain {
         }
         for (id, label) in labels {
             if !images.contains_key(id) {
-                let error = DataError::MissingImage {
+                let error = LayoutError::MissingImage {
                     path: builder.full(label),
                     expected: format!("{IMAGES}/{id}.nii.gz"),
                 };
@@ -61,7 +62,7 @@ fn unique<'a>(
     let mut found: BTreeMap<&str, &Path> = BTreeMap::new();
     for (path, stem) in tree.volumes_in(folder) {
         if let Some(first) = found.get(stem) {
-            let error = DataError::DuplicateCase {
+            let error = LayoutError::DuplicateCase {
                 path: builder.full(path),
                 id: stem.to_string(),
                 other: builder.full(first),

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::brats::Brats;
 use super::dataset::Dataset;
 use super::decathlon::Decathlon;
+use super::error::LayoutError;
 use super::flare::Flare;
 use super::nnunet::NnUnet;
 use super::plain::Plain;
@@ -39,14 +40,14 @@ pub fn layouts() -> &'static [&'static dyn Layout] {
 /// Finds out what dataset a folder is.
 ///
 /// # Errors
-/// [`DataError::NotAFolder`], [`DataError::EmptyFolder`], [`DataError::UnknownLayout`] naming what was looked for, and
+/// [`LayoutError::NotAFolder`], [`LayoutError::EmptyFolder`], [`LayoutError::UnknownLayout`] naming what was looked for, and
 /// what [`Layout::scan`] reports.
 pub fn discover(root: &Path) -> Result<Dataset, DataError> {
     let tree = Tree::read(root)?;
     layouts()
         .iter()
         .find(|layout| layout.detect(&tree))
-        .ok_or_else(|| DataError::UnknownLayout {
+        .ok_or_else(|| LayoutError::UnknownLayout {
             path: root.to_path_buf(),
             layouts: layout_names(),
         })?

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::dataset::CaseProblem;
+use super::error::LayoutError;
 use super::registry::layout_names;
 use crate::error::DataError;
 use crate::nifti::nifti_stem;
@@ -24,12 +25,12 @@ impl Tree {
     /// Lists a folder.
     ///
     /// # Errors
-    /// [`DataError::NotAFolder`] when it is missing or a file, [`DataError::EmptyFolder`] when it has no file at all,
+    /// [`LayoutError::NotAFolder`] when it is missing or a file, [`LayoutError::EmptyFolder`] when it has no file at all,
     /// [`DataError::Io`] when it cannot be listed.
     pub fn read(root: &Path) -> Result<Self, DataError> {
-        let not_a_folder = |found| DataError::NotAFolder {
-            path: root.to_path_buf(),
-            found,
+        let not_a_folder = |found| {
+            let path = root.to_path_buf();
+            DataError::from(LayoutError::NotAFolder { path, found })
         };
         match fs::metadata(root) {
             Ok(metadata) if metadata.is_dir() => {}
@@ -48,10 +49,11 @@ impl Tree {
         tree.visit(Path::new(""))?;
         tree.files.sort();
         if tree.files.is_empty() && tree.refused.is_empty() {
-            return Err(DataError::EmptyFolder {
+            return Err(LayoutError::EmptyFolder {
                 path: root.to_path_buf(),
                 layouts: layout_names(),
-            });
+            }
+            .into());
         }
         Ok(tree)
     }

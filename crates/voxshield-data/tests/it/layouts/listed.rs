@@ -1,6 +1,6 @@
 //! Layouts with a `dataset.json`.
 
-use voxshield_data::{DataError, Modality, Split, discover};
+use voxshield_data::{DataError, LayoutError, Modality, Split, discover};
 
 use super::{Folder, ids, paths, problem};
 
@@ -96,24 +96,26 @@ fn nnunet_problems_leave_the_other_cases_alone() {
         );
     };
     is("imagesTr/nolabel_0000.nii.gz", |e| {
-        matches!(e, DataError::MissingLabel { .. })
+        matches!(e, DataError::Layout(LayoutError::MissingLabel { .. }))
     });
     is("labelsTr/noimage.nii.gz", |e| {
-        matches!(e, DataError::MissingImage { .. })
+        matches!(e, DataError::Layout(LayoutError::MissingImage { .. }))
     });
     is("imagesTr/extra_0000.nii.gz", |e| {
-        matches!(e, DataError::Channels { .. })
+        matches!(e, DataError::Layout(LayoutError::Channels { .. }))
     });
     is("imagesTr/twice_0000.nii.gz", |e| {
-        matches!(e, DataError::DuplicateCase { .. })
+        matches!(e, DataError::Layout(LayoutError::DuplicateCase { .. }))
     });
     is("imagesTr/unnumbered.nii.gz", |e| {
-        matches!(e, DataError::UnexpectedFile { .. })
+        matches!(e, DataError::Layout(LayoutError::UnexpectedFile { .. }))
     });
     is("predictions/good.nii.gz", |e| {
-        matches!(e, DataError::UnexpectedFile { .. })
+        matches!(e, DataError::Layout(LayoutError::UnexpectedFile { .. }))
     });
-    is("raw.npz", |e| matches!(e, DataError::UnexpectedFile { .. }));
+    is("raw.npz", |e| {
+        matches!(e, DataError::Layout(LayoutError::UnexpectedFile { .. }))
+    });
     assert_eq!(dataset.problems.len(), 7, "{:?}", dataset.problems);
     assert_eq!(dataset.auxiliary, paths(&["dataset.json"]));
 }
@@ -134,7 +136,10 @@ fn a_case_of_one_split_does_not_hide_in_the_other() {
     let dataset = folder.discover();
     assert_eq!(dataset.case("a").unwrap().split, Split::Train);
     let problem = problem(&dataset, "imagesTs/a_0000.nii");
-    assert!(matches!(*problem.error, DataError::DuplicateCase { .. }));
+    assert!(matches!(
+        *problem.error,
+        DataError::Layout(LayoutError::DuplicateCase { .. })
+    ));
 }
 
 #[test]

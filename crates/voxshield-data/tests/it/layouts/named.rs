@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use voxshield_data::{DataError, Modality, Split};
+use voxshield_data::{DataError, LayoutError, Modality, Split};
 
 use super::{Folder, ids, paths, problem};
 
@@ -65,19 +65,19 @@ fn brats_problems() {
     let error = |path: &str| &*problem(&dataset, path).error;
     assert!(matches!(
         error("b/good_flair.nii.gz"),
-        DataError::DuplicateCase { .. }
+        DataError::Layout(LayoutError::DuplicateCase { .. })
     ));
     assert!(matches!(
         error("not1_flair.nii.gz"),
-        DataError::Channels { .. }
+        DataError::Layout(LayoutError::Channels { .. })
     ));
     assert!(matches!(
         error("noseg_flair.nii.gz"),
-        DataError::MissingLabel { .. }
+        DataError::Layout(LayoutError::MissingLabel { .. })
     ));
     assert!(matches!(
         error("good_other.nii.gz"),
-        DataError::UnexpectedFile { .. }
+        DataError::Layout(LayoutError::UnexpectedFile { .. })
     ));
     assert_eq!(dataset.problems.len(), 4);
 }
@@ -111,11 +111,11 @@ fn flare_side_by_side_or_apart() {
         let error = |path: String| &*problem(&dataset, &path).error;
         assert!(matches!(
             error(format!("{images}train_003_0000.nii.gz")),
-            DataError::MissingLabel { .. }
+            DataError::Layout(LayoutError::MissingLabel { .. })
         ));
         assert!(matches!(
             error(format!("{labels}train_004.nii.gz")),
-            DataError::MissingImage { .. }
+            DataError::Layout(LayoutError::MissingImage { .. })
         ));
         assert_eq!(dataset.problems.len(), 2);
     }
@@ -151,15 +151,15 @@ fn plain_folders_with_any_ending() {
     let error = |path: &str| &*problem(&dataset, path).error;
     assert!(matches!(
         error("images/c.nii.gz"),
-        DataError::MissingLabel { .. }
+        DataError::Layout(LayoutError::MissingLabel { .. })
     ));
     assert!(matches!(
         error("images/d.nii.gz"),
-        DataError::DuplicateCase { .. }
+        DataError::Layout(LayoutError::DuplicateCase { .. })
     ));
     assert!(matches!(
         error("labels/e.nii.gz"),
-        DataError::MissingImage { .. }
+        DataError::Layout(LayoutError::MissingImage { .. })
     ));
     assert!(matches!(
         error("images/f.hdr"),
@@ -167,7 +167,7 @@ fn plain_folders_with_any_ending() {
     ));
     assert!(matches!(
         error("images/deep/g.nii"),
-        DataError::UnexpectedFile { .. }
+        DataError::Layout(LayoutError::UnexpectedFile { .. })
     ));
     assert_eq!(dataset.problems.len(), 5, "{:?}", dataset.problems);
     assert!(dataset.auxiliary.is_empty());

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use voxshield_data::{DataError, discover, layouts};
+use voxshield_data::{DataError, LayoutError, discover, layouts};
 
 use super::{Folder, ids, problem};
 
@@ -59,16 +59,25 @@ fn links_that_leave_the_dataset_are_refused() {
 fn what_is_no_dataset_is_said_so() {
     let folder = Folder::new();
     let error = discover(folder.path()).unwrap_err();
-    assert!(matches!(error, DataError::EmptyFolder { .. }), "{error}");
+    assert!(
+        matches!(error, DataError::Layout(LayoutError::EmptyFolder { .. })),
+        "{error}"
+    );
     folder.volume("a.nii");
     let error = discover(folder.path()).unwrap_err();
-    assert!(matches!(error, DataError::UnknownLayout { .. }), "{error}");
+    assert!(
+        matches!(error, DataError::Layout(LayoutError::UnknownLayout { .. })),
+        "{error}"
+    );
     for layout in layouts() {
         assert!(error.to_string().contains(layout.name()), "{error}");
         assert!(error.to_string().contains(layout.describe()), "{error}");
     }
     let error = discover(&folder.path().join("a.nii")).unwrap_err();
-    assert!(matches!(error, DataError::NotAFolder { .. }), "{error}");
+    assert!(
+        matches!(error, DataError::Layout(LayoutError::NotAFolder { .. })),
+        "{error}"
+    );
     let error = discover(&folder.path().join("gone")).unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");
 }

@@ -1,0 +1,77 @@
+//! Folders that are no dataset, and files that make no case.
+
+use std::path::PathBuf;
+
+/// Why a folder has no cases, or a file is in none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The dataset root is not a folder.
+    #[error("{}: {found}: expected a dataset folder", path.display())]
+    NotAFolder {
+        /// The path given.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// The folder has no file at all.
+    #[error("{}: the folder is empty: expected a dataset in one of these layouts: {layouts}", path.display())]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The known layouts.
+        layouts: String,
+    },
+    /// No layout recognises the folder.
+    #[error("{}: not a dataset in a known layout; looked for {layouts}", path.display())]
+    UnknownLayout {
+        /// The folder.
+        path: PathBuf,
+        /// The known layouts.
+        layouts: String,
+    },
+    /// A training image without label.
+    #[error("{}: no label for this training image: expected {expected}", path.display())]
+    MissingLabel {
+        /// The image.
+        path: PathBuf,
+        /// Where the label was looked for.
+        expected: String,
+    },
+    /// A label without image, or a listed image that does not exist.
+    #[error("{}: no image: expected {expected}", path.display())]
+    MissingImage {
+        /// The label, or the image's own path.
+        path: PathBuf,
+        /// What was looked for.
+        expected: String,
+    },
+    /// A case with fewer, more, or other channels than its dataset.
+    #[error("{}: channels {found} instead of {expected}", path.display())]
+    Channels {
+        /// One image of the case.
+        path: PathBuf,
+        /// The dataset's channels.
+        expected: String,
+        /// The case's channels.
+        found: String,
+    },
+    /// Two cases, or two files of one case, with the same name.
+    #[error("{}: the case id {id:?} is already taken by {}; rename one of them", path.display(), other.display())]
+    DuplicateCase {
+        /// The file refused.
+        path: PathBuf,
+        /// The id.
+        id: String,
+        /// The file that has it.
+        other: PathBuf,
+    },
+    /// A file that may hold voxels but belongs to no case: it is not copied, so that nothing leaves unprotected.
+    #[error("{}: holds volume data but belongs to no case of the {layout} layout; it is left out: remove or rename it", path.display())]
+    UnexpectedFile {
+        /// The file.
+        path: PathBuf,
+        /// The layout.
+        layout: &'static str,
+    },
+}
