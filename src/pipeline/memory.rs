@@ -75,56 +75,109 @@ impl FromStr for MemoryLimit {
 /// Bytes a voxel that a support with a reach has in memory, of the slices that it works on: labels and two masks in `f32`.
 const MASK: u64 = 10;
 
-/// Refuses a case that takes more memory than the run's limit. What cannot be read is refused by whoever reads it.
+/// What is done with a case, and takes memory beside it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work<'a> {
+    /// It is protected.
+    Protect(&'a ProtectOptions),
+    /// It is compared with its protected one, in this support.
+    Verify(Support),
+    /// Networks are trained on it and tested.
+    Evaluate,
+}
+
+/// A case as the headers of its images have it.
+struct Size {
+    /// `[depth, height, width]`.
+    shape: [usize; 3],
+    /// Of one channel.
+    voxels: u64,
+    channels: u64,
+    /// Bytes of all voxels.
+    stored: u64,
+}
+
+impl Size {
+    /// `None` where an image cannot be read.
+    fn of(dataset: &Dataset, case: &Case) -> Option<Self> {
+        let (mut stored, mut channels, mut shape) = (0, 0, [0; 3]);
+        for image in &case.images {
+            let frame = StoredVolume::frame_of(&dataset.root.join(image)).ok()?;
+            let [i, j, k, many] = frame.dims();
+            shape = [k, j, i];
+            channels += many as u64;
+            let bytes = frame.datatype().size() as u64;
+            stored += product(shape) * many as u64 * bytes;
+        }
+        Some(Self {
+            shape,
+            voxels: product(shape),
+            channels,
+            stored,
+        })
+    }
+}
+
+fn product(shape: [usize; 3]) -> u64 {
+    shape.iter().map(|&n| n as u64).product()
+}
+
+/// Refuses a case that takes more memory than the limit, [`MemoryLimit::of_machine`] if there is none; else how many voxels its channels have.
+/// What cannot be read has none, and is refused by whoever reads it.
 pub(super) fn check(
     dataset: &Dataset,
     case: &Case,
-    options: &ProtectOptions,
-) -> Result<(), PipelineError> {
-    let limit = options.max_memory.unwrap_or_else(MemoryLimit::of_machine);
-    let (mut stored, mut grid, mut channels) = (0, 0, 0);
-    let mut shape = [0; 3];
-    for image in &case.images {
-        let Ok(frame) = StoredVolume::frame_of(&dataset.root.join(image)) else {
-            return Ok(());
-        };
-        let [i, j, k, many] = frame.dims();
-        shape = [k, j, i];
-        grid = shape.iter().map(|&n| n as u64).product();
-        channels += many as u64;
-        stored += grid * many as u64 * frame.datatype().size() as u64;
-    }
-    // Labels are a byte.
-    let case_bytes = stored + grid;
-    // The optimiser sees f32 and has i32 labels and an f32 support.
-    let method = match options.method.common() {
-        Some(_) => grid * (4 * channels + 8),
-        None => 0,
+    work: Work<'_>,
+    limit: Option<MemoryLimit>,
+) -> Result<u64, PipelineError> {
+    let limit = limit.unwrap_or_else(MemoryLimit::of_machine);
+    let Some(size) = Size::of(dataset, case) else {
+        return Ok(0);
     };
-    let support = match options.support {
-        Support::SoftRoi(_) | Support::Contour { .. } => {
-            options.support.voxels_at_once(shape) as u64 * MASK
+    let Size {
+        voxels, channels, ..
+    } = size;
+    // Labels are a byte.
+    let case_bytes = size.stored + voxels;
+    let training = match work {
+        // The optimiser sees f32 and has i32 labels and an f32 support.
+        Work::Protect(options) if options.method.common().is_some() => 4 * channels + 8,
+        // A network sees f32, copied once, and u16 labels, and says an f32 for each of two classes at least.
+        Work::Evaluate => 8 * channels + 10,
+        Work::Protect(_) | Work::Verify(_) => 0,
+    } * voxels;
+    let support = match work {
+        Work::Protect(options) => Some(options.support),
+        Work::Verify(support) => Some(support),
+        Work::Evaluate => None,
+    };
+    let masks = match support {
+        Some(support @ (Support::SoftRoi(_) | Support::Contour { .. })) => {
+            support.voxels_at_once(size.shape) as u64 * MASK
         }
         _ => 0,
     };
-    let needed = MemoryLimit(case_bytes + method.max(support));
+    let needed = MemoryLimit(case_bytes + training.max(masks));
     if needed <= limit {
-        return Ok(());
+        return Ok(channels * voxels);
     }
-    let (what, advice) = if case_bytes > limit.0 {
-        ("the case".to_owned(), "")
-    } else if method > support {
-        let what = format!("the method {}", options.method.name());
-        let advice = "take a method without training, or the saved generator of smaller volumes; ";
-        (what, advice)
-    } else {
-        let what = format!("the support {}", options.support.name());
-        (what, "take a narrower one, or another; ")
+    let (what, advice) = match work {
+        _ if case_bytes > limit.0 => ("the case".to_owned(), ""),
+        Work::Evaluate => ("a network's view of the case".to_owned(), ""),
+        Work::Protect(options) if training > masks => (
+            format!("the method {}", options.method.name()),
+            "take a method without training, or the saved generator of smaller volumes; ",
+        ),
+        Work::Protect(ProtectOptions { support, .. }) => (
+            format!("the support {}", support.name()),
+            "take a narrower one, or another; ",
+        ),
+        Work::Verify(support) => (format!("the support {}", support.name()), ""),
     };
     Err(PipelineError::Memory {
         path: case.images.first().cloned().unwrap_or_default(),
         what,
-        voxels: grid,
+        voxels,
         needed,
         limit,
         advice,

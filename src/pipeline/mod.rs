@@ -50,4 +50,4 @@ pub use scan::{ScanEvent, Scanned};
 pub use shard::Shard;
 pub use source::CachedSource;
 pub use unlock::{RestoredCase, UnlockReport, unlock};
-pub use verify::{CaseVerdict, VerifyReport, verify};
+pub use verify::{CaseVerdict, VerifyReport, verify, verify_within};

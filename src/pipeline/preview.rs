@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     Method, NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions,
     Scanned, check_apart,
+    memory::Work,
     protect::{DeltaSlabs, Origin, OriginMaker},
     scan::{ScannedCase, scan_dataset},
     write::{ReadCase, write_case},
@@ -113,7 +114,8 @@ pub fn preview(
     let usable = |case: &&Case| case.label.is_some() || !options.labels.is_files();
     let cases = dataset.cases.iter().filter(usable).count();
     let start = Instant::now();
-    let mut scanned = scan_dataset(relevant(&dataset, id, options)?, options, &mut |event| {
+    let relevant = relevant(&dataset, id, options)?;
+    let mut scanned = scan_dataset(relevant, options, Work::Protect(options), &mut |event| {
         observer(ProtectEvent::Scan(event))
     })?;
     let read_case = start.elapsed().as_secs_f64() / (2 * scanned.cases.len().max(1)) as f64;

@@ -4,8 +4,10 @@ use std::{
 };
 
 use super::{
-    LabelSource, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions, lanes::in_order,
-    memory::check as check_memory, room::Room,
+    LabelSource, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions,
+    lanes::in_order,
+    memory::{Work, check as check_memory},
+    room::Room,
 };
 use crate::data::{
     Case, CtStatisticsBuilder, Dataset, FailedCase, Foreground, IntensityRange, Modality,
@@ -67,15 +69,17 @@ struct Candidate {
 pub(super) fn scan(
     root: &Path,
     options: &ProtectOptions,
+    work: Work<'_>,
     observer: &mut dyn FnMut(ScanEvent),
 ) -> Result<Scanned, PipelineError> {
-    scan_dataset(discover(root)?, options, observer)
+    scan_dataset(discover(root)?, options, work, observer)
 }
 
 /// As [`scan`], for a dataset whose files are known.
 pub(super) fn scan_dataset(
     dataset: Dataset,
     options: &ProtectOptions,
+    work: Work<'_>,
     observer: &mut dyn FnMut(ScanEvent),
 ) -> Result<Scanned, PipelineError> {
     let choice = options.normalisation;
@@ -108,7 +112,7 @@ pub(super) fn scan_dataset(
     let mut candidates = Vec::new();
     in_order(
         usable.len(),
-        |index| first_look(&dataset, &usable[index], options),
+        |index| first_look(&dataset, &usable[index], options, work),
         |index, look| {
             let case = &usable[index];
             match look.and_then(|look| look.merge(&mut channels, &mut statistics)) {
@@ -216,9 +220,9 @@ fn first_look(
     dataset: &Dataset,
     case: &Case,
     options: &ProtectOptions,
+    work: Work<'_>,
 ) -> Result<FirstLook, PipelineError> {
-    check_memory(dataset, case, options)?;
-    let _room = Room::of_case(dataset, case);
+    let _room = Room::of(check_memory(dataset, case, work, options.max_memory)?);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     Ok(FirstLook {
         path: prepared.volume.path().to_path_buf(),

@@ -27,6 +27,7 @@ pub(super) fn random_control(
         },
         surrogate_weights: None,
         save_generator: None,
+        max_memory: options.max_memory,
         device: options.device,
         ..made_with
     };

@@ -11,7 +11,10 @@ use crate::{
         discover, sha256_bytes, sha256_file,
     },
     eval::record::DatasetFacts,
-    pipeline::{PipelineError, PreparedCase},
+    pipeline::{
+        MemoryLimit, PipelineError, PreparedCase,
+        memory::{Work, check as check_memory},
+    },
 };
 
 /// The labelled cases of a dataset, and what is known of them after one pass; no voxels.
@@ -36,8 +39,8 @@ pub(super) struct LabelledSet {
 }
 
 impl LabelledSet {
-    /// Reads every labelled case once.
-    pub(super) fn open(root: &Path) -> Result<Self, PipelineError> {
+    /// Reads every labelled case once, if each of them has room in memory.
+    pub(super) fn open(root: &Path, limit: Option<MemoryLimit>) -> Result<Self, PipelineError> {
         let dataset = discover(root)?;
         let labelled = |case: &&Case| case.label.is_some();
         let cases: Vec<Case> = dataset.cases.iter().filter(labelled).cloned().collect();
@@ -46,6 +49,9 @@ impl LabelledSet {
             failed: dataset.problems.len(),
             first,
         };
+        for case in &cases {
+            check_memory(&dataset, case, Work::Evaluate, limit)?;
+        }
         let first = cases
             .first()
             .ok_or_else(|| no_case("no labelled case".into()))?;

@@ -4,7 +4,7 @@ use crate::{
     eval::{Augmentation, Optimiser, Preprocessing, VictimConfig},
     models::{Architecture, Width},
     perturb::RandomNoise,
-    pipeline::DeviceChoice,
+    pipeline::{DeviceChoice, MemoryLimit},
 };
 
 /// The folders of an evaluation. Victims only ever see files.
@@ -94,6 +94,9 @@ pub struct EvaluateOptions {
     pub detector: bool,
     /// Whether cells that failed in an earlier run are computed again.
     pub retry_failed: bool,
+    /// The most memory that the work on one case may take; [`MemoryLimit::of_machine`] if `None`. A dataset with a case that needs more is
+    /// refused.
+    pub max_memory: Option<MemoryLimit>,
     /// What to compute on.
     pub device: DeviceChoice,
 }
@@ -118,6 +121,7 @@ impl Default for EvaluateOptions {
             noise: RandomNoise::Rademacher,
             detector: true,
             retry_failed: false,
+            max_memory: None,
             device: DeviceChoice::Cpu,
         }
     }

@@ -35,16 +35,17 @@ impl Pairs {
         work: &Path,
         observer: &mut dyn FnMut(EvaluateEvent<'_>),
     ) -> Result<Self, PipelineError> {
-        let clean = LabelledSet::open(root)?;
+        let clean = LabelledSet::open(root, options.max_memory)?;
         let (_, mut made_with) = made_by(target)?;
         let seed = made_with.method.seed().wrapping_add(1);
         made_with.method.set_seed(seed);
         made_with.device = options.device;
         made_with.surrogate_weights = None;
         made_with.save_generator = None;
+        made_with.max_memory = options.max_memory;
         let protected = written(&clean, "pairs", &made_with, work, observer)?;
         Ok(Self {
-            protected: LabelledSet::open(&protected)?,
+            protected: LabelledSet::open(&protected, options.max_memory)?,
             clean,
         })
     }

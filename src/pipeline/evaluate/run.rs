@@ -93,8 +93,8 @@ fn open<'a>(
 ) -> Result<(Context<'a>, Vec<String>), PipelineError> {
     observer(EvaluateEvent::Stage("reading"));
     let device = options.device.open()?;
-    let test = LabelledSet::open(&paths.test)?;
-    let protected = LabelledSet::open(&paths.protected)?;
+    let test = LabelledSet::open(&paths.test, options.max_memory)?;
+    let protected = LabelledSet::open(&paths.protected, options.max_memory)?;
     let (mut sets, mut notes) = (Vec::new(), Vec::new());
     let named = |name: &str, role, set| NamedSet {
         name: name.to_owned(),
@@ -109,13 +109,17 @@ fn open<'a>(
                 .to_owned(),
         ),
         Some(root) => {
-            let clean = LabelledSet::open(root)?;
+            let clean = LabelledSet::open(root, options.max_memory)?;
             match protected.manifest {
                 Some(_) => {
                     let folder =
                         random_control(&clean, &protected, options, &paths.work, observer)?;
                     sets.push(named("clean", Role::Clean, clean));
-                    sets.push(named("random", Role::Random, LabelledSet::open(&folder)?));
+                    sets.push(named(
+                        "random",
+                        Role::Random,
+                        LabelledSet::open(&folder, options.max_memory)?,
+                    ));
                 }
                 None => {
                     notes.push(
@@ -129,7 +133,11 @@ fn open<'a>(
         }
     }
     for (name, root) in &paths.compare {
-        sets.push(named(name, Role::Other, LabelledSet::open(root)?));
+        sets.push(named(
+            name,
+            Role::Other,
+            LabelledSet::open(root, options.max_memory)?,
+        ));
     }
     sets.push(named("protected", Role::Protected, protected));
     for (index, set) in sets.iter().enumerate() {

@@ -21,7 +21,8 @@ pub(super) use self::{
     state::STATE_FOLDER,
 };
 use super::{
-    PipelineError, ProtectOptions, ScanEvent, Scanned, scan::scan, verify::folder_problems,
+    PipelineError, ProtectOptions, ScanEvent, Scanned, memory::Work, scan::scan,
+    verify::folder_problems,
 };
 use crate::{
     data::{CaseRecord, FailedCase, MANIFEST_NAME, Manifest},
@@ -89,7 +90,7 @@ pub fn protect(
         check_outside(target.path(), &[root, output])?;
     }
     let epsilon = options.method.epsilon();
-    let scanned = scan(root, options, &mut |event| {
+    let scanned = scan(root, options, Work::Protect(options), &mut |event| {
         observer(ProtectEvent::Scan(event));
     })?;
     observer(ProtectEvent::Scanned(&scanned));

@@ -23,7 +23,11 @@ pub(super) fn judge(
     };
     let clean = scanned.cases.iter().find(|case| case.case.id == record.id);
     let checked = match clean {
-        None => Err("the clean dataset has no such usable case".to_owned()),
+        None => {
+            let why = scanned.failed.iter().find(|case| case.id == record.id);
+            let why = why.map_or_else(String::new, |case| format!(": {}", case.reason));
+            Err(format!("the clean dataset has no such usable case{why}"))
+        }
         Some(clean) => {
             let dataset = &scanned.dataset;
             check_case(dataset, clean, record, output, options, &mut verdict)

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use self::case::judge;
 pub(super) use self::folder::folder_problems;
-use super::{PipelineError, ProtectOptions, lanes::in_order, protect::STATE_FOLDER, scan::scan};
+use super::{
+    MemoryLimit, PipelineError, ProtectOptions, lanes::in_order, memory::Work,
+    protect::STATE_FOLDER, scan::scan,
+};
 use crate::data::{MANIFEST_NAME, Manifest};
 
 /// The result of [`verify`].
@@ -53,14 +56,31 @@ pub fn verify(
     output: &Path,
     observer: &mut dyn FnMut(&CaseVerdict),
 ) -> Result<VerifyReport, PipelineError> {
+    verify_within(root, output, None, observer)
+}
+
+/// As [`verify`], where the work on one case may take so much memory, instead of [`MemoryLimit::of_machine`]. A case that needs more is
+/// not checked, which is a problem of the case.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_within(
+    root: &Path,
+    output: &Path,
+    limit: Option<MemoryLimit>,
+    observer: &mut dyn FnMut(&CaseVerdict),
+) -> Result<VerifyReport, PipelineError> {
     let manifest_file = output.join(MANIFEST_NAME);
     let manifest = Manifest::read(&manifest_file)?;
-    let options = ProtectOptions::from_manifest(&manifest, &manifest_file)?;
+    let options = ProtectOptions {
+        max_memory: limit,
+        ..ProtectOptions::from_manifest(&manifest, &manifest_file)?
+    };
     let mut problems = Vec::new();
     if options.method.epsilon() != manifest.epsilon || options.support.name() != manifest.support {
         problems.push("the manifest contradicts itself about epsilon or support".to_owned());
     }
-    let scanned = scan(root, &options, &mut |_| {})?;
+    let scanned = scan(root, &options, Work::Verify(options.support), &mut |_| {})?;
     let mut cases = Vec::with_capacity(manifest.cases.len());
     in_order(
         manifest.cases.len(),

@@ -6,7 +6,8 @@ use voxshield::{
     data::MANIFEST_NAME,
     perturb::Support,
     pipeline::{
-        MemoryLimit, PipelineError, ProtectEvent, ProtectOptions, ScanEvent, protect, verify,
+        EvaluateOptions, EvaluatePaths, MemoryLimit, PipelineError, ProtectEvent, ProtectOptions,
+        ScanEvent, evaluate, protect, verify, verify_within,
     },
 };
 
@@ -204,4 +205,39 @@ fn a_case_beyond_the_memory_is_refused_before_it_takes_any() {
         assert!(!path(what).exists());
         run(bytes * voxels).unwrap();
     }
+    // What was trained is checked without the trainer's memory.
+    let verify = |limit: u64| {
+        let (clean, output) = (path("clean"), path("the method voxshield"));
+        verify_within(
+            &clean,
+            &output,
+            Some(MemoryLimit::bytes(limit)),
+            &mut |_| {},
+        )
+        .unwrap()
+    };
+    assert!(verify(3 * voxels).is_kept());
+    let problems = verify(3 * voxels - 1).cases.remove(0).problems;
+    assert!(
+        problems.iter().any(|p| p.contains("the case needs about")),
+        "{problems:?}"
+    );
+    let paths = EvaluatePaths {
+        protected: path("the case"),
+        clean: None,
+        test: path("clean"),
+        attacker: None,
+        compare: Vec::new(),
+        work: path("work"),
+    };
+    // 18 bytes a voxel for a network on top.
+    let options = EvaluateOptions {
+        max_memory: Some(MemoryLimit::bytes(21 * voxels - 1)),
+        ..EvaluateOptions::default()
+    };
+    let error = evaluate(&paths, &options, &mut |_| {}).unwrap_err();
+    assert!(
+        matches!(&error, PipelineError::Memory { voxels: 2856, needed, .. } if *needed == MemoryLimit::bytes(21 * voxels)),
+        "{error}"
+    );
 }

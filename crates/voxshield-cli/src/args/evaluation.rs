@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use voxshield::{
     perturb::RandomNoise,
-    pipeline::{DeviceChoice, Victim, defence_names},
+    pipeline::{DeviceChoice, MemoryLimit, Victim, defence_names},
 };
 
 use super::{
@@ -95,6 +95,10 @@ pub(crate) struct EvaluateArgs {
     /// Trains the victims again that failed in an earlier run.
     #[arg(long)]
     pub(crate) retry_failed: bool,
+    /// The most memory that the work on one case may take, such as 12G; three quarters of the machine's (or the control group's) by
+    /// default. A dataset with a case that needs more is refused.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<MemoryLimit>,
     /// cpu, vulkan, wgpu, metal, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceChoice,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
     models::{Precision, Width},
-    pipeline::DeviceChoice,
+    pipeline::{DeviceChoice, MemoryLimit},
 };
 
 use self::parse::{epsilon, patch, spacing};
@@ -68,6 +68,10 @@ pub(crate) enum Command {
         /// Check the signature of the manifest with this key of the owner (Ed25519, PEM).
         #[arg(long, value_name = "FILE")]
         public_key: Option<PathBuf>,
+        /// The most memory that the work on one case may take, such as 12G; three quarters of the machine's (or the control group's) by
+        /// default. A case that needs more is not checked.
+        #[arg(long, value_name = "SIZE")]
+        max_memory: Option<MemoryLimit>,
     },
     /// Restore the originals of a protected folder, for those who hold a key.
     Unlock {

@@ -85,6 +85,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
         grid: args.grid,
         noise: args.noise,
         retry_failed: args.retry_failed,
+        max_memory: args.max_memory,
         device: args.device,
         ..EvaluateOptions::default()
     }

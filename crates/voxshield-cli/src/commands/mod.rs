@@ -28,7 +28,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
             dataset,
             output,
             public_key,
-        } => verify::run(&dataset, &output, public_key.as_deref(), format, quiet),
+            max_memory,
+        } => {
+            let key = public_key.as_deref();
+            verify::run(&dataset, &output, key, max_memory, format, quiet)
+        }
         Command::Unlock {
             protected,
             restored,

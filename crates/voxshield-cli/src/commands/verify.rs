@@ -2,7 +2,7 @@ use std::path::Path;
 
 use voxshield::{
     data::{MANIFEST_NAME, PublicKey},
-    pipeline::verify,
+    pipeline::{MemoryLimit, verify_within},
 };
 
 use crate::{
@@ -15,13 +15,14 @@ pub(super) fn run(
     dataset: &Path,
     protected: &Path,
     public_key: Option<&Path>,
+    max_memory: Option<MemoryLimit>,
     format: Format,
     quiet: bool,
 ) -> anyhow::Result<Outcome> {
     let public_key = public_key.map(PublicKey::open).transpose()?;
     let progress = Progress::new(quiet);
     let mut done = 0;
-    let report = verify(dataset, protected, &mut |verdict| {
+    let report = verify_within(dataset, protected, max_memory, &mut |verdict| {
         done += 1;
         progress.at(done, done);
         progress.message(verdict.id.clone());
