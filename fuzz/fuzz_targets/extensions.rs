@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use voxshield_fuzz::{Target, target};
+use voxshield_fuzz::{Target, data::target};
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| target("extensions").expect("a target"));
 

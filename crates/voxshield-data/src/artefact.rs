@@ -18,8 +18,8 @@ const LIMIT: u64 = 1 << 28;
 /// (`shards`).
 ///
 /// They are made for a grid of the reference's own, `[channel, depth, height, width]` of [`shape`](Self::shape), and in its
-/// normalised units. Opening reads the manifest only; a perturbation is read when it is asked for, and no more memory is taken
-/// than its file is long, five times. Pickles are interpreted as data; nothing in them is executed.
+/// normalised units. Opening reads the manifest only; a perturbation is read when it is asked for, and its values take no more
+/// memory than its file is long, five times. Pickles are interpreted as data; nothing in them is executed.
 ///
 /// Keys mean the same trimmed and in lower case, as the reference looks them up.
 #[derive(Clone, Debug)]

@@ -100,7 +100,7 @@ pub use shares::{Shares, SharesBuilder};
 pub use signature::{PublicKey, SIGNATURE_NAME, SignatureError, SigningKey, generate_signing_key};
 pub use slabs::slabs;
 pub use unlock::{
-    Identities, Recipients, UNLOCK_FOLDER, UnlockError, generate_identity, open_residual,
-    seal_residual,
+    Identities, Recipients, UNLOCK_FOLDER, UnlockError, generate_identity, open_decrypted_residual,
+    open_residual, seal_residual,
 };
 pub use volume::Volume;

@@ -106,3 +106,39 @@ fn a_boxed_network_is_saved_and_loaded() {
         expected.expect("readable")
     );
 }
+
+/// What a file takes in memory is bounded by what it is long, before any of it is taken.
+#[test]
+fn checkpoints_that_say_more_than_they_hold_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("checkpoint.pt");
+    let refusal = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).expect("written");
+        match read_weights(&file).expect_err("refused") {
+            error @ WeightsError::Checkpoint { .. } => error.to_string(),
+            other => panic!("expected Checkpoint, got {other}"),
+        }
+    };
+    // One float that a stride of 0 repeats 0x1234 x 0x10000 times, in the format before 1.6, which has no checksums.
+    let view = [
+        &b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03."[..],
+        b"\x80\x02}X\x0d\x00\x00\x00little_endian\x88s.",
+        b"\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n",
+        b"((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01NtQ",
+        b"K\x00M\x34\x12J\x00\x00\x01\x00\x86K\x00K\x00\x86\x89}tRs.",
+        b"\x80\x02]X\x01\x00\x00\x000a.\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+    ];
+    let message = refusal(&view.concat());
+    assert!(message.contains("1221591040 bytes of weights"), "{message}");
+    let mut zip = std::fs::read(path("checkpoint_monai_unet.pt")).expect("readable");
+    let directory = zip.windows(4).rposition(|bytes| bytes == b"PK\x01\x02");
+    let size = directory.expect("an entry") + 24;
+    zip[size..size + 4].copy_from_slice(&0x7fff_ffffu32.to_le_bytes());
+    let message = refusal(&zip);
+    assert!(message.contains("longer than the file"), "{message}");
+    // Sparse entries of TAR archives have any length.
+    let mut tar = vec![0; 1024];
+    tar[257..262].copy_from_slice(b"ustar");
+    let message = refusal(&tar);
+    assert!(message.contains("TAR archives"), "{message}");
+}

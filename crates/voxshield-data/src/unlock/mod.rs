@@ -19,4 +19,4 @@ pub const UNLOCK_FOLDER: &str = "voxshield-unlock";
 pub use error::UnlockError;
 pub(crate) use keys::write_secret;
 pub use keys::{Identities, Recipients, generate_identity};
-pub use seal::{open_residual, seal_residual};
+pub use seal::{open_decrypted_residual, open_residual, seal_residual};

@@ -148,17 +148,29 @@ pub fn open_residual(
     protected: &[PathBuf],
     identities: &Identities,
 ) -> Result<Vec<StoredVolume>, DataError> {
+    let wrong = |error: age::DecryptError| unlock(path, of_age(&error));
+    let file = File::open(path).map_err(DataError::io("open the file", path))?;
+    let decryptor = age::Decryptor::new_buffered(BufReader::new(file)).map_err(wrong)?;
+    let reader = decryptor.decrypt(identities.keys()).map_err(wrong)?;
+    open_decrypted_residual(reader, path, case, protected)
+}
+
+/// As [`open_residual`], for the content of an encrypted residual, which another program or a key of another kind has decrypted.
+/// `path` is named in errors.
+///
+/// # Errors
+/// As [`open_residual`].
+pub fn open_decrypted_residual(
+    reader: impl Read,
+    path: &Path,
+    case: &str,
+    protected: &[PathBuf],
+) -> Result<Vec<StoredVolume>, DataError> {
     let wrong = |problem| unlock(path, problem);
     let read = |error: io::Error| match error.raw_os_error() {
         Some(_) => DataError::io("read the file", path)(error),
         None => wrong(damaged(&error)),
     };
-    let file = File::open(path).map_err(DataError::io("open the file", path))?;
-    let decryptor =
-        age::Decryptor::new_buffered(BufReader::new(file)).map_err(|e| wrong(of_age(&e)))?;
-    let reader = decryptor
-        .decrypt(identities.keys())
-        .map_err(|e| wrong(of_age(&e)))?;
     let mut reader = BufReader::new(reader);
     let sealed = read_header(&mut reader).map_err(read)?.map_err(wrong)?;
     if sealed.case != case {

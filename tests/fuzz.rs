@@ -11,8 +11,12 @@
     reason = "the number of executions is what a long run is for"
 )]
 
-#[path = "../../../fuzz/src/lib.rs"]
-mod targets;
+#[path = "../fuzz/src/checkpoints.rs"]
+mod checkpoints;
+#[path = "../fuzz/src/data.rs"]
+mod data;
+#[path = "../fuzz/src/target.rs"]
+mod target;
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +36,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn fuzz(name: &str) {
-    let target = targets::target(name).expect("a target");
+    let target = data::target(name).or_else(|| checkpoints::target(name));
+    let target = target.expect("a target");
     for seed in &target.seeds {
         target.run(seed);
     }
@@ -65,7 +70,8 @@ macro_rules! targets {
 
         #[test]
         fn no_target_is_left_out() {
-            assert_eq!([$(stringify!($name)),+], targets::NAMES);
+            let names = [&data::NAMES[..], &checkpoints::NAMES].concat();
+            assert_eq!([$(stringify!($name)),+], names[..]);
         }
     };
 }
@@ -79,7 +85,11 @@ targets!(
     signature,
     sealed,
     residual,
-    dicom
+    dicom,
+    weights,
+    checkpoint,
+    pickle,
+    training_state
 );
 
 /// One seed, changed in a few places, or spliced with itself or another.
