@@ -1,10 +1,12 @@
 //! The int8 artefacts of the reference implementation: a folder with `manifest.json` and `torch.save` files.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
-use pytorch_reader::{DType, FileFormat, PytorchReader};
+use pytorch_reader::{DType, PytorchReader};
 use serde::Deserialize;
 
 use crate::error::DataError;
@@ -155,16 +157,19 @@ impl Artefact {
 
     /// The bytes of a file's tensor, once its keys, type and shape are those of the manifest.
     fn codes(&self, entry: &Entry, path: &Path) -> Result<Vec<u8>, DataError> {
-        let length = std::fs::metadata(path)
-            .map_err(DataError::io("open the file", path))?
-            .len();
         let refuse = |reason: String| Err(artefact(path, reason));
+        let open = |error| DataError::io("open the file", path)(error);
+        let file = File::open(path).map_err(open)?;
+        let length = file.metadata().map_err(open)?.len();
+        let mut start = Vec::new();
+        file.take(4).read_to_end(&mut start).map_err(open)?;
+        // Looked at here: the reader takes TAR archives too, whose sparse entries have any length.
+        if start != *b"PK\x03\x04" {
+            return refuse("expected the zip format of torch.save".into());
+        }
         let Keys { keys } = PytorchReader::load_config(path, None)
             .map_err(|error| artefact(path, error.to_string()))?;
         let reader = PytorchReader::new(path).map_err(|error| artefact(path, error.to_string()))?;
-        if reader.metadata().format_type != FileFormat::Zip {
-            return refuse("expected the zip format of torch.save".into());
-        }
         if !keys
             .iter()
             .map(|k| canonical(k))

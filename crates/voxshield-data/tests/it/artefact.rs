@@ -165,6 +165,11 @@ fn damaged_files_and_other_contents_are_refused() {
         assert!(matches!(error, DataError::Artefact { .. }), "{error}");
         assert!(error.to_string().contains("00000000.pt"), "{error}");
     }
+    // Sparse entries of TAR archives have any length.
+    let mut tar = vec![0; 1024];
+    tar[257..262].copy_from_slice(b"ustar");
+    let error = read(&tar).unwrap_err().to_string();
+    assert!(error.contains("expected the zip format"), "{error}");
 }
 
 proptest! {
