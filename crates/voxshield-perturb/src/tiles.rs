@@ -35,7 +35,9 @@ pub type TileMap<'a> = dyn FnMut(&[f32], [usize; 4]) -> Result<Vec<f32>, Perturb
 /// The volume is padded with zeros to `multiple`. Where tiles overlap, each voxel takes the tile
 /// whose border is farther away: a mean of two perturbations would cancel what makes them work.
 /// Tiles start at multiples of `multiple`, so that a pattern tied to a network's stride keeps its
-/// phase across a seam.
+/// phase across a seam. These are counted so that the middle of the volume is at one of them: cases
+/// of different sizes, padded or cropped about their middle to one size, then have the pattern at the
+/// same place of the patch.
 ///
 /// # Errors
 /// [`PerturbError::Extent`] if `image` does not have the length of its shape,
@@ -111,8 +113,7 @@ impl TileRows {
 
     /// The slices that a row needs; those of the next one may begin before these end.
     pub fn input(&self, row: usize) -> Range<usize> {
-        let span = self.axes[0][row];
-        span.start..(span.start + span.length).min(self.shape[0])
+        self.axes[0][row].inside(self.shape[0])
     }
 
     /// The slices that a row gives; the next one goes on where these end.
@@ -162,13 +163,26 @@ impl TileRows {
     }
 }
 
-/// A tile on one axis: it covers `start .. start + length` and writes `from .. to`.
+/// A tile of `length` on one axis: `lead` voxels of padding, then the volume from `start` on. It writes `from .. to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
+    lead: usize,
     start: usize,
     length: usize,
     from: usize,
     to: usize,
+}
+
+impl Span {
+    /// The part of an axis of `n` voxels that it covers.
+    fn inside(self, n: usize) -> Range<usize> {
+        self.start..(self.start + self.length - self.lead).min(n)
+    }
+
+    /// Where in the tile a voxel of the axis is.
+    fn at(self, voxel: usize) -> usize {
+        voxel - self.start + self.lead
+    }
 }
 
 fn spans(
@@ -177,10 +191,14 @@ fn spans(
     overlap: usize,
     multiple: usize,
 ) -> Result<Vec<Span>, PerturbError> {
+    // In front: what puts the middle on a multiple.
+    let before = (n.next_multiple_of(2 * multiple) - n) / 2;
+    let padded = before + n;
     if n <= size {
         // Twice the multiple at least: a single voxel at the deepest level cannot be normalised.
-        let length = n.next_multiple_of(multiple).max(2 * multiple);
+        let length = padded.next_multiple_of(multiple).max(2 * multiple);
         return Ok(vec![Span {
+            lead: before,
             start: 0,
             length,
             from: 0,
@@ -198,16 +216,18 @@ fn spans(
         });
     }
     let stride = (size - overlap) / multiple * multiple;
+    // Counted from the beginning of the padding.
     let mut starts: Vec<usize> = (0..)
         .map(|i| i * stride)
-        .take_while(|s| s + size < n)
+        .take_while(|s| s + size < padded)
         .collect();
     // The last tile ends at the volume's end, rounded up so that it starts on a multiple.
-    starts.push((n - size).next_multiple_of(multiple));
-    let seam = |left: usize, right: usize| usize::midpoint(left + size, right).min(n);
+    starts.push((padded - size).next_multiple_of(multiple));
+    let seam = |left: usize, right: usize| usize::midpoint(left + size, right).min(padded) - before;
     Ok((0..starts.len())
         .map(|i| Span {
-            start: starts[i],
+            lead: before.saturating_sub(starts[i]),
+            start: starts[i].saturating_sub(before),
             length: size,
             from: if i == 0 {
                 0
@@ -226,23 +246,21 @@ fn row(shape: [usize; 3], c: usize, z: usize, y: usize) -> usize {
 
 fn cut(image: &[f32], channels: usize, shape: [usize; 3], tile: [Span; 3]) -> Vec<f32> {
     let lengths = tile.map(|span| span.length);
-    let [z0, y0, x0] = tile.map(|span| span.start);
-    let end = |axis: usize| (tile[axis].start + lengths[axis]).min(shape[axis]);
-    let width = end(2) - x0;
+    let [depth, height, width] = [0, 1, 2].map(|axis| tile[axis].inside(shape[axis]));
     let mut out = vec![0.0; channels * lengths.iter().product::<usize>()];
     for c in 0..channels {
-        for z in z0..end(0) {
-            for y in y0..end(1) {
-                let from = row(shape, c, z, y) + x0;
-                let to = row(lengths, c, z - z0, y - y0);
-                out[to..to + width].copy_from_slice(&image[from..from + width]);
+        for z in depth.clone() {
+            for y in height.clone() {
+                let from = row(shape, c, z, y) + width.start;
+                let to = row(lengths, c, tile[0].at(z), tile[1].at(y)) + tile[2].lead;
+                out[to..to + width.len()].copy_from_slice(&image[from..from + width.len()]);
             }
         }
     }
     out
 }
 
-/// `skip` are the slices of the tile before those that are written.
+/// `skip` are the slices of the volume in the tile before those that are written.
 fn paste(
     tile_values: &[f32],
     skip: usize,
@@ -252,13 +270,13 @@ fn paste(
     tile: [Span; 3],
 ) {
     let lengths = tile.map(|span| span.length);
-    let [_, y0, x0] = tile.map(|span| span.start);
-    let (left, width) = (tile[2].from, tile[2].to - tile[2].from);
+    let [depth, height, across] = tile;
+    let (left, width) = (across.from, across.to - across.from);
     for c in 0..channels {
         for z in 0..shape[0] {
-            for y in tile[1].from..tile[1].to {
+            for y in height.from..height.to {
                 let to = row(shape, c, z, y) + left;
-                let from = row(lengths, c, skip + z, y - y0) + left - x0;
+                let from = row(lengths, c, depth.lead + skip + z, height.at(y)) + across.at(left);
                 out[to..to + width].copy_from_slice(&tile_values[from..from + width]);
             }
         }
@@ -295,8 +313,12 @@ mod tests {
             let mut next = 0;
             for span in &spans {
                 assert_eq!(span.from, next, "{n}");
-                assert!(span.start <= span.from && span.to <= span.start + span.length);
-                assert_eq!(span.start % 4, 0);
+                let inside = span.inside(n);
+                assert!(inside.start <= span.from && span.to <= inside.end);
+                // The first voxel behind the middle is on a multiple.
+                let middle = n.div_ceil(2) as i64;
+                let place = span.start as i64 - span.lead as i64 - middle;
+                assert_eq!(place.rem_euclid(4), 0, "{n}");
                 assert_eq!(span.length % 4, 0);
                 next = span.to;
             }
