@@ -306,6 +306,38 @@ mod tests {
         assert!(out.iter().zip(&image).all(|(a, b)| *a == b + 1.0));
     }
 
+    /// Also when they are cut into tiles.
+    #[test]
+    fn volumes_padded_about_their_middle_agree() {
+        // What a network with strides of 4 could tell of a place.
+        let grid = |shape: [usize; 3]| {
+            let image = vec![0.0; shape.iter().product()];
+            let tiles = TileConfig {
+                size: [16; 3],
+                overlap: 4,
+            };
+            let mut map = |_: &[f32], [_, d, h, w]: [usize; 4]| {
+                let place = |i: usize| [i / (h * w), i / w % h, i % w].map(|at| at % 4);
+                Ok((0..d * h * w)
+                    .map(place)
+                    .map(|[z, y, x]| (z * 16 + y * 4 + x) as f32)
+                    .collect())
+            };
+            tiled(&image, (1, 1), shape, [4; 3], tiles, &mut map).unwrap()
+        };
+        let patch = [24, 16, 32];
+        let padded = grid(patch);
+        for shape in [[24, 16, 32], [23, 15, 31], [9, 10, 11], [20, 13, 18]] {
+            let start = [0, 1, 2].map(|axis| (patch[axis] - shape[axis]) / 2);
+            for (index, &found) in grid(shape).iter().enumerate() {
+                let [_, h, w] = shape;
+                let at = [index / (h * w), index / w % h, index % w];
+                let [z, y, x] = [0, 1, 2].map(|axis| at[axis] + start[axis]);
+                assert_eq!(found, padded[row(patch, 0, z, y) + x], "{shape:?} {at:?}");
+            }
+        }
+    }
+
     #[test]
     fn spans_cover_every_voxel_once_and_keep_the_phase() {
         for n in 1..300 {

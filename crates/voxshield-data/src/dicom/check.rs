@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
+use dicom_core::{DataElementHeader, VR};
 use dicom_encoding::decode::{Decode, file_header_decoder};
 use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_object::FileMetaTable;
@@ -94,7 +95,10 @@ fn check_data_set(
     while let Some(token) = reader.advance() {
         let token = token.map_err(|error| unreadable(&error))?;
         match &token {
-            LazyDataToken::LazyValue { header, .. } => fits(header.len.0.into(), length)?,
+            LazyDataToken::LazyValue { header, .. } => {
+                fits(header.len.0.into(), length)?;
+                whole_numbers(header)?;
+            }
             LazyDataToken::LazyItemValue { len, .. } => fits((*len).into(), length)?,
             LazyDataToken::SequenceStart { .. } | LazyDataToken::PixelSequenceStart => depth += 1,
             LazyDataToken::SequenceEnd => depth -= 1,
@@ -108,6 +112,23 @@ fn check_data_set(
         token.skip().map_err(|error| unreadable(&error))?;
     }
     Ok(())
+}
+
+/// Of numbers dicom-rs reads as many as are whole, and takes the bytes that are left for the next element, whose length may then be anything.
+fn whole_numbers(header: &DataElementHeader) -> Result<(), DicomError> {
+    let size = match header.vr {
+        VR::SS | VR::US | VR::OW => 2,
+        VR::AT | VR::FL | VR::SL | VR::UL | VR::OF | VR::OL => 4,
+        VR::FD | VR::SV | VR::UV | VR::OD | VR::OV => 8,
+        _ => 1,
+    };
+    let bytes = header.len.0;
+    if bytes.is_multiple_of(size) {
+        return Ok(());
+    }
+    Err(DicomError::Unreadable {
+        reason: format!("an element of {bytes} bytes, whose numbers have {size}"),
+    })
 }
 
 fn fits(bytes: u64, length: u64) -> Result<(), DicomError> {

@@ -350,6 +350,10 @@ fn sizes_that_the_file_cannot_back_are_refused_before_memory_is_taken() {
     ];
     bytes.splice(at..at, nested.concat().repeat(100_000));
     unreadable(&bytes, "within one another");
+    // Half a number, after which dicom-rs takes the rest of it for the next element: found by fuzzing, with 1.3 GB for 494 bytes.
+    let (mut bytes, at) = slice_with(b"\xE0\x7F\x10\x00OW");
+    bytes.splice(at..at, *b"\x40\x00\x75\x02UL\x02\x00\x01\x00");
+    unreadable(&bytes, "an element of 2 bytes, whose numbers have 4");
     // Rows and columns.
     let (mut bytes, at) = slice_with(b"\x28\x00\x10\x00US\x02\x00");
     bytes[at + 8..at + 10].fill(0xFF);
