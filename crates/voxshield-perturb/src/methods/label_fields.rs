@@ -13,7 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a keyed field for each label with periods of 4 to 8 voxels, which a mild blur lets through",
     source: "inferred; LSP with band-limited patterns",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Roi, 0.849, 0.803)),
+    strength: Some(Strength::measured(Support::Roi, 0.846, 0.803)),
     make: Make::Code(code),
 };
 

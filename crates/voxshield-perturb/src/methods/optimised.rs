@@ -18,7 +18,7 @@ pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
     title: "one error-minimising tile for all voxels of the dataset; a saved one protects later cases at once",
     source: "EMN, arXiv 2101.04898, with one noise for all",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.868, 0.817)),
+    strength: Some(Strength::measured(Support::Roi, 0.866, 0.817)),
     make: Make::Shared(SharedBy::Dataset),
 };
 
@@ -27,7 +27,7 @@ pub(super) const EMN_CLASS: PerturbationMethod = PerturbationMethod {
     title: "an error-minimising tile for each label (support body or full); a saved one protects later cases at once",
     source: "EMN's class-wise noise, arXiv 2101.04898, on voxels",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Full, 0.848, 0.785)),
+    strength: Some(Strength::measured(Support::Full, 0.850, 0.785)),
     make: Make::Shared(SharedBy::Label),
 };
 
