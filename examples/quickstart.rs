@@ -55,7 +55,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut source = InMemory::new(vec![volume])?;
     let trained = Bilevel::new(config.clone(), 1, 2, &device)?.run(&mut source, &mut |_| {})?;
 
-    let tiles = TileConfig::default();
+    let tiles = TileConfig {
+        patch: config.common.patch,
+        ..TileConfig::default()
+    };
     let mut delta = generate(
         &trained.generator,
         &image,

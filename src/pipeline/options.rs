@@ -84,6 +84,14 @@ impl Method {
         }
     }
 
+    /// The patches `[depth, height, width]` that a network was trained on; zeros where none is.
+    pub(super) fn trained_on(&self) -> [usize; 3] {
+        match self {
+            Self::SavedGenerator(saved) => saved.patch(),
+            _ => self.common().map_or([0; 3], |common| common.patch),
+        }
+    }
+
     /// The bound on `|delta|` in normalised units.
     pub fn epsilon(&self) -> f64 {
         match self {

@@ -94,6 +94,14 @@ impl SavedGenerator {
         }
     }
 
+    /// The patches that it was trained on, `[depth, height, width]`.
+    pub(super) fn patch(&self) -> [usize; 3] {
+        match &self.description.content {
+            Content::Generator(config) => config.common.patch,
+            Content::SharedNoise { config, .. } => config.common.patch,
+        }
+    }
+
     /// The seed that it was trained with.
     pub fn seed(&self) -> u64 {
         match &self.description.content {

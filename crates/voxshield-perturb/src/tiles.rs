@@ -12,6 +12,10 @@ pub struct TileConfig {
     pub size: [usize; 3],
     /// How far neighbouring tiles overlap, in voxels.
     pub overlap: usize,
+    /// What the generator was trained on, `[depth, height, width]`: a shorter axis is padded to it with zeros about its middle, as in the
+    /// training. Not stored: it follows from the method.
+    #[serde(skip)]
+    pub patch: [usize; 3],
 }
 
 impl Default for TileConfig {
@@ -19,6 +23,7 @@ impl Default for TileConfig {
         Self {
             size: [96; 3],
             overlap: 16,
+            patch: [0; 3],
         }
     }
 }
@@ -32,7 +37,8 @@ pub type TileMap<'a> = dyn FnMut(&[f32], [usize; 4]) -> Result<Vec<f32>, Perturb
 /// Runs `map` over a whole volume `[channels.0, depth, height, width]`, in tiles where it is large,
 /// and returns `[channels.1, depth, height, width]`.
 ///
-/// The volume is padded with zeros to `multiple`. Where tiles overlap, each voxel takes the tile
+/// The volume is padded to `multiple`, with its mirror image: a margin of zeros would shift what a network that normalises by the
+/// whole tile makes of the rest. Where tiles overlap, each voxel takes the tile
 /// whose border is farther away: a mean of two perturbations would cancel what makes them work.
 /// Tiles start at multiples of `multiple`, so that a pattern tied to a network's stride keeps its
 /// phase across a seam. These are counted so that the middle of the volume is at one of them: cases
@@ -96,8 +102,18 @@ impl TileRows {
         multiple: [usize; 3],
         tiles: TileConfig,
     ) -> Result<Self, PerturbError> {
-        let axis =
-            |axis: usize| spans(shape[axis], tiles.size[axis], tiles.overlap, multiple[axis]);
+        let axis = |axis: usize| {
+            let (n, patch) = (shape[axis], tiles.patch[axis]);
+            if n < patch {
+                return Ok(vec![Span {
+                    lead: (patch - n) / 2,
+                    length: patch.next_multiple_of(multiple[axis]),
+                    mirrored: false,
+                    ..Span::whole(n)
+                }]);
+            }
+            spans(n, tiles.size[axis], tiles.overlap, multiple[axis])
+        };
         Ok(Self {
             channels,
             shape,
@@ -166,6 +182,8 @@ impl TileRows {
 /// A tile of `length` on one axis: `lead` voxels of padding, then the volume from `start` on. It writes `from .. to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
+    /// Whether the padding is the mirror image of the volume, and not zeros.
+    mirrored: bool,
     lead: usize,
     start: usize,
     length: usize,
@@ -174,6 +192,35 @@ struct Span {
 }
 
 impl Span {
+    /// One that has all of an axis of `n` voxels, and no padding.
+    fn whole(n: usize) -> Self {
+        Self {
+            mirrored: true,
+            lead: 0,
+            start: 0,
+            length: n,
+            from: 0,
+            to: n,
+        }
+    }
+
+    /// Which voxel of an axis of `n` each place of the tile gets; `None` for a zero.
+    fn sources(self, n: usize) -> impl Iterator<Item = Option<usize>> + Clone {
+        let last = n.saturating_sub(1) as i64;
+        let from = self.start as i64 - self.lead as i64;
+        (from..from + self.length as i64).map(move |at| {
+            // There and back again.
+            let period = (2 * last).max(1);
+            let back = at.rem_euclid(period);
+            let voxel = if self.mirrored {
+                back.min(period - back).min(last)
+            } else {
+                at
+            };
+            (0..=last).contains(&voxel).then_some(voxel as usize)
+        })
+    }
+
     /// The part of an axis of `n` voxels that it covers.
     fn inside(self, n: usize) -> Range<usize> {
         self.start..(self.start + self.length - self.lead).min(n)
@@ -199,10 +246,8 @@ fn spans(
         let length = padded.next_multiple_of(multiple).max(2 * multiple);
         return Ok(vec![Span {
             lead: before,
-            start: 0,
             length,
-            from: 0,
-            to: n,
+            ..Span::whole(n)
         }]);
     }
     if !size.is_multiple_of(multiple) || overlap + 2 * multiple > size {
@@ -226,6 +271,7 @@ fn spans(
     let seam = |left: usize, right: usize| usize::midpoint(left + size, right).min(padded) - before;
     Ok((0..starts.len())
         .map(|i| Span {
+            mirrored: true,
             lead: before.saturating_sub(starts[i]),
             start: starts[i].saturating_sub(before),
             length: size,
@@ -246,14 +292,18 @@ fn row(shape: [usize; 3], c: usize, z: usize, y: usize) -> usize {
 
 fn cut(image: &[f32], channels: usize, shape: [usize; 3], tile: [Span; 3]) -> Vec<f32> {
     let lengths = tile.map(|span| span.length);
-    let [depth, height, width] = [0, 1, 2].map(|axis| tile[axis].inside(shape[axis]));
     let mut out = vec![0.0; channels * lengths.iter().product::<usize>()];
+    let [depth, height, width] = [0, 1, 2].map(|axis| tile[axis].sources(shape[axis]));
     for c in 0..channels {
-        for z in depth.clone() {
-            for y in height.clone() {
-                let from = row(shape, c, z, y) + width.start;
-                let to = row(lengths, c, tile[0].at(z), tile[1].at(y)) + tile[2].lead;
-                out[to..to + width.len()].copy_from_slice(&image[from..from + width.len()]);
+        for (z, from_z) in depth.clone().enumerate() {
+            for (y, from_y) in height.clone().enumerate() {
+                let (Some(from_z), Some(from_y)) = (from_z, from_y) else {
+                    continue;
+                };
+                let (from, to) = (row(shape, c, from_z, from_y), row(lengths, c, z, y));
+                for (value, from_x) in out[to..to + lengths[2]].iter_mut().zip(width.clone()) {
+                    *value = from_x.map_or(0.0, |x| image[from + x]);
+                }
             }
         }
     }
@@ -294,6 +344,7 @@ mod tests {
         let tiles = TileConfig {
             size: [8, 16, 16],
             overlap: 4,
+            ..TileConfig::default()
         };
         let mut calls = 0;
         let out = tiled(&image, (2, 2), shape, [2; 3], tiles, &mut |values, dims| {
@@ -306,6 +357,29 @@ mod tests {
         assert!(out.iter().zip(&image).all(|(a, b)| *a == b + 1.0));
     }
 
+    /// Whatever a tile has beyond the volume.
+    #[test]
+    fn padding_is_what_the_generator_was_trained_with() {
+        let volume: Vec<f32> = (1..=5).map(|v| v as f32).collect();
+        let seen = |patch: usize| {
+            let tiles = TileConfig {
+                patch: [1, 1, patch],
+                ..TileConfig::default()
+            };
+            let mut seen = Vec::new();
+            let mut map = |tile: &[f32], _: [usize; 4]| {
+                seen = tile.to_vec();
+                Ok(tile.to_vec())
+            };
+            let found = tiled(&volume, (1, 1), [1, 1, 5], [1, 1, 4], tiles, &mut map);
+            assert_eq!(found.unwrap(), volume);
+            // Twice the multiple along the other axes, which have one voxel.
+            seen[..8].to_vec()
+        };
+        assert_eq!(seen(0), [2., 1., 2., 3., 4., 5., 4., 3.]);
+        assert_eq!(seen(8), [0., 1., 2., 3., 4., 5., 0., 0.]);
+    }
+
     /// Also when they are cut into tiles.
     #[test]
     fn volumes_padded_about_their_middle_agree() {
@@ -315,6 +389,7 @@ mod tests {
             let tiles = TileConfig {
                 size: [16; 3],
                 overlap: 4,
+                ..TileConfig::default()
             };
             let mut map = |_: &[f32], [_, d, h, w]: [usize; 4]| {
                 let place = |i: usize| [i / (h * w), i / w % h, i % w].map(|at| at % 4);

@@ -7,8 +7,8 @@ use super::{Origin, origin::Stored};
 use crate::{
     data::IntensityRange,
     perturb::{
-        Budget, CodedCase, DeltaStore, Generator, NoiseStream, PerturbError, SharedNoise, TileRows,
-        Window, generate, generate_tile,
+        Budget, CodedCase, DeltaStore, Generator, NoiseStream, PerturbError, SharedNoise,
+        TileConfig, TileRows, Window, generate, generate_tile,
     },
     pipeline::{PipelineError, PreparedCase, ProtectOptions, case::case_seed},
 };
@@ -46,6 +46,10 @@ impl Origin {
         let (channels, shape) = (prepared.volume.channels(), prepared.volume.shape());
         let voxels: usize = shape.iter().product();
         let budget = Budget::new(options.method.epsilon())?;
+        let tiles = TileConfig {
+            patch: options.method.trained_on(),
+            ..options.tiles
+        };
         Ok(DeltaSlabs(match self {
             Self::Drawn { noise, seed } => {
                 let seed = case_seed(*seed, id);
@@ -56,7 +60,6 @@ impl Origin {
             }
             Self::Learned(generator) if channels * voxels <= AT_ONCE => {
                 let image = prepared.normalised(ranges);
-                let tiles = options.tiles;
                 let labels = prepared.label_values();
                 Kind::Whole(generate(
                     generator, &image, &labels, channels, shape, tiles, device,
@@ -66,7 +69,7 @@ impl Origin {
                 let multiple = generator.size_multiple();
                 // Where there are labels is one more.
                 let channels = (channels + 1, channels);
-                let rows = TileRows::new(channels, shape, multiple, options.tiles)?;
+                let rows = TileRows::new(channels, shape, multiple, tiles)?;
                 Kind::Tiled(Box::new(Tiles {
                     generator,
                     device,
