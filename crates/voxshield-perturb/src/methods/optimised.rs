@@ -9,7 +9,7 @@ pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     title: "noise generator trained against a surrogate, with inter-slice divergence",
     source: "arXiv 2605.17345",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.038, 0.778)),
+    strength: Some(Strength::measured(Support::Roi, 0.133, 0.752)),
     make: Make::Bilevel(GeneratorKind::Voxshield),
 };
 
