@@ -6,8 +6,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
-use pytorch_reader::{DType, PytorchReader};
 use serde::Deserialize;
+use voxshield_pytorch::{
+    check_checkpoint,
+    pytorch_reader::{DType, PytorchError, PytorchReader},
+};
 
 use crate::error::DataError;
 use crate::manifest::{check_relative, json, read_bounded};
@@ -158,18 +161,17 @@ impl Artefact {
     /// The bytes of a file's tensor, once its keys, type and shape are those of the manifest.
     fn codes(&self, entry: &Entry, path: &Path) -> Result<Vec<u8>, DataError> {
         let refuse = |reason: String| Err(artefact(path, reason));
-        let open = |error| DataError::io("open the file", path)(error);
-        let file = File::open(path).map_err(open)?;
-        let length = file.metadata().map_err(open)?.len();
+        let unreadable = |error: PytorchError| artefact(path, error.to_string());
+        let open = DataError::io("open the file", path);
         let mut start = Vec::new();
-        file.take(4).read_to_end(&mut start).map_err(open)?;
-        // Looked at here: the reader takes TAR archives too, whose sparse entries have any length.
+        let file = File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
+        file.map_err(open)?;
         if start != *b"PK\x03\x04" {
             return refuse("expected the zip format of torch.save".into());
         }
-        let Keys { keys } = PytorchReader::load_config(path, None)
-            .map_err(|error| artefact(path, error.to_string()))?;
-        let reader = PytorchReader::new(path).map_err(|error| artefact(path, error.to_string()))?;
+        let length = check_checkpoint(path).map_err(unreadable)?;
+        let Keys { keys } = PytorchReader::load_config(path, None).map_err(unreadable)?;
+        let reader = PytorchReader::new(path).map_err(unreadable)?;
         if !keys
             .iter()
             .map(|k| canonical(k))

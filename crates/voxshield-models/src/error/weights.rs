@@ -71,7 +71,7 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: pytorch_reader::PytorchError,
+        source: voxshield_pytorch::pytorch_reader::PytorchError,
     },
     /// The stored tensors are not those of this network.
     #[error(

@@ -1,10 +1,10 @@
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::Path;
 
 use burn::tensor::{Bytes, DType as BurnType, TensorData};
-use pytorch_reader::{DType, PytorchError, PytorchReader};
-use zip::ZipArchive;
+use voxshield_pytorch::{
+    check_checkpoint,
+    pytorch_reader::{DType, PytorchError, PytorchReader},
+};
 
 use super::io_error;
 use crate::{TensorMap, WeightsError};
@@ -17,7 +17,10 @@ const MOST_COPIES: u64 = 16;
 
 pub(super) fn read(path: &Path) -> Result<TensorMap, WeightsError> {
     let unreadable = |source| unreadable(path, source);
-    let length = check_container(path)?;
+    let length = check_checkpoint(path).map_err(|error| match error {
+        PytorchError::Io(source) => io_error(path, source),
+        error => unreadable(error),
+    })?;
     let reader = PytorchReader::new(path).map_err(unreadable)?;
     let tensors = reader.tensors();
     let has = |key: &&str| tensors.keys().any(|name| name.starts_with(key));
@@ -49,40 +52,6 @@ pub(super) fn read(path: &Path) -> Result<TensorMap, WeightsError> {
         found.insert(name.to_string(), data);
     }
     Ok(found)
-}
-
-/// The file's length, if its archive unpacks to no more than that. pytorch-reader would unpack a hundred MiB of deflated pickle, and sparse
-/// TAR entries of any length.
-fn check_container(path: &Path) -> Result<u64, WeightsError> {
-    let io = |source| io_error(path, source);
-    let file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    let mut start = Vec::new();
-    (&file).take(262).read_to_end(&mut start).map_err(io)?;
-    let refuse = |reason: &str| {
-        let advice = "; open it in PyTorch and save it again with torch.save";
-        Err(unreadable(
-            path,
-            PytorchError::InvalidFormat(format!("{reason}{advice}")),
-        ))
-    };
-    if !(start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06")) {
-        return match start.get(257..) == Some(b"ustar") {
-            true => refuse("TAR archives, of PyTorch before 0.1.10, are not read"),
-            false => Ok(length),
-        };
-    }
-    let zip = |error: zip::result::ZipError| unreadable(path, error.into());
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(zip)?;
-    let mut unpacked = 0u64;
-    for entry in 0..archive.len() {
-        let size = archive.by_index_raw(entry).map_err(zip)?.size();
-        unpacked = unpacked.saturating_add(size);
-    }
-    match unpacked <= length {
-        true => Ok(length),
-        false => refuse("the archive is compressed, or says that it is longer than the file"),
-    }
 }
 
 fn unreadable(path: &Path, source: PytorchError) -> WeightsError {
