@@ -7,9 +7,9 @@ use zip::ZipArchive;
 
 use crate::pickle::copied_bytes;
 
-/// What reading a pickle copies may take so many times the length of the file. Those that `torch.save` writes copy a few hundred bytes for
-/// each tensor, which takes as many in the archive.
-const MOST_COPIES: u64 = 16;
+/// What reading a pickle copies may take so many times the length of the file. A checkpoint of nothing but small tensors takes 16 times: each of
+/// them copies some ten kilobytes, by the sizes that are assumed here, and takes 600 bytes of the archive.
+const MOST_COPIES: u64 = 64;
 
 /// Small pickles may take more than their length allows: they name few classes many times.
 const FREE_COPIES: u64 = 1 << 20;
@@ -17,7 +17,7 @@ const FREE_COPIES: u64 = 1 << 20;
 /// Magic number, version, byte order, weights and names of their storages: what a checkpoint of PyTorch before 1.6 begins with.
 const LEGACY_PICKLES: usize = 5;
 
-/// The length of a checkpoint in bytes, if its archive unpacks to no more than that, and if reading its pickles copies no more than 16 times that and a
+/// The length of a checkpoint in bytes, if its archive unpacks to no more than that, and if reading its pickles copies no more than 64 times that and a
 /// MiB. What its tensors take is not looked at: a view may repeat one number many times, so compare the sum of
 /// `Tensor::byte_len` with the length before reading any.
 ///
