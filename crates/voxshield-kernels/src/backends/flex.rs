@@ -2,13 +2,13 @@ use std::{mem::swap, sync::Arc};
 
 use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{DType, Shape};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use rustfft::{Fft, FftPlanner, num_complex::Complex32, num_traits::Zero};
 
 use super::{
     lanes::{sums, tensor},
-    row_pairs::{join, pack, split, unpack},
+    row_pairs::{Join, Pack, Split, Unpack},
 };
 use crate::ops::{DISTANCE_EPSILON, SpectralOps, column_weight, composition};
 
@@ -148,17 +148,17 @@ impl Plan {
     fn transform(&self, slice: &[f32], out: &mut Spectrum, scratch: &mut Scratch) {
         let (height, width) = (self.height, self.width);
         let Scratch { rows, fft } = scratch;
-        self.arch.dispatch(|| pack(slice, rows, width));
+        self.arch.dispatch(Pack { slice, rows, width });
         self.row_forward.process_with_scratch(rows, fft);
-        self.arch
-            .dispatch(|| split(rows, &mut out.values, height, width));
-        self.column_forward
-            .process_with_scratch(&mut out.values, fft);
-        self.arch.dispatch(|| {
-            for (amplitude, v) in out.amplitudes.iter_mut().zip(&out.values) {
-                *amplitude = v.norm_sqr().sqrt();
-            }
+        let Spectrum { values, amplitudes } = out;
+        self.arch.dispatch(Split {
+            rows,
+            columns: values,
+            height,
+            width,
         });
+        self.column_forward.process_with_scratch(values, fft);
+        self.arch.dispatch(Amplitudes { values, amplitudes });
     }
 
     /// The adjoint of `transform` under the half spectrum's weights. Overwrites `values`.
@@ -166,9 +166,18 @@ impl Plan {
         let (height, width) = (self.height, self.width);
         let Scratch { rows, fft } = scratch;
         self.column_inverse.process_with_scratch(values, fft);
-        self.arch.dispatch(|| join(values, rows, height, width));
+        self.arch.dispatch(Join {
+            columns: values,
+            rows,
+            height,
+            width,
+        });
         self.row_inverse.process_with_scratch(rows, fft);
-        self.arch.dispatch(|| unpack(rows, out, width));
+        self.arch.dispatch(Unpack {
+            rows,
+            slice: out,
+            width,
+        });
     }
 
     /// Distances `first .. first + out.len()` of one `[depth, height, width]` volume.
@@ -185,15 +194,12 @@ impl Plan {
     }
 
     fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
-        let columns = a.chunks_exact(self.height).zip(b.chunks_exact(self.height));
-        let sum: f64 = self.arch.dispatch(|| {
-            columns
-                .enumerate()
-                .map(|(column, (a, b))| {
-                    let [sum] = sums(a, b, |a, b| [(b - a) * (b - a)]);
-                    f64::from(column_weight(self.width, column)) * sum
-                })
-                .sum()
+        let (height, width) = (self.height, self.width);
+        let sum = self.arch.dispatch(Squares {
+            a,
+            b,
+            height,
+            width,
         });
         (sum + DISTANCE_EPSILON).sqrt() as f32
     }
@@ -211,21 +217,25 @@ impl Plan {
         self.transform(slice(first), &mut current, &mut scratch);
         for (z, out) in (first..).zip(out.chunks_exact_mut(self.slice())) {
             let Spectrum { values, amplitudes } = &mut current;
-            let amplitudes = &*amplitudes;
+            let amplitudes = amplitudes.as_slice();
             // A slice without a neighbour stands in for it: no distance, no pull.
             let below = if z > 0 {
-                (scale[z - 1], &previous.amplitudes)
+                (scale[z - 1], previous.amplitudes.as_slice())
             } else {
                 (0.0, amplitudes)
             };
             let above = if z + 1 < depth {
                 self.transform(slice(z + 1), &mut next, &mut scratch);
-                (scale[z], &next.amplitudes)
+                (scale[z], next.amplitudes.as_slice())
             } else {
                 (0.0, amplitudes)
             };
-            self.arch
-                .dispatch(|| pull(values, amplitudes, below, above));
+            self.arch.dispatch(Pull {
+                values,
+                amplitudes,
+                below,
+                above,
+            });
             self.adjoint(values, out, &mut scratch);
             swap(&mut previous, &mut current);
             swap(&mut current, &mut next);
@@ -233,23 +243,71 @@ impl Plan {
     }
 }
 
+// See `lanes` for why these are types.
+struct Amplitudes<'a> {
+    values: &'a [Complex32],
+    amplitudes: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Amplitudes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (amplitude, v) in self.amplitudes.iter_mut().zip(self.values) {
+            *amplitude = v.norm_sqr().sqrt();
+        }
+    }
+}
+
+/// The squared distance of two half spectra of `[half width, height]`, given their amplitudes.
+struct Squares<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+    height: usize,
+    width: usize,
+}
+
+impl NullaryFnOnce for Squares<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let columns = self.a.chunks_exact(self.height);
+        let columns = columns.zip(self.b.chunks_exact(self.height));
+        let mut total = 0.0;
+        for (column, (a, b)) in columns.enumerate() {
+            let [sum] = sums(a, b, |a, b| [(b - a) * (b - a)]);
+            total += f64::from(column_weight(self.width, column)) * sum;
+        }
+        total
+    }
+}
+
 /// Replaces a slice's spectrum by the gradient of the distances to its two neighbours, each given
 /// by its distance's scale and its amplitudes.
-#[inline(always)]
-fn pull(
-    values: &mut [Complex32],
-    amplitudes: &[f32],
-    (below_scale, below): (f32, &Vec<f32>),
-    (above_scale, above): (f32, &Vec<f32>),
-) {
-    let neighbours = below.iter().zip(above);
-    for ((value, &amplitude), (below, above)) in values.iter_mut().zip(amplitudes).zip(neighbours) {
-        let pull = below_scale * (amplitude - below) - above_scale * (above - amplitude);
-        let ratio = if amplitude > 0.0 {
-            pull / amplitude
-        } else {
-            0.0
-        };
-        *value *= ratio;
+struct Pull<'a> {
+    values: &'a mut [Complex32],
+    amplitudes: &'a [f32],
+    below: (f32, &'a [f32]),
+    above: (f32, &'a [f32]),
+}
+
+impl NullaryFnOnce for Pull<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let ((below_scale, below), (above_scale, above)) = (self.below, self.above);
+        let slices = self.values.iter_mut().zip(self.amplitudes);
+        for ((value, &amplitude), (below, above)) in slices.zip(below.iter().zip(above)) {
+            let pull = below_scale * (amplitude - below) - above_scale * (above - amplitude);
+            let ratio = if amplitude > 0.0 {
+                pull / amplitude
+            } else {
+                0.0
+            };
+            *value *= ratio;
+        }
     }
 }

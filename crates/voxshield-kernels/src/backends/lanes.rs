@@ -2,6 +2,10 @@
 //!
 //! The lanes are fixed and nothing is contracted to a fused multiplication and addition, so that
 //! every instruction set, and every number of threads, gives the same bits.
+//!
+//! What `pulp::Arch::dispatch` runs here is a type whose `call` is always inlined, never a closure:
+//! the compiler may leave a closure a function of its own, which is then compiled for the least
+//! instruction set, whatever was dispatched.
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};

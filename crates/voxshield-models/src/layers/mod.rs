@@ -40,7 +40,7 @@ pub(crate) use count::{
 pub use dropout::ChannelDropout;
 pub use elu::elu;
 pub use gelu::gelu;
-pub(crate) use group_norm::group_norm;
+pub(crate) use group_norm::{group_norm, group_norm_relu};
 pub(crate) use instance_norm::normalise_and_activate;
 pub use instance_norm::{INSTANCE_NORM_EPSILON, affine_instance_norm, instance_norm};
 pub(crate) use layer_norm::{layer_norm, plain_layer_norm};

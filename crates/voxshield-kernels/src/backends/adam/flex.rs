@@ -1,5 +1,5 @@
 use burn::backend::{Flex, tensor::FloatTensor};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::backends::lanes::{all_f32, contiguous};
@@ -31,13 +31,39 @@ impl AdamOps for Flex {
             .zip(first.storage_mut::<f32>().par_chunks_mut(CHUNK))
             .zip(second.storage_mut::<f32>().par_chunks_mut(CHUNK))
             .for_each(|(((weight, gradient), first), second)| {
-                arch.dispatch(|| factors.update(weight, gradient, first, second));
+                arch.dispatch(Update {
+                    factors,
+                    weight,
+                    gradient,
+                    first,
+                    second,
+                });
             });
         (weight, first, second)
     }
 }
 
+// See `lanes` for why this is a type.
+struct Update<'a> {
+    factors: Factors,
+    weight: &'a mut [f32],
+    gradient: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Update<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let factors = self.factors;
+        factors.update(self.weight, self.gradient, self.first, self.second);
+    }
+}
+
 /// [`AdamStep`] as the loop needs it.
+#[derive(Clone, Copy)]
 struct Factors {
     decay: f32,
     beta_1: f32,

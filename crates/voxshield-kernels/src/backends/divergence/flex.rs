@@ -1,5 +1,5 @@
 use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::backends::lanes::{all_f32, contiguous, sums, tensor};
@@ -19,10 +19,7 @@ impl DivergenceOps for Flex {
         let parts: Vec<f64> = a
             .par_chunks(CHUNK)
             .zip(b.par_chunks(CHUNK))
-            .map(|(a, b)| {
-                let [sum] = arch.dispatch(|| sums(a, b, |a, b| [(a - b).abs()]));
-                sum
-            })
+            .map(|(a, b)| arch.dispatch(Distance { a, b }))
             .collect();
         let mean = parts.iter().sum::<f64>() / a.len() as f64;
         tensor(vec![mean as f32], [1])
@@ -45,14 +42,45 @@ impl DivergenceOps for Flex {
         out.par_chunks_mut(CHUNK)
             .zip(a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)))
             .for_each(|(out, (a, b))| {
-                arch.dispatch(|| {
-                    for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
-                        let step = a - b;
-                        let falling = if step < 0.0 { -share } else { 0.0 };
-                        *out = if step > 0.0 { share } else { falling };
-                    }
-                });
+                arch.dispatch(Gradient { a, b, share, out });
             });
         tensor(out, shape)
+    }
+}
+
+// See `lanes` for why these are types.
+struct Distance<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+}
+
+impl NullaryFnOnce for Distance<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let [sum] = sums(self.a, self.b, |a, b| [(a - b).abs()]);
+        sum
+    }
+}
+
+struct Gradient<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+    share: f32,
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Gradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let share = self.share;
+        for (out, (a, b)) in self.out.iter_mut().zip(self.a.iter().zip(self.b)) {
+            let step = a - b;
+            let falling = if step < 0.0 { -share } else { 0.0 };
+            *out = if step > 0.0 { share } else { falling };
+        }
     }
 }

@@ -1,5 +1,5 @@
 use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::backends::lanes::{BLOCK, all_f32, contiguous, sums, tensor};
@@ -28,7 +28,7 @@ impl NormOps for Flex {
         let mut statistics = vec![0f32; 2 * batch * channels];
         let (means, deviations) = statistics.split_at_mut(batch * channels);
         let statistics_of = |index: usize, x: &[f32], mean: &mut f32, r: &mut f32| {
-            (*mean, *r) = arch.dispatch(|| mean_and_deviation(x, epsilon));
+            (*mean, *r) = arch.dispatch(Statistics { x, epsilon });
             Map {
                 mean: *mean,
                 r: *r,
@@ -44,7 +44,7 @@ impl NormOps for Flex {
             maps.zip(data.par_chunks_mut(voxels))
                 .for_each(|((index, (mean, r)), x)| {
                     let map = statistics_of(index, x, mean, r);
-                    arch.dispatch(|| x.iter_mut().for_each(|x| *x = map.output(*x)));
+                    arch.dispatch(InPlace { map, x });
                 });
             x
         } else {
@@ -53,11 +53,7 @@ impl NormOps for Flex {
             maps.zip(data.par_chunks(voxels).zip(y.par_chunks_mut(voxels)))
                 .for_each(|((index, (mean, r)), (x, y))| {
                     let map = statistics_of(index, x, mean, r);
-                    arch.dispatch(|| {
-                        for (x, y) in x.iter().zip(y) {
-                            *y = map.output(*x);
-                        }
-                    });
+                    arch.dispatch(Output { map, x, y });
                 });
             tensor(y, shape)
         };
@@ -101,7 +97,7 @@ impl NormOps for Flex {
                     bias: bias[index % channels],
                     slope: slope as f32,
                 };
-                arch.dispatch(|| map.backward(x, gradient))
+                arch.dispatch(Backward { map, x, gradient })
             })
             .collect();
         let over_batch = |which: usize| {
@@ -144,6 +140,69 @@ fn mean_and_deviation(x: &[f32], epsilon: f64) -> (f32, f32) {
     }
     let variance = squares / count;
     (mean as f32, (1.0 / (variance + epsilon).sqrt()) as f32)
+}
+
+// See `lanes` for why these are types.
+struct Statistics<'a> {
+    x: &'a [f32],
+    epsilon: f64,
+}
+
+impl NullaryFnOnce for Statistics<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn call(self) -> (f32, f32) {
+        mean_and_deviation(self.x, self.epsilon)
+    }
+}
+
+struct InPlace<'a> {
+    map: Map,
+    x: &'a mut [f32],
+}
+
+impl NullaryFnOnce for InPlace<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for x in self.x {
+            *x = self.map.output(*x);
+        }
+    }
+}
+
+struct Output<'a> {
+    map: Map,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Output<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (x, y) in self.x.iter().zip(self.y) {
+            *y = self.map.output(*x);
+        }
+    }
+}
+
+struct Backward<'a> {
+    map: Map,
+    x: &'a [f32],
+    gradient: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Backward<'_> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn call(self) -> [f64; 2] {
+        self.map.backward(self.x, self.gradient)
+    }
 }
 
 /// What there is to know about one map.

@@ -4,7 +4,7 @@ use burn::backend::{
     tensor::{FloatTensor, IntTensor},
 };
 use burn::tensor::{DType, IntDType};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::softmax::{BLOCK, Softmax};
@@ -45,7 +45,7 @@ impl OverlapOps for Flex {
                             first: chunk * CHUNK,
                             labels,
                         };
-                        arch.dispatch(|| task.sums(classes))
+                        arch.dispatch(TaskSums { task, classes })
                     })
                     .collect();
                 (0..classes * OVERLAP_SUMS).map(move |i| {
@@ -91,7 +91,11 @@ impl OverlapOps for Flex {
                         first: chunk * CHUNK,
                         labels,
                     };
-                    arch.dispatch(|| task.gradient(gradient, &mut out));
+                    arch.dispatch(TaskGradient {
+                        task,
+                        gradient,
+                        out: &mut out,
+                    });
                 });
         }
         tensor(out, shape)
@@ -137,22 +141,21 @@ impl<'a> Task<'a> {
         &self.logits[class * self.voxels + self.first + from..][..len]
     }
 
-    /// Runs `each` on the blocks, with the block's first voxel within the chunk and its length.
+    /// Loads the block of `labels` that begins at the chunk's voxel `from`.
     #[inline(always)]
-    fn blocks(&self, classes: usize, mut each: impl FnMut(&Softmax, usize, usize)) {
-        let mut softmax = Softmax::new(classes);
-        for (block, labels) in self.labels.chunks(BLOCK).enumerate() {
-            let (from, len) = (block * BLOCK, labels.len());
-            softmax.load(|class| self.logits(class, from, len), labels);
-            each(&softmax, from, len);
-        }
+    fn load(&self, softmax: &mut Softmax, from: usize, labels: &[i64]) {
+        softmax.load(|class| self.logits(class, from, labels.len()), labels);
     }
 
     #[inline(always)]
     fn sums(&self, classes: usize) -> Vec<Sums> {
         let mut totals = vec![[0f64; OVERLAP_SUMS]; classes];
         let mut nll = [0f32; BLOCK];
-        self.blocks(classes, |softmax, from, len| {
+        let mut softmax = Softmax::new(classes);
+        // A loop, not a closure that is called for each block: see `lanes`.
+        for (block, labels) in self.labels.chunks(BLOCK).enumerate() {
+            let (from, len) = (block * BLOCK, labels.len());
+            self.load(&mut softmax, from, labels);
             let label = &softmax.label[..len];
             for (class, totals) in totals.iter_mut().enumerate() {
                 let own = class as f32;
@@ -178,7 +181,7 @@ impl<'a> Task<'a> {
                     *total += sum;
                 }
             }
-        });
+        }
         totals
     }
 
@@ -189,7 +192,10 @@ impl<'a> Task<'a> {
         // sum_k a_k p_k - n_y, and n_y, voxel by voxel.
         let mut mean = [0f32; BLOCK];
         let mut of_label = [0f32; BLOCK];
-        self.blocks(gradient.len(), |softmax, from, len| {
+        let mut softmax = Softmax::new(gradient.len());
+        for (block, labels) in self.labels.chunks(BLOCK).enumerate() {
+            let (from, len) = (block * BLOCK, labels.len());
+            self.load(&mut softmax, from, labels);
             mean.fill(0.0);
             of_label.fill(0.0);
             for (class, &[i, u, _, n]) in gradient.iter().enumerate() {
@@ -217,6 +223,36 @@ impl<'a> Task<'a> {
                     *out = p * (a - mean) - if hot { of_label } else { 0.0 };
                 }
             }
-        });
+        }
+    }
+}
+
+// See `lanes` for why these are types.
+struct TaskSums<'a> {
+    task: Task<'a>,
+    classes: usize,
+}
+
+impl NullaryFnOnce for TaskSums<'_> {
+    type Output = Vec<Sums>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<Sums> {
+        self.task.sums(self.classes)
+    }
+}
+
+struct TaskGradient<'a, 'b> {
+    task: Task<'a>,
+    gradient: &'a [[f32; OVERLAP_SUMS]],
+    out: &'a mut [&'b mut [f32]],
+}
+
+impl NullaryFnOnce for TaskGradient<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.task.gradient(self.gradient, self.out);
     }
 }

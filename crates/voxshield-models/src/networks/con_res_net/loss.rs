@@ -35,9 +35,9 @@ pub(super) fn weighted_cross_entropy(logits: Tensor<5>, changes: Tensor<5>) -> T
     let weight = (positive.recip() * voxels as f64)
         .log()
         .clamp_min(LEAST_WEIGHT);
-    // softplus(r) = -ln sigmoid(-r), for which Burn has a stable gradient.
-    let absent = log_sigmoid(r.clone().neg()).neg();
-    let present = log_sigmoid(r).neg();
+    // softplus(-r) = -ln sigmoid(r), for which Burn has a stable gradient, and
+    // softplus(r) = softplus(-r) + r saves the other one, the costliest step of the loss.
+    let present = log_sigmoid(r.clone()).neg();
     let rest = q.clone().neg() + 1.0;
-    (weight * q * present + rest * absent).mean()
+    ((weight * q + rest.clone()) * present + rest * r).mean()
 }

@@ -1,11 +1,9 @@
 use burn::module::Module;
 use burn::nn::GroupNorm;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::standardised::standardised;
-use crate::layers::group_norm;
-use crate::precision::in_f32;
+use crate::layers::{group_norm, group_norm_relu};
 use crate::{ChannelDropout, Conv3d, ConvSpec, WeightRng};
 
 /// Group normalisation, ReLU, dropout where there is one, and a convolution with standardised
@@ -33,7 +31,7 @@ impl PreActivation {
 
     /// `[batch, in, depth, height, width]` to `[batch, out, ..]` of [`ConvSpec::output_sizes`].
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let x = relu(in_f32(x, |x| self.norm.forward(x)));
+        let x = group_norm_relu(&self.norm, x);
         let x = match &self.dropout {
             Some(dropout) => dropout.forward(x),
             None => x,

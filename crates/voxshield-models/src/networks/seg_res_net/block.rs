@@ -1,10 +1,8 @@
 use burn::module::Module;
 use burn::nn::GroupNorm;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use crate::layers::group_norm;
-use crate::precision::in_f32;
+use crate::layers::{group_norm, group_norm_relu};
 use crate::{Conv3d, ConvSpec, WeightRng};
 
 /// 3x3x3 without bias.
@@ -39,12 +37,8 @@ impl ResBlock {
     }
 
     pub(super) fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let y = self
-            .conv1
-            .forward(relu(in_f32(x.clone(), |x| self.norm1.forward(x))));
-        let y = self
-            .conv2
-            .forward(relu(in_f32(y, |y| self.norm2.forward(y))));
+        let y = self.conv1.forward(group_norm_relu(&self.norm1, x.clone()));
+        let y = self.conv2.forward(group_norm_relu(&self.norm2, y));
         x + y
     }
 

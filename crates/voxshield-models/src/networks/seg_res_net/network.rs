@@ -1,12 +1,10 @@
 use burn::module::Module;
 use burn::nn::GroupNorm;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::SegResNetConfig;
 use super::block::ResBlock;
-use crate::layers::group_norm;
-use crate::precision::in_f32;
+use crate::layers::{group_norm, group_norm_relu};
 use crate::segmenter::check_multiples;
 use crate::{
     ChannelDropout, Conv3d, ModelError, NamedParameters, Segmenter, WeightRng, upsample_trilinear,
@@ -109,7 +107,7 @@ impl Segmenter for SegResNet {
             x = upsample_trilinear(level.reduce.forward(x)) + skip;
             x = run(&level.blocks, x);
         }
-        self.head.forward(relu(in_f32(x, |x| self.norm.forward(x))))
+        self.head.forward(group_norm_relu(&self.norm, x))
     }
 
     fn in_channels(&self) -> usize {
