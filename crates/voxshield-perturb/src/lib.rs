@@ -72,7 +72,7 @@ pub use event::{Event, RoundRecord};
 pub use generate::{generate, generate_tile};
 pub use generator::{Generator, GeneratorKind};
 pub use methods::{
-    ClosedForm, CodedCase, METHODS, MethodKind, Needs, PerturbationMethod, Strength,
+    ClosedForm, CodedCase, METHODS, MethodKind, Needs, PerturbationMethod, Strength, VictimDice,
 };
 pub use noise::{NoiseLearner, NoiseLoss};
 pub use objective::{DiceCeTerm, IscTerm, NoiseStep, SpdTerm, Term, voxshield_terms};

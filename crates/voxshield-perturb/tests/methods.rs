@@ -169,8 +169,29 @@ fn strengths_are_dice_of_victims_of_supports_that_exist() {
             continue;
         };
         assert!(Support::ALL.contains(&strength.support), "{method:?}");
-        for dice in [strength.plain, strength.augmented] {
-            assert!((0.0..=1.0).contains(&dice), "{method:?}: {dice}");
+        let victims = [strength.unet, strength.con_res_net];
+        for dice in victims
+            .map(|victim| [victim.plain, victim.augmented])
+            .as_flattened()
+        {
+            assert!((0.0..=1.0).contains(dice), "{method:?}: {dice}");
         }
+        let worst = strength.worst();
+        for victim in victims {
+            assert!(
+                victim.plain <= worst.plain && victim.augmented <= worst.augmented,
+                "{method:?}"
+            );
+        }
+        assert!(
+            victims.iter().any(|victim| victim.plain == worst.plain),
+            "{method:?}"
+        );
+        assert!(
+            victims
+                .iter()
+                .any(|victim| victim.augmented == worst.augmented),
+            "{method:?}"
+        );
     }
 }

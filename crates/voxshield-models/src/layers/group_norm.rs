@@ -28,7 +28,7 @@ pub(crate) fn group_norm(channels: usize, groups: usize, device: &Device) -> Gro
 /// `norm`, then ReLU; `[batch, channel, depth, height, width]`, kept.
 ///
 /// A group with all its voxels is to the statistics what a channel is to instance normalisation, whose
-/// kernel reads the volume twice where Burn's composition does it seven times.
+/// kernel passes over the volume twice; Burn's composition does it eight times.
 pub(crate) fn group_norm_relu(norm: &GroupNorm, x: Tensor<5>) -> Tensor<5> {
     let shape @ [batch, channels, depth, height, width] = x.dims();
     let groups = norm.num_groups;

@@ -7,7 +7,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "+epsilon and -epsilon alternate from slice to slice",
     source: "closed form of the inter-slice divergence's optimum",
     needs: Needs::Nothing,
-    strength: Some(Strength::measured(Support::Roi, 0.037, 0.767)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.037, 0.752],
+        [0.031, 0.500],
+    )),
     make: Make::Code(code),
 };
 

@@ -14,7 +14,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "for each label a keyed, stable autoregressive process in 3D",
     source: "AR, arXiv 2206.03693, in 3D and driven by noise",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Roi, 0.867, 0.813)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.867, 0.814],
+        [0.819, 0.743],
+    )),
     make: Make::Code(code),
 };
 

@@ -11,7 +11,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "for each label a keyed pattern of constant blocks of 8^3 voxels",
     source: "LSP, arXiv 2111.00898, in 3D",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Full, 0.844, 0.750)),
+    strength: Some(Strength::measured(
+        Support::Full,
+        [0.844, 0.756],
+        [0.836, 0.640],
+    )),
     make: Make::Code(code),
 };
 

@@ -10,7 +10,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labelled voxels brighter, a shell of 2 voxels around them darker (support full)",
     source: "inferred: a shortcut of low frequency",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Full, 0.712, 0.647)),
+    strength: Some(Strength::measured(
+        Support::Full,
+        [0.712, 0.634],
+        [0.726, 0.500],
+    )),
     make: Make::NearCode(code, SHELL as usize),
 };
 

@@ -7,7 +7,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "+epsilon and -epsilon alternate along all three axes",
     source: "closed form: the frequency at which images are quietest",
     needs: Needs::Nothing,
-    strength: Some(Strength::measured(Support::Roi, 0.337, 0.813)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.337, 0.794],
+        [0.016, 0.546],
+    )),
     make: Make::Code(code),
 };
 

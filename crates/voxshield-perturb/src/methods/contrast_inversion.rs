@@ -23,7 +23,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "labels and their surroundings exchange their brightness, as far as epsilon goes (support body or full)",
     source: "our own",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Full, 0.387, 0.108)),
+    strength: Some(Strength::measured(
+        Support::Full,
+        [0.387, 0.108],
+        [0.712, 0.465],
+    )),
     make: Make::CaseCode(|case, epsilon| Box::new(Inversions::of(case, epsilon))),
 };
 

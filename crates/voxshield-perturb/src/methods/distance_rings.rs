@@ -13,7 +13,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "signs alternate with the distance to the label's boundary, inside and outside (support full)",
     source: "inferred: a shortcut that convolutions find at any offset",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Full, 0.865, 0.811)),
+    strength: Some(Strength::measured(
+        Support::Full,
+        [0.865, 0.806],
+        [0.755, 0.557],
+    )),
     make: Make::CaseCode(|case, _| Box::new(Rings::of(case))),
 };
 

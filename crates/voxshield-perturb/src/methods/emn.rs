@@ -10,7 +10,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise of each case: min-min descent against a surrogate",
     source: "EMN, arXiv 2101.04898",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.859, 0.817)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.859, 0.814],
+        [0.828, 0.719],
+    )),
     make: Make::Recipe(recipe),
 };
 

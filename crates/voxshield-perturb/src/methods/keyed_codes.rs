@@ -18,7 +18,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a keyed, zero-mean code for each label with periods of 11 to 16 voxels, which a blur and a resampling let through",
     source: "inferred; LSP with band-limited codes",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Full, 0.847, 0.754)),
+    strength: Some(Strength::measured(
+        Support::Full,
+        [0.847, 0.764],
+        [0.835, 0.656],
+    )),
     make: Make::Code(code),
 };
 

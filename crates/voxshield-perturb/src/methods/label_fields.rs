@@ -13,7 +13,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a keyed field for each label with periods of 4 to 8 voxels, which a mild blur lets through",
     source: "inferred; LSP with band-limited patterns",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Roi, 0.846, 0.803)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.846, 0.790],
+        [0.814, 0.717],
+    )),
     make: Make::Code(code),
 };
 

@@ -7,7 +7,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a lattice of period 2 for each label, and another one for the background (support body or full)",
     source: "inferred from class-wise shortcuts (EMN, AR)",
     needs: Needs::Labels,
-    strength: Some(Strength::measured(Support::Full, 0.035, 0.816)),
+    strength: Some(Strength::measured(
+        Support::Full,
+        [0.035, 0.773],
+        [0.102, 0.509],
+    )),
     make: Make::Code(code),
 };
 

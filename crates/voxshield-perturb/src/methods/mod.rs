@@ -33,7 +33,7 @@ use std::{fmt, ops::Range};
 use self::closed_form::CodeInput;
 pub use self::{
     closed_form::{ClosedForm, CodedCase},
-    strength::Strength,
+    strength::{Strength, VictimDice},
 };
 use crate::{CaseSlices, GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
 

@@ -9,7 +9,11 @@ pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     title: "noise generator trained against a surrogate, with inter-slice divergence",
     source: "arXiv 2605.17345",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.133, 0.752)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.133, 0.752],
+        [0.022, 0.566],
+    )),
     make: Make::Bilevel(GeneratorKind::Voxshield),
 };
 
@@ -18,7 +22,11 @@ pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
     title: "one error-minimising tile for all voxels of the dataset; a saved one protects later cases at once",
     source: "EMN, arXiv 2101.04898, with one noise for all",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.866, 0.817)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.866, 0.813],
+        [0.702, 0.743],
+    )),
     make: Make::Shared(SharedBy::Dataset),
 };
 
@@ -27,7 +35,11 @@ pub(super) const EMN_CLASS: PerturbationMethod = PerturbationMethod {
     title: "an error-minimising tile for each label (support body or full); a saved one protects later cases at once",
     source: "EMN's class-wise noise, arXiv 2101.04898, on voxels",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Full, 0.850, 0.785)),
+    strength: Some(Strength::measured(
+        Support::Full,
+        [0.850, 0.773],
+        [0.824, 0.703],
+    )),
     make: Make::Shared(SharedBy::Label),
 };
 
@@ -36,6 +48,10 @@ pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
     title: "noise that learns nothing, drawn anew for each case: the control",
     source: "-",
     needs: Needs::Nothing,
-    strength: Some(Strength::measured(Support::Roi, 0.618, 0.801)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.618, 0.801],
+        [0.332, 0.607],
+    )),
     make: Make::Random,
 };

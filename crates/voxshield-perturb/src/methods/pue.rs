@@ -10,7 +10,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise for a neighbourhood of the surrogate's weights",
     source: "PUE, arXiv 2405.03316",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.857, 0.807)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.856, 0.800],
+        [0.803, 0.692],
+    )),
     make: Make::Recipe(recipe),
 };
 

@@ -18,7 +18,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise that survives mirroring and an inner adversary",
     source: "REM, openreview.net/forum?id=baUQQPwQiAg",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.864, 0.780)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.856, 0.775],
+        [0.830, 0.663],
+    )),
     make: Make::Recipe(recipe),
 };
 

@@ -10,7 +10,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise on the share of voxels with the largest gradients",
     source: "SALM, arXiv 2403.10573, in 3D; inferred",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.868, 0.823)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.868, 0.811],
+        [0.822, 0.757],
+    )),
     make: Make::Recipe(recipe),
 };
 

@@ -11,7 +11,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "error-minimising noise that survives mirroring and random noise",
     source: "SEM, arXiv 2311.13091",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.857, 0.767)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.857, 0.746],
+        [0.820, 0.644],
+    )),
     make: Make::Recipe(recipe),
 };
 

@@ -16,7 +16,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "each label's features moved to another's, through checkpoints of one training run",
     source: "SEP, arXiv 2211.12005",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.849, 0.799)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.849, 0.800],
+        [0.633, 0.639],
+    )),
     make: Make::Recipe(recipe),
 };
 

@@ -10,7 +10,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a lattice of period 4 along all three axes that is its own mirror image",
     source: "closed form: what mirroring leaves alone",
     needs: Needs::Nothing,
-    strength: Some(Strength::measured(Support::Roi, 0.325, 0.801)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.325, 0.763],
+        [0.063, 0.384],
+    )),
     make: Make::Code(code),
 };
 

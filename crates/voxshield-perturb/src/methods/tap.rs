@@ -11,7 +11,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "adversarial perturbation towards a wrong label about the structures",
     source: "TAP, arXiv 2106.10807, with a target of our own",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.857, 0.806)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.857, 0.800],
+        [0.837, 0.700],
+    )),
     make: Make::Recipe(targeted),
 };
 
@@ -21,7 +25,11 @@ pub(super) const UNTARGETED: PerturbationMethod = PerturbationMethod {
     title: "adversarial perturbation away from the label",
     source: "TAP, arXiv 2106.10807, untargeted",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.850, 0.794)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.850, 0.801],
+        [0.720, 0.628],
+    )),
     make: Make::Recipe(untargeted),
 };
 

@@ -12,7 +12,11 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     title: "a generator for the contour of the labelled region and one for its texture",
     source: "UMed, arXiv 2403.14250, in 3D; partly inferred",
     needs: Needs::Training,
-    strength: Some(Strength::measured(Support::Roi, 0.009, 0.792)),
+    strength: Some(Strength::measured(
+        Support::Roi,
+        [0.009, 0.789],
+        [0.004, 0.374],
+    )),
     make: Make::Bilevel(GeneratorKind::Umed3d),
 };
 
