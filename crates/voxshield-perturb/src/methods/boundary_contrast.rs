@@ -13,7 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.712, 0.634],
-        [0.726, 0.500],
+        [0.716, 0.500],
     )),
     make: Make::NearCode(code, SHELL as usize),
 };
