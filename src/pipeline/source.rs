@@ -77,9 +77,15 @@ impl PatchSource for CachedSource<'_> {
         self.count
     }
 
-    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
+    fn patch_with_margin(
+        &mut self,
+        case: usize,
+        shape: [usize; 3],
+        margin: [usize; 3],
+        seed: u64,
+    ) -> Result<Patch, SourceError> {
         let (volume, foreground) = self.cached(case)?;
-        Ok(volume.crop_with(shape, seed, foreground))
+        Ok(volume.crop_with(shape, margin, seed, foreground))
     }
 }
 

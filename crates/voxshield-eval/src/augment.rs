@@ -16,30 +16,45 @@ pub enum Augmentation {
     /// Nothing: the setting in which the field reports its numbers.
     #[default]
     None,
-    /// The kinds and probabilities of nnU-Net's default: rotation and scaling (0.2 each),
-    /// Gaussian noise (0.1), blur (0.2), brightness (0.15), contrast (0.15), low resolution
-    /// (0.25), gamma of the negative (0.1), gamma (0.3) and mirroring of every axis (0.5).
+    /// nnU-Net's default transforms with its ranges and probabilities: rotation and scaling (0.2 each), Gaussian noise (0.1), blur
+    /// (0.2, and each channel 0.5), brightness (0.15), contrast (0.15), low resolution (0.25, and each channel 0.5), gamma of the
+    /// negative (0.1), gamma (0.3) and mirroring of every axis (0.5).
     NnUnet,
 }
 
-/// Augments a patch in place. `shape` is `[depth, height, width]`; the intensities are z-scores.
-pub fn augment(patch: &mut Patch, shape: [usize; 3], seed: u64) {
+/// How far a rotation turns, in radians about each axis.
+const LARGEST_ANGLE: f32 = std::f32::consts::FRAC_PI_6;
+/// How much smaller the content of a patch becomes: a voxel of the result covers so many of the source.
+const LARGEST_SCALE: f32 = 1.4;
+
+/// Voxels about a patch of `shape` that [`augment`] wants to see, on either side of each axis: as in nnU-Net, what one rotation by
+/// the largest angle and the largest scale reach.
+pub fn augmentation_margin(shape: [usize; 3]) -> [usize; 3] {
+    let (sin, cos) = LARGEST_ANGLE.sin_cos();
+    let longest = |axis: usize| {
+        let other = (0..3).filter(|&other| other != axis).map(|i| shape[i]);
+        cos * shape[axis] as f32 + sin * other.max().unwrap_or(0) as f32
+    };
+    [0, 1, 2].map(|axis| {
+        let wanted = (LARGEST_SCALE * longest(axis)).ceil() as usize;
+        wanted.saturating_sub(shape[axis]).div_ceil(2)
+    })
+}
+
+/// An augmented patch of `shape` `[depth, height, width]` out of one with `margin` voxels more on either side of each axis, which
+/// rotation and scaling bring in; beyond it there are zeros and background. The intensities are z-scores.
+pub fn augment(patch: Patch, shape: [usize; 3], margin: [usize; 3], seed: u64) -> Patch {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (rotate, scale) = (chance(&mut rng, 0.2), chance(&mut rng, 0.2));
-    if rotate || scale {
-        let limit = if rotate {
-            std::f32::consts::FRAC_PI_6
-        } else {
-            0.0
-        };
-        let angles = [0; 3].map(|_| uniform(&mut rng, -limit, limit));
-        let zoom = if scale {
-            uniform(&mut rng, 0.7, 1.4)
-        } else {
-            1.0
-        };
-        spatial(patch, shape, angles, zoom);
-    }
+    let limit = if rotate { LARGEST_ANGLE } else { 0.0 };
+    let angles = [0; 3].map(|_| uniform(&mut rng, -limit, limit));
+    let scale = match (scale, chance(&mut rng, 0.5)) {
+        (false, _) => 1.0,
+        // Larger as often as smaller.
+        (true, true) => uniform(&mut rng, 0.7, 1.0),
+        (true, false) => uniform(&mut rng, 1.0, LARGEST_SCALE),
+    };
+    let mut patch = spatial(&patch, shape, margin, angles, scale);
     for channel in patch.image.chunks_mut(shape.iter().product()) {
         intensities(channel, shape, &mut rng);
     }
@@ -53,17 +68,22 @@ pub fn augment(patch: &mut Patch, shape: [usize; 3], seed: u64) {
             mirror(&mut patch.support, shape, axis);
         }
     }
+    patch
 }
+
+/// The share of channels that a blur or a low resolution changes, of a sample that it was drawn for.
+const PER_CHANNEL: f32 = 0.5;
 
 fn intensities(values: &mut [f32], shape: [usize; 3], rng: &mut ChaCha8Rng) {
     if chance(rng, 0.1) {
-        let sd = uniform(rng, 0.0, 0.1).sqrt();
+        // nnU-Net calls it a variance, and uses it as the standard deviation.
+        let sd = uniform(rng, 0.0, 0.1);
         for v in values.iter_mut() {
             let (a, b): (f32, f32) = (rng.random(), rng.random());
             *v += sd * (-2.0 * (1.0 - a).ln()).sqrt() * (std::f32::consts::TAU * b).cos();
         }
     }
-    if chance(rng, 0.2) {
+    if chance(rng, 0.2 * PER_CHANNEL) {
         let sigma = uniform(rng, 0.5, 1.0);
         (0..3).for_each(|axis| blur(values, shape, axis, sigma));
     }
@@ -78,7 +98,7 @@ fn intensities(values: &mut [f32], shape: [usize; 3], rng: &mut ChaCha8Rng) {
             .iter_mut()
             .for_each(|v| *v = ((*v - mean) * factor + mean).clamp(lo, hi));
     }
-    if chance(rng, 0.25) {
+    if chance(rng, 0.25 * PER_CHANNEL) {
         let factor = uniform(rng, 0.5, 1.0);
         let low = shape.map(|n| ((n as f32 * factor).round() as usize).max(1));
         let (down, up) = (ratio(shape, low), ratio(low, shape));
@@ -152,36 +172,60 @@ fn blur(values: &mut [f32], shape: [usize; 3], axis: usize, sigma: f32) {
     filter(values, shape, axis, &kernel, Border::Replicate);
 }
 
-fn spatial(patch: &mut Patch, shape: [usize; 3], angles: [f32; 3], zoom: f32) {
-    let voxels: usize = shape.iter().product();
-    let centre = shape.map(|n| (n as f32 - 1.0) / 2.0);
-    let source = patch.clone();
+/// The patch of `shape` in the middle of `source`, rotated and with its content `scale` times smaller.
+fn spatial(
+    source: &Patch,
+    shape: [usize; 3],
+    margin: [usize; 3],
+    angles: [f32; 3],
+    scale: f32,
+) -> Patch {
+    let outer = [0, 1, 2].map(|axis| shape[axis] + 2 * margin[axis]);
+    let voxels: usize = outer.iter().product();
+    let channels = source.image.len() / voxels.max(1);
+    let inner: usize = shape.iter().product();
+    let centre = outer.map(|n| (n as f32 - 1.0) / 2.0);
+    let moved = scale != 1.0 || angles != [0.0; 3];
+    let mut patch = Patch {
+        image: vec![0.0; channels * inner],
+        labels: vec![0; inner],
+        support: vec![0.0; inner],
+    };
     let mut index = 0;
     for z in 0..shape[0] {
         for y in 0..shape[1] {
             for x in 0..shape[2] {
-                let mut p: [f32; 3] =
-                    std::array::from_fn(|a| ([z, y, x][a] as f32 - centre[a]) / zoom);
-                for (axis, angle) in angles.iter().enumerate() {
-                    let (i, j) = ((axis + 1) % 3, (axis + 2) % 3);
-                    let (sin, cos) = angle.sin_cos();
-                    (p[i], p[j]) = (cos * p[i] - sin * p[j], sin * p[i] + cos * p[j]);
+                let at = [z + margin[0], y + margin[1], x + margin[2]];
+                let at = match moved {
+                    true => turned(at, centre, angles, scale),
+                    false => at.map(|i| i as f32),
+                };
+                if let Some(from) = nearest(outer, at) {
+                    patch.labels[index] = source.labels[from];
+                    patch.support[index] = source.support[from];
+                    for (channel, values) in source.image.chunks(voxels).enumerate() {
+                        patch.image[channel * inner + index] = match moved {
+                            true => linear(values, outer, at),
+                            false => values[from],
+                        };
+                    }
                 }
-                let at: [f32; 3] = std::array::from_fn(|a| p[a] + centre[a]);
-                for (out, channel) in patch
-                    .image
-                    .chunks_mut(voxels)
-                    .zip(source.image.chunks(voxels))
-                {
-                    out[index] = linear(channel, shape, at);
-                }
-                let from = nearest(shape, at);
-                patch.labels[index] = from.map_or(0, |i| source.labels[i]);
-                patch.support[index] = from.map_or(0.0, |i| source.support[i]);
                 index += 1;
             }
         }
     }
+    patch
+}
+
+/// Where the voxel at `at` is read.
+fn turned(at: [usize; 3], centre: [f32; 3], angles: [f32; 3], scale: f32) -> [f32; 3] {
+    let mut p: [f32; 3] = std::array::from_fn(|a| (at[a] as f32 - centre[a]) * scale);
+    for (axis, angle) in angles.iter().enumerate() {
+        let (i, j) = ((axis + 1) % 3, (axis + 2) % 3);
+        let (sin, cos) = angle.sin_cos();
+        (p[i], p[j]) = (cos * p[i] - sin * p[j], sin * p[i] + cos * p[j]);
+    }
+    std::array::from_fn(|a| p[a] + centre[a])
 }
 
 #[cfg(test)]
@@ -202,15 +246,13 @@ mod tests {
     #[test]
     fn the_identity_transform_and_two_mirrors_change_nothing() {
         let (original, shape) = patch();
-        let mut moved = original.clone();
-        spatial(&mut moved, shape, [0.0; 3], 1.0);
+        let mut moved = spatial(&original, shape, [0; 3], [0.0; 3], 1.0);
         assert_eq!(moved.labels, original.labels);
-        let worst = moved
-            .image
-            .iter()
-            .zip(&original.image)
-            .map(|(a, b)| (a - b).abs());
-        assert!(worst.fold(0.0, f32::max) < 1e-5);
+        assert_eq!(moved.image, original.image);
+        // By a hair: the same through interpolation.
+        let turned = spatial(&original, shape, [0; 3], [1e-7; 3], 1.0);
+        let pairs = turned.image.iter().zip(&original.image);
+        assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-4);
         for axis in 0..3 {
             mirror(&mut moved.labels, shape, axis);
             assert_ne!(moved.labels, original.labels);
@@ -224,17 +266,13 @@ mod tests {
         let shape = [5, 5, 5];
         let mut values = vec![0.0; 125];
         values[2 * 25 + 5 + 2] = 1.0;
-        let mut patch = Patch {
+        let patch = Patch {
             labels: values.iter().map(|&v| v as i32).collect(),
             support: values.clone(),
             image: values,
         };
-        spatial(
-            &mut patch,
-            shape,
-            [std::f32::consts::FRAC_PI_2, 0.0, 0.0],
-            1.0,
-        );
+        let angles = [std::f32::consts::FRAC_PI_2, 0.0, 0.0];
+        let patch = spatial(&patch, shape, [0; 3], angles, 1.0);
         let label = patch.labels.iter().position(|&l| l == 1).unwrap();
         assert_ne!(label, 2 * 25 + 5 + 2);
         assert!(patch.image[label] > 0.99);
@@ -245,15 +283,43 @@ mod tests {
         let (original, shape) = patch();
         let mut changed = 0;
         for seed in 0..20 {
-            let (mut a, mut b) = (original.clone(), original.clone());
-            augment(&mut a, shape, seed);
-            augment(&mut b, shape, seed);
+            let a = augment(original.clone(), shape, [0; 3], seed);
+            let b = augment(original.clone(), shape, [0; 3], seed);
             assert_eq!(a.image, b.image);
             assert!(a.labels.iter().all(|l| (0..3).contains(l)));
             assert!(a.image.iter().all(|v| v.is_finite()));
             changed += usize::from(a.image != original.image);
         }
         assert!(changed > 15);
+    }
+
+    /// A patch that is made smaller, or turned, shows what lies about it and neither copies of its border nor a label without its
+    /// image.
+    #[test]
+    fn what_comes_in_at_the_border_is_the_margin() {
+        let shape = [8; 3];
+        let margin = augmentation_margin(shape);
+        assert_eq!(margin, [4; 3], "1.4 (cos 30 + sin 30) 8 = 15.3");
+        let side = 8 + 2 * margin[0];
+        let voxels = side * side * side;
+        let patch = Patch {
+            image: vec![1.0; voxels],
+            labels: vec![2; voxels],
+            support: vec![1.0; voxels],
+        };
+        let smaller = spatial(&patch, shape, margin, [0.0; 3], LARGEST_SCALE);
+        assert!(smaller.labels.iter().all(|&label| label == 2));
+        let without = Patch {
+            image: vec![1.0; 512],
+            labels: vec![2; 512],
+            support: vec![1.0; 512],
+        };
+        let angles = [LARGEST_ANGLE, 0.0, 0.0];
+        let turned = spatial(&without, shape, [0; 3], angles, 1.2);
+        assert!(turned.labels.contains(&0));
+        for (value, label) in turned.image.iter().zip(&turned.labels) {
+            assert_eq!(*value == 0.0, *label == 0);
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod shape;
 pub mod training;
 mod victim;
 
-pub use augment::{Augmentation, augment};
+pub use augment::{Augmentation, augment, augmentation_margin};
 pub use error::EvalError;
 pub use predict::predict;
 pub use preprocessing::Preprocessing;

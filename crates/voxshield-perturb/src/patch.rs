@@ -3,6 +3,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{PerturbError, SourceError, Window};
 
+/// Patches out of three that lie on a label, for an optimiser.
+const FOREGROUND: u32 = 2;
+
 /// One case as the optimiser sees it, on its own grid.
 #[derive(Debug, Clone)]
 pub struct TrainingVolume {
@@ -40,7 +43,21 @@ pub trait PatchSource: Send {
     ///
     /// # Errors
     /// Whatever keeps the case from being read.
-    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError>;
+    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
+        self.patch_with_margin(case, shape, [0; 3], seed)
+    }
+
+    /// That patch with `margin` voxels more on either side of each axis: what comes into it when it is rotated or made smaller.
+    ///
+    /// # Errors
+    /// As [`PatchSource::patch`].
+    fn patch_with_margin(
+        &mut self,
+        case: usize,
+        shape: [usize; 3],
+        margin: [usize; 3],
+        seed: u64,
+    ) -> Result<Patch, SourceError>;
 }
 
 /// Where whole cases come from; only the case in use needs to be in memory.
@@ -118,8 +135,14 @@ impl PatchSource for InMemory {
         self.0.len()
     }
 
-    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
-        Ok(self.0[case].crop(shape, seed))
+    fn patch_with_margin(
+        &mut self,
+        case: usize,
+        shape: [usize; 3],
+        margin: [usize; 3],
+        seed: u64,
+    ) -> Result<Patch, SourceError> {
+        Ok(self.0[case].crop_with(shape, margin, seed, FOREGROUND))
     }
 }
 
@@ -128,13 +151,23 @@ impl TrainingVolume {
     /// so that small structures are seen as often as large ones), else anywhere. An axis on which
     /// the volume is shorter than the patch is centred and padded with zeros.
     pub fn crop(&self, shape: [usize; 3], seed: u64) -> Patch {
-        self.crop_with(shape, seed, 2)
+        self.crop_with(shape, [0; 3], seed, FOREGROUND)
     }
 
-    /// As [`TrainingVolume::crop`], around a foreground voxel `foreground` times out of three; nnU-Net
-    /// takes 1.
-    pub fn crop_with(&self, shape: [usize; 3], seed: u64, foreground: u32) -> Patch {
-        self.window(self.place(shape, seed, foreground), shape)
+    /// As [`TrainingVolume::crop`], with `margin` voxels more on either side of each axis, and around a foreground voxel `foreground`
+    /// times out of three; nnU-Net takes 1.
+    pub fn crop_with(
+        &self,
+        shape: [usize; 3],
+        margin: [usize; 3],
+        seed: u64,
+        foreground: u32,
+    ) -> Patch {
+        let start = self.place(shape, seed, foreground);
+        self.window(
+            [0, 1, 2].map(|axis| start[axis] - margin[axis] as i64),
+            [0, 1, 2].map(|axis| shape[axis] + 2 * margin[axis]),
+        )
     }
 
     /// Where that patch starts.
@@ -253,6 +286,18 @@ mod tests {
         assert!(hits >= 30, "{hits} of 60 crops hold the structure");
         let (a, b) = (volume().crop([3, 3, 3], 9), volume().crop([3, 3, 3], 9));
         assert_eq!(a.image, b.image);
+    }
+
+    #[test]
+    fn a_margin_is_what_lies_about_the_patch() {
+        for seed in 0..10 {
+            let inner = volume().crop([2, 2, 2], seed);
+            let outer = volume().crop_with([2, 2, 2], [1, 2, 3], seed, FOREGROUND);
+            let at = |z: usize, y: usize, x: usize| ((z + 1) * 6 + y + 2) * 8 + x + 3;
+            for (i, &value) in inner.image[..8].iter().enumerate() {
+                assert_eq!(outer.image[at(i / 4, i / 2 % 2, i % 2)], value, "{seed}");
+            }
+        }
     }
 
     #[test]

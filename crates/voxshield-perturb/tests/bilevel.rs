@@ -80,14 +80,20 @@ impl PatchSource for Recorded {
         self.inner.cases()
     }
 
-    fn patch(&mut self, case: usize, shape: [usize; 3], seed: u64) -> Result<Patch, SourceError> {
+    fn patch_with_margin(
+        &mut self,
+        case: usize,
+        shape: [usize; 3],
+        margin: [usize; 3],
+        seed: u64,
+    ) -> Result<Patch, SourceError> {
         thread::sleep(self.delay);
         let call = self.calls.len();
         self.calls.push((case, seed));
         if self.fails_at == Some(call) {
             return Err("the disk is gone".into());
         }
-        let mut patch = self.inner.patch(case, shape, seed)?;
+        let mut patch = self.inner.patch_with_margin(case, shape, margin, seed)?;
         if self.nan_at == Some(call) {
             patch.image.fill(f32::NAN);
         }

@@ -113,6 +113,7 @@ fn train(
         cell,
         (trainer, &mut source, &countermeasure),
         &test,
+        !before.is_empty(),
         &mut |done| step(done_before + done, total),
     )?;
     if keeps_weights(context, cell) {
@@ -172,11 +173,16 @@ fn run(
     cell: &PlannedCell,
     (mut trainer, source, countermeasure): (VictimTrainer, &mut dyn PatchSource, &Countermeasure),
     test: &Test<'_>,
+    pretrained: bool,
     step: &mut dyn FnMut(usize),
 ) -> Result<(VictimTrainer, Vec<CurvePoint>, Ends), PipelineError> {
     let (steps, every) = (cell.config.steps, context.options.test_every);
     let (mut curve, mut losses) = (Vec::new(), Vec::new());
-    let mut peak: Option<(usize, Scores)> = None;
+    // Early stopping may keep what a first phase has learnt.
+    let mut peak = match pretrained {
+        true => Some((0, test.score(&trainer)?)),
+        false => None,
+    };
     loop {
         let done = trainer.steps_done();
         if done > 0 && (done == steps || done.is_multiple_of(every)) {

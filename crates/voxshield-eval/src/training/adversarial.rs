@@ -16,6 +16,14 @@ pub struct AdversarialTraining {
 }
 
 impl AdversarialTraining {
+    /// The default's steps in a `radius` of your own: ten times the epsilon of a protection, such as 0.628 against 16/255.
+    ///
+    /// # Errors
+    /// As [`AdversarialTraining::new`].
+    pub fn with_radius(radius: f64) -> Result<Self, EvalError> {
+        Self::new(radius, Self::default().steps)
+    }
+
     /// `radius` in the victim's intensities (standard deviations after a z-score). Default: 0.157,
     /// which is 4/255 of the mean -+ 5 deviations that the protection calls 0..1, in 3 steps.
     ///

@@ -114,18 +114,19 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// The defence called `name`. Those that take clean cases accept `NAME:SHARE`, such as
-/// `clean-mix:0.05`. `None` if there is none of that name.
+/// `clean-mix:0.05`, and `adversarial-training:RADIUS` its radius in standard deviations. `None` if there is none of that name.
 ///
 /// # Errors
-/// [`EvalError::Parameter`] for a share that is not above 0 and below 1.
+/// [`EvalError::Parameter`] for a share that is not above 0 and below 1, or a radius that is not positive.
 pub fn find(name: &str) -> Result<Option<Box<dyn TrainingDefence>>, EvalError> {
-    if let Some((family, share)) = name.split_once(':') {
+    if let Some((family, value)) = name.split_once(':') {
         // What is no number is refused by the constructors.
-        let share = share.parse().unwrap_or(f64::NAN);
+        let value = value.parse().unwrap_or(f64::NAN);
         return Ok(match family {
-            "clean-mix" => Some(Box::new(CleanMix::new(share)?)),
-            "clean-only" => Some(Box::new(CleanOnly::new(share)?)),
-            "fine-tune" => Some(Box::new(FineTune::new(share)?)),
+            "clean-mix" => Some(Box::new(CleanMix::new(value)?)),
+            "clean-only" => Some(Box::new(CleanOnly::new(value)?)),
+            "fine-tune" => Some(Box::new(FineTune::new(value)?)),
+            "adversarial-training" => Some(Box::new(AdversarialTraining::with_radius(value)?)),
             _ => None,
         });
     }

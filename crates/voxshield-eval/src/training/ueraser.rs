@@ -7,7 +7,7 @@ use crate::{EvalError, augment};
 /// UEraser (T. Qin et al., arXiv 2303.15127): of several random augmentations of a sample, the step
 /// learns from the one with the largest loss.
 ///
-/// The augmentations are [`augment`]'s; the victim's own come first if it has any. The choice is made
+/// The augmentations are [`augment`]'s, without a margin about the patch; the victim's own come first if it has any. The choice is made
 /// in the first part of the training, the rest is plain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UEraser {
@@ -49,12 +49,8 @@ impl UEraser {
         let [_, channels, depth, height, width] = shape;
         let mut best: Option<(f32, Patch)> = None;
         for candidate in 0..self.candidates as u64 {
-            let mut patch = sample.clone();
-            augment(
-                &mut patch,
-                [depth, height, width],
-                seed.wrapping_add(candidate),
-            );
+            let seed = seed.wrapping_add(candidate);
+            let patch = augment(sample.clone(), [depth, height, width], [0; 3], seed);
             let batch = upload(
                 &[&patch],
                 [1, channels, depth, height, width],
