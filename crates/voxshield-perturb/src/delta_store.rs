@@ -91,6 +91,9 @@ pub struct DeltaCode {
 const LARGEST: f32 = 127.0;
 
 impl DeltaCode {
+    /// A perturbation of 0, of a voxel that was chosen to be perturbed.
+    pub(crate) const CHOSEN: i8 = i8::MIN;
+
     /// The code for a budget.
     pub fn new(budget: Budget) -> Self {
         Self {
@@ -107,8 +110,10 @@ impl DeltaCode {
 
     /// The perturbation that a code stands for.
     pub fn decode(self, code: i8) -> f32 {
-        // -128 is no code, and must not become more than epsilon.
-        (f32::from(code) / LARGEST).max(-1.0) * self.epsilon
+        match code {
+            Self::CHOSEN => 0.0,
+            code => f32::from(code) / LARGEST * self.epsilon,
+        }
     }
 }
 
@@ -123,7 +128,8 @@ mod tests {
             for byte in i8::MIN..=i8::MAX {
                 let delta = code.decode(byte);
                 assert!(delta.abs() <= epsilon as f32, "{epsilon} {byte}");
-                assert_eq!(code.encode(delta), byte.max(-127));
+                let same = if byte == DeltaCode::CHOSEN { 0 } else { byte };
+                assert_eq!(code.encode(delta), same);
             }
             let step = epsilon as f32 / 127.0;
             for i in -300..=300 {

@@ -1,6 +1,6 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use voxshield_models::{Architecture, NetworkSpec, Precision, Width};
+use voxshield_models::{Architecture, ModelError, NetworkSpec, Precision, Width};
 
 use crate::{Budget, PerturbError, SurrogateLearner};
 
@@ -81,7 +81,16 @@ impl SurrogateConfig {
         let network = Architecture::find(&self.surrogate)?;
         let network = network.init(&spec, self.seed, &self.training_device(device))?;
         let network = self.precision.apply(network);
-        network.check_input(&self.batch_shape(channels))?;
+        match network.check_input(&self.batch_shape(channels)) {
+            Err(ModelError::InputSize { multiple, sizes }) => {
+                return Err(PerturbError::Config {
+                    what: "patch size",
+                    expected: format!("multiples of {multiple:?} voxels for {}", self.surrogate),
+                    found: format!("{sizes:?}"),
+                });
+            }
+            checked => checked?,
+        }
         let budget = Budget::new(self.epsilon)?;
         Ok(SurrogateLearner::new(network, self.surrogate_rate, budget))
     }

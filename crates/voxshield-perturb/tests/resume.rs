@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use voxshield_models::parameters;
 use voxshield_perturb::{
     Bilevel, BilevelConfig, DeltaStore, Event, GeneratorKind, InMemory, MemoryDeltas, PerturbError,
-    Pgd, PgdConfig, RoundRecord, Scale, SourceError, SurrogateConfig, TrainingState,
+    Pgd, PgdConfig, RoundRecord, Scale, Schedule, SourceError, SurrogateConfig, TrainingState,
     TrainingVolume, Window,
 };
 use voxshield_testkit::device;
@@ -233,6 +233,9 @@ fn pgd(method: &str) -> Pgd {
         ..self::config().common
     };
     config.recipe.steps = 1;
+    if let Schedule::Pretrained { rounds, .. } = &mut config.recipe.schedule {
+        *rounds = 3;
+    }
     Pgd::new(config, 1, 2, &device()).unwrap()
 }
 

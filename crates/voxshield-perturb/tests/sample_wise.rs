@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use voxshield_models::Architecture;
 use voxshield_perturb::{
     Batch, Budget, DeltaCode, DeltaStore, Draws, Event, InMemory, METHODS, MemoryDeltas,
-    MethodKind, Patch, PerturbError, Perturbed, Pgd, PgdConfig, Scale, SignDescent,
+    MethodKind, Patch, PerturbError, Perturbed, Pgd, PgdConfig, Scale, Schedule, SignDescent,
     SurrogateConfig, TrainingVolume, VolumeSource, Window,
 };
 use voxshield_testkit::device;
@@ -24,6 +24,9 @@ fn names() -> impl Iterator<Item = &'static str> {
 fn config(name: &str) -> PgdConfig {
     let mut config = PgdConfig::new(name, Scale::Compact).expect("a method of the list");
     config.recipe.steps = 2;
+    if let Schedule::Pretrained { rounds, .. } = &mut config.recipe.schedule {
+        *rounds = 2;
+    }
     config.common = SurrogateConfig {
         epsilon: EPSILON,
         rounds: 2,

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
 use crate::Support;
 
-/// For each label a keyed sign for every block of [`BLOCK`]^3 voxels, equal in all cases: the vertex of the hypercube around which LSP draws
+/// For each label a keyed sign for every block of [`BLOCK`]^3 voxels, counted from the middle of the volume and equal in all cases: the vertex of the hypercube around which LSP draws
 /// its clusters.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     name: "blocks",
@@ -19,23 +19,31 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     make: Make::Code(code),
 };
 
-const BLOCK: usize = 8;
+const BLOCK: i64 = 8;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
+    let shape = input.shape;
     let slices = input.slices();
-    let first = slices.start / BLOCK;
-    let [_, height, width] = input.shape.map(|n| n.div_ceil(BLOCK));
-    let grid = [slices.end.div_ceil(BLOCK) - first, height, width];
-    let signs = |label| squares::fill(grid, |[z, y, x]| sign(input.seed, label, [first + z, y, x]));
+    let block = |at: usize, axis: usize| squares::from_middle(at, shape[axis]).div_euclid(BLOCK);
+    let first = [block(slices.start, 0), block(0, 1), block(0, 2)];
+    let count = |axis: usize, end: usize| (block(end - 1, axis) - first[axis] + 1) as usize;
+    let grid = [count(0, slices.end), count(1, shape[1]), count(2, shape[2])];
+    let signs = |label| {
+        squares::fill(grid, |at| {
+            let block = [0, 1, 2].map(|axis| first[axis] + at[axis] as i64);
+            sign(input.seed, label, block)
+        })
+    };
     squares::by_label(input, signs, |at| {
-        let [z, y, x] = at.map(|i| i / BLOCK);
-        ((z - first) * height + y) * width + x
+        let [z, y, x] = [0, 1, 2].map(|axis| (block(at[axis], axis) - first[axis]) as usize);
+        (z * grid[1] + y) * grid[2] + x
     })
 }
 
 /// A stream for each label and block, so that volumes of different shapes have the same pattern.
-fn sign(seed: u64, label: u16, block: [usize; 3]) -> f32 {
+fn sign(seed: u64, label: u16, block: [i64; 3]) -> f32 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Blocks before the middle are negative: they wrap.
     let [z, y, x] = block.map(|i| i as u64 & 0xFFFF);
     rng.set_stream(u64::from(label) << 48 | z << 32 | y << 16 | x);
     if rng.random::<bool>() { 1.0 } else { -1.0 }
@@ -45,24 +53,28 @@ fn sign(seed: u64, label: u16, block: [usize; 3]) -> f32 {
 mod tests {
     use super::*;
 
+    fn of(shape: [usize; 3]) -> Vec<f32> {
+        let labels = vec![1; shape.iter().product()];
+        code(&CodeInput {
+            labels: &labels,
+            first: 0,
+            shape,
+            seed: 4,
+        })
+    }
+
     #[test]
-    fn blocks_are_constant_and_do_not_depend_on_the_shape() {
-        let small = code(&CodeInput {
-            labels: &[1; 9 * 10 * 17],
-            first: 0,
-            shape: [9, 10, 17],
-            seed: 4,
-        });
-        let large = code(&CodeInput {
-            labels: &[1; 16 * 16 * 32],
-            first: 0,
-            shape: [16, 16, 32],
-            seed: 4,
-        });
+    fn blocks_are_constant_and_agree_about_the_middle() {
+        let (small, large) = (of([9, 10, 17]), of([16, 16, 32]));
         for (z, y, x) in [(0, 0, 0), (7, 7, 7), (8, 9, 16), (3, 8, 15)] {
-            let (a, b) = (small[(z * 10 + y) * 17 + x], large[(z * 16 + y) * 32 + x]);
-            assert_eq!(a, b);
-            assert_eq!(b, large[((z / 8 * 8) * 16 + y / 8 * 8) * 32 + x / 8 * 8]);
+            // The middles are (5, 5, 9) and (8, 8, 16).
+            let [z2, y2, x2] = [z + 3, y + 3, x + 7];
+            assert_eq!(
+                small[(z * 10 + y) * 17 + x],
+                large[(z2 * 16 + y2) * 32 + x2]
+            );
+            let corner = large[((z2 / 8 * 8) * 16 + y2 / 8 * 8) * 32 + x2 / 8 * 8];
+            assert_eq!(large[(z2 * 16 + y2) * 32 + x2], corner);
         }
         assert!(large.contains(&1.0) && large.contains(&-1.0));
     }

@@ -32,15 +32,8 @@ const TILE: usize = 32;
 const HANDS: usize = 8;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    // Whole tiles are added so that nothing is below 0: the middle lies on the corner of one.
-    let start = input.shape.map(|n| {
-        let middle = n.div_ceil(2);
-        middle.next_multiple_of(TILE) - middle
-    });
     let tile = |label| tile(input.seed, label);
-    squares::by_label(input, tile, |at| {
-        squares::in_tile([0, 1, 2].map(|axis| at[axis] + start[axis]), TILE)
-    })
+    squares::by_label(input, tile, |at| squares::in_tile(at, input.shape, TILE))
 }
 
 /// One period, `[TILE, TILE, TILE]` of +1 and -1.

@@ -8,6 +8,7 @@ use crate::Support;
 
 /// For each label a smooth field of its own, keyed by the seed and equal in all cases: the sign of
 /// `sum_k cos(2 pi k.r / 16 + phase_k)` over wave vectors `k` of length 2 to 4, that is periods of 4 to 8 voxels.
+/// The field is counted from the middle of the volume, as lattices are.
 pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     name: "label-fields",
     title: "a keyed field for each label with periods of 4 to 8 voxels, which a mild blur lets through",
@@ -26,7 +27,7 @@ const TILE: usize = 16;
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
     let tile = |label| tile(input.seed, label);
-    squares::by_label(input, tile, |at| squares::in_tile(at, TILE))
+    squares::by_label(input, tile, |at| squares::in_tile(at, input.shape, TILE))
 }
 
 /// One period of the field, `[TILE, TILE, TILE]` of +1 and -1.

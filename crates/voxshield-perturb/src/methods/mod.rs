@@ -35,7 +35,7 @@ pub use self::{
     closed_form::{ClosedForm, CodedCase},
     strength::{Strength, VictimDice},
 };
-use crate::{CaseSlices, GeneratorKind, PerturbError, Recipe, Scale, SharedBy};
+use crate::{CaseSlices, GeneratorKind, PerturbError, Recipe, Scale, SharedBy, Support};
 
 /// An entry of [`METHODS`].
 #[derive(Clone, Copy)]
@@ -150,6 +150,12 @@ impl PerturbationMethod {
     /// The method of that name.
     pub fn find(name: &str) -> Option<&'static Self> {
         METHODS.iter().find(|method| method.name == name)
+    }
+
+    /// The support to use where the caller names none: the one that it was measured with, else the labels.
+    pub fn default_support(&self) -> Support {
+        self.strength
+            .map_or(Support::Roi, |measured| measured.support)
     }
 
     /// What it is run by.

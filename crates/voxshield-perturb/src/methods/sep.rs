@@ -27,9 +27,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 fn recipe(scale: Scale) -> Recipe {
     Recipe {
         objective: Objective::FeatureDistance,
-        schedule: Schedule::Pretrained {
-            checkpoints: scale.pick(15, 4),
-        },
+        schedule: Schedule::pretrained(scale, scale.pick(15, 4)),
         steps: scale.pick(3, 2),
         step_size: 0.125,
         expectation: Expectation::none(),

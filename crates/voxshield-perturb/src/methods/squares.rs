@@ -40,10 +40,16 @@ pub(super) fn by_label(
     })
 }
 
-/// The index of a voxel in a cube of `side` voxels that is repeated over the volume.
-pub(super) fn in_tile(at: [usize; 3], side: usize) -> usize {
-    let [z, y, x] = at.map(|i| i % side);
-    (z * side + y) * side + x
+/// The index of a voxel in a cube of `side` voxels that is repeated over the volume, counted from its middle as [`lattice`] is.
+pub(super) fn in_tile(at: [usize; 3], shape: [usize; 3], side: usize) -> usize {
+    let [z, y, x] =
+        [0, 1, 2].map(|axis| from_middle(at[axis], shape[axis]).rem_euclid(side as i64));
+    (z as usize * side + y as usize) * side + x as usize
+}
+
+/// A voxel of an axis, counted from the middle of its `length`.
+pub(super) fn from_middle(at: usize, length: usize) -> i64 {
+    at as i64 - length.div_ceil(2) as i64
 }
 
 /// The product over the chosen `axes` (`[depth, height, width]`) of signs that alternate from voxel to voxel.
@@ -62,6 +68,16 @@ pub(super) fn lattice(at: [usize; 3], shape: [usize; 3], axes: [bool; 3]) -> f32
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tiles_begin_at_the_middle_and_repeat() {
+        for shape in [[9, 12, 11], [10, 15, 16]] {
+            let middle = shape.map(|n: usize| n.div_ceil(2));
+            assert_eq!(in_tile(middle, shape, 4), 0);
+            assert_eq!(in_tile(middle.map(|i| i - 4), shape, 4), 0);
+            assert_eq!(in_tile(middle.map(|i| i - 1), shape, 4), 63);
+        }
+    }
 
     #[test]
     fn volumes_padded_about_their_middle_agree() {

@@ -36,7 +36,7 @@ pub(super) const UNTARGETED: PerturbationMethod = PerturbationMethod {
 fn targeted(scale: Scale) -> Recipe {
     Recipe {
         objective: Objective::Targeted,
-        schedule: Schedule::Pretrained { checkpoints: 1 },
+        schedule: Schedule::pretrained(scale, 1),
         // With 100 rounds, about the 250 steps of the source.
         steps: scale.pick(3, 4),
         step_size: 0.125,

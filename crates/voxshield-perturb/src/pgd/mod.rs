@@ -11,6 +11,7 @@
 //! | [`Pgd`] | the loop |
 
 mod config;
+mod cover;
 mod criterion;
 mod descent;
 mod expectation;

@@ -32,10 +32,11 @@ pub(super) fn orders(
     let choosing = config.recipe.sparsity.map_or(0, |sparsity| sparsity.rounds);
     let schedule = config.recipe.schedule;
     let mut rng = ChaCha8Rng::seed_from_u64(common.seed.wrapping_add(2));
-    let parts = match schedule {
-        Schedule::Alternating => rounds,
-        Schedule::Pretrained { .. } => 2 * rounds,
+    let before = match schedule {
+        Schedule::Alternating => 0,
+        Schedule::Pretrained { rounds, .. } => rounds,
     };
+    let parts = before + rounds;
     (0..parts).flat_map(move |part| {
         let mut orders = Vec::new();
         // What is done is drawn all the same.
@@ -46,7 +47,7 @@ pub(super) fn orders(
         };
         let (train, visit) = match schedule {
             Schedule::Alternating => (true, Some(part)),
-            Schedule::Pretrained { .. } => (part < rounds, part.checked_sub(rounds)),
+            Schedule::Pretrained { .. } => (part < before, part.checked_sub(before)),
         };
         if train {
             let draws = surrogate_steps(steps, batch, cases, &mut rng);
@@ -86,6 +87,9 @@ mod tests {
         for method in ["emn", "salm3d", "sep", "tap"] {
             let mut config = PgdConfig::new(method, Scale::Compact).unwrap();
             (config.common.rounds, config.common.surrogate_steps) = (3, 2);
+            if let Schedule::Pretrained { rounds, .. } = &mut config.recipe.schedule {
+                *rounds = 3;
+            }
             let survey = method == "sep";
             let of = |begun| orders(&config, 4, survey, begun).collect::<Vec<_>>();
             let whole = of(0);

@@ -1,9 +1,8 @@
 use std::collections::VecDeque;
 
 use burn::tensor::Device;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
+use super::cover::{Place, covering};
 use super::orders::Order;
 use crate::{Batch, PerturbError, SurrogateConfig, TrainingVolume, VolumeSource, Window};
 
@@ -13,7 +12,7 @@ const FOREGROUND: u32 = 2;
 /// Patches with their places.
 pub(super) struct Windows {
     pub(super) batch: Batch,
-    pub(super) places: Vec<(usize, Window)>,
+    pub(super) places: Vec<Place>,
 }
 
 /// What an [`Order`] becomes: a batch for a surrogate step, or the windows of a case batch by batch and then its end.
@@ -32,12 +31,14 @@ pub(super) struct Reader<'a, I> {
     source: &'a mut dyn VolumeSource,
     orders: I,
     shape: [usize; 3],
+    /// Of the network.
+    stride: [usize; 3],
     batch: usize,
     channels: usize,
     classes: usize,
     device: Device,
     /// What is left of the case that is swept.
-    pending: VecDeque<Vec<(usize, Window)>>,
+    pending: VecDeque<Vec<Place>>,
     swept: Option<Job>,
 }
 
@@ -46,6 +47,7 @@ impl<'a, I> Reader<'a, I> {
         source: &'a mut dyn VolumeSource,
         orders: I,
         config: &SurrogateConfig,
+        stride: [usize; 3],
         [channels, classes]: [usize; 2],
         device: &Device,
     ) -> Self {
@@ -53,6 +55,7 @@ impl<'a, I> Reader<'a, I> {
             source,
             orders,
             shape: config.patch,
+            stride,
             batch: config.batch,
             channels,
             classes,
@@ -68,15 +71,19 @@ impl<'a, I> Reader<'a, I> {
             let shape = self.shape;
             let volume = self.volume(case)?;
             let start = volume.place(shape, seed, FOREGROUND);
-            places.push((case, window(volume, start, shape)));
+            let window = Window {
+                volume: volume.shape,
+                start,
+                shape,
+            };
+            places.push(Place::whole(case, window));
         }
         self.read(places)
     }
 
     fn sweep(&mut self, case: usize, seed: u64) -> Result<(), PerturbError> {
-        let (shape, batch) = (self.shape, self.batch);
-        let windows = covering(self.volume(case)?, shape, seed);
-        let places: Vec<_> = windows.into_iter().map(|window| (case, window)).collect();
+        let (shape, stride, batch) = (self.shape, self.stride, self.batch);
+        let places = covering(case, self.volume(case)?, shape, stride, seed);
         self.pending = places.chunks(batch).map(<[_]>::to_vec).collect();
         self.swept = Some(Job::Swept {
             case,
@@ -85,12 +92,13 @@ impl<'a, I> Reader<'a, I> {
         Ok(())
     }
 
-    fn read(&mut self, places: Vec<(usize, Window)>) -> Result<Windows, PerturbError> {
+    fn read(&mut self, places: Vec<Place>) -> Result<Windows, PerturbError> {
         let (shape, channels, classes) = (self.shape, self.channels, self.classes);
         let device = self.device.clone();
-        let patches = places
-            .iter()
-            .map(|&(case, window)| Ok((case, self.volume(case)?.window(window.start, shape))));
+        let patches = places.iter().map(|Place { case, window, .. }| {
+            let volume = self.volume(*case)?;
+            Ok((*case, volume.window(window.start, shape)))
+        });
         let batch = Batch::collect(patches, shape, channels, classes, &device)?;
         Ok(Windows { batch, places })
     }
@@ -118,95 +126,5 @@ impl<I: Iterator<Item = Order>> Iterator for Reader<'_, I> {
                 Err(error) => Some(Err(error)),
             },
         }
-    }
-}
-
-fn window(volume: &TrainingVolume, start: [i64; 3], shape: [usize; 3]) -> Window {
-    Window {
-        volume: volume.shape,
-        start,
-        shape,
-    }
-}
-
-/// Windows of `shape` that cover the support, in C order. The seed moves their seams; those at the ends are moved inside, so that a
-/// network sees no border that it was not trained with, and a volume shorter than a window is centred in it.
-fn covering(volume: &TrainingVolume, shape: [usize; 3], seed: u64) -> Vec<Window> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let starts: [Vec<i64>; 3] = std::array::from_fn(|axis| {
-        let (size, slack) = (
-            shape[axis] as i64,
-            volume.shape[axis] as i64 - shape[axis] as i64,
-        );
-        if slack <= 0 {
-            return vec![slack / 2];
-        }
-        let first = -rng.random_range(0..size);
-        let mut starts: Vec<i64> = (0..)
-            .map(|i| first + i * size)
-            .take_while(|&start| start < slack + size)
-            .map(|start| start.clamp(0, slack))
-            .collect();
-        starts.dedup();
-        starts
-    });
-    let [depths, heights, widths] = &starts;
-    depths
-        .iter()
-        .flat_map(|&z| heights.iter().map(move |&y| (z, y)))
-        .flat_map(|(z, y)| {
-            widths
-                .iter()
-                .map(move |&x| window(volume, [z, y, x], shape))
-        })
-        .filter(|window| {
-            let mut runs = window.runs();
-            runs.any(|run| {
-                let support = &volume.support[run.volume..run.volume + run.length];
-                support.iter().any(|&share| share > 0.0)
-            })
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_cover_the_support_at_every_seed_and_leave_the_rest() {
-        let shape = [7, 20, 13];
-        let voxels: usize = shape.iter().product();
-        let supported = |i: usize| i / 13 % 20 < 9 && i % 13 > 4;
-        let volume = TrainingVolume {
-            image: vec![0.5; voxels],
-            labels: vec![0; voxels],
-            support: (0..voxels)
-                .map(|i| if supported(i) { 0.3 } else { 0.0 })
-                .collect(),
-            channels: 1,
-            shape,
-        };
-        let mut places = std::collections::BTreeSet::new();
-        for seed in 0..30 {
-            let windows = covering(&volume, [8, 8, 4], seed);
-            let mut covered = vec![false; voxels];
-            for window in &windows {
-                assert_eq!(window.start[0], 0);
-                assert!((0..=12).contains(&window.start[1]) && window.start[2] <= 9);
-                places.insert(window.start);
-                for run in window.runs() {
-                    covered[run.volume..run.volume + run.length].fill(true);
-                }
-            }
-            assert!((0..voxels).all(|i| covered[i] || !supported(i)), "{seed}");
-            assert!(windows.len() <= 3 * 4, "{}", windows.len());
-        }
-        assert!(places.len() > 40, "seams move");
-        let empty = TrainingVolume {
-            support: vec![0.0; voxels],
-            ..volume
-        };
-        assert!(covering(&empty, [8, 8, 4], 1).is_empty());
     }
 }

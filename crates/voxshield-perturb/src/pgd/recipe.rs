@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::criterion::{ErrorMinimising, Untargeted};
 use super::features::FeatureDistance;
 use super::targeted::Targeted;
-use super::{Criterion, Expectation, Sparsity};
+use super::{Criterion, Expectation, Scale, Sparsity};
 use crate::PerturbError;
 
 /// What makes one sample-wise method different from another.
@@ -48,20 +48,39 @@ pub enum Schedule {
     /// All surrogate steps first, on clean cases, then all visits; the targets are the surrogate at the end of this many equal
     /// parts of its training.
     Pretrained {
+        /// Rounds of surrogate steps, at least 1; [`SurrogateConfig::rounds`](crate::SurrogateConfig::rounds) are those of visits.
+        rounds: usize,
         /// Parts, at least 1.
         checkpoints: usize,
     },
 }
 
 impl Schedule {
+    /// The surrogate trained so far that the sources of adversarial methods ask for: until it does what it was trained for.
+    pub(crate) fn pretrained(scale: Scale, checkpoints: usize) -> Self {
+        Self::Pretrained {
+            rounds: scale.pick(500, 48),
+            checkpoints,
+        }
+    }
+
+    /// Rounds of surrogate steps, for so many rounds of visits.
+    pub(super) fn training_rounds(self, visits: usize) -> usize {
+        match self {
+            Self::Alternating => visits,
+            Self::Pretrained { rounds, .. } => rounds,
+        }
+    }
+
     /// Whether the surrogate becomes a target at the end of this round of its training: part k of n ends with round
     /// `ceil(k rounds / n)`.
-    pub(super) fn is_checkpoint(self, round: usize, rounds: usize) -> bool {
+    pub(super) fn is_checkpoint(self, round: usize) -> bool {
         match self {
             Self::Alternating => false,
-            Self::Pretrained { checkpoints } => {
-                (1..=checkpoints).any(|part| (part * rounds).div_ceil(checkpoints) == round + 1)
-            }
+            Self::Pretrained {
+                rounds,
+                checkpoints,
+            } => (1..=checkpoints).any(|part| (part * rounds).div_ceil(checkpoints) == round + 1),
         }
     }
 }
@@ -96,8 +115,15 @@ impl Recipe {
             let found = self.step_size.to_string();
             return Err(config("step size", "a positive share of epsilon", found));
         }
-        if self.schedule == (Schedule::Pretrained { checkpoints: 0 }) {
-            return Err(config("checkpoints", "at least 1", "0".into()));
+        if let Schedule::Pretrained {
+            rounds,
+            checkpoints,
+        } = self.schedule
+            && (rounds == 0 || checkpoints == 0)
+        {
+            let what = "rounds and checkpoints of the surrogate's training";
+            let found = format!("{rounds} and {checkpoints}");
+            return Err(config(what, "at least 1 each", found));
         }
         if let Some(sparsity) = self.sparsity {
             sparsity.validate()?;

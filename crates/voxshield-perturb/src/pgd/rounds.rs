@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, sync::mpsc::IntoIter};
 use burn::tensor::{Device, Tensor, TensorData};
 use voxshield_models::Network;
 
+use super::cover::Place;
 use super::expectation::Draws;
 use super::reader::{Job, Windows};
 use super::sparsity::{Magnitudes, magnitude};
@@ -46,9 +47,9 @@ impl Rounds<'_> {
         let rounds = self.config.common.rounds;
         let (schedule, begun) = (self.config.recipe.schedule, self.history.len());
         if schedule != Schedule::Alternating {
-            for round in self.progress.trained..rounds {
+            for round in self.progress.trained..schedule.training_rounds(rounds) {
                 self.train(round, &mut jobs)?;
-                if schedule.is_checkpoint(round, rounds) {
+                if schedule.is_checkpoint(round) {
                     self.targets.push(self.surrogate.network().frozen());
                 }
                 self.offer(&mut save)?;
@@ -179,13 +180,17 @@ impl Rounds<'_> {
     /// The gradient that the largest share of a case's support reaches, where nothing is perturbed yet.
     fn threshold(&mut self, sparsity: Sparsity, jobs: &mut Jobs) -> Result<f32, PerturbError> {
         let mut magnitudes = Magnitudes::new();
-        self.sweep(jobs, &mut |this, Windows { batch, .. }| {
+        self.sweep(jobs, &mut |this, Windows { batch, places }| {
             let gradient = this.estimate(batch, batch.image.clone())?.gradient;
-            let found = magnitude(gradient).into_data();
-            let support = batch.support.clone().into_data();
-            for (found, share) in found.iter::<f32>().zip(support.iter::<f32>()) {
-                if share > 0.0 {
-                    magnitudes.add(found);
+            let found: Vec<f32> = magnitude(gradient).into_data().iter().collect();
+            let support: Vec<f32> = batch.support.clone().into_data().iter().collect();
+            let each = (found.len() / places.len().max(1)).max(1);
+            let windows = found.chunks(each).zip(support.chunks(each));
+            for (place, (found, support)) in places.iter().zip(windows) {
+                for (found, share) in place.cut(found).into_iter().zip(place.cut(support)) {
+                    if share > 0.0 {
+                        magnitudes.add(found);
+                    }
                 }
             }
             Ok(())
@@ -206,18 +211,13 @@ impl Rounds<'_> {
                 let free = magnitude(gradient).greater_equal_elem(threshold).float();
                 (batch.image.zeros_like(), Some(free))
             }
-            None => {
-                let delta = self.stored(windows)?;
-                let sparse = self.config.recipe.sparsity.is_some();
-                let free = sparse.then(|| magnitude(delta.clone()).sign());
-                (delta, free)
-            }
+            None => (self.stored(windows)?, self.chosen(windows)?),
         };
         let descent = self.descent.clone();
-        let (delta, values) = descent.run(batch, delta, free, &mut |protected| {
+        let (delta, values) = descent.run(batch, delta, free.clone(), &mut |protected| {
             self.estimate(batch, protected)
         })?;
-        self.store(windows, delta)?;
+        self.store(windows, delta, free)?;
         let ends = values.first().into_iter().chain(values.last());
         Ok(ends.cloned().collect())
     }
@@ -234,12 +234,32 @@ impl Rounds<'_> {
 
     /// The perturbation of these windows so far, `[batch, channel, depth, height, width]`, before the support.
     fn stored(&self, windows: &Windows) -> Result<Tensor<5>, PerturbError> {
+        let code = self.code;
+        self.decoded(windows, |byte| code.decode(byte))
+    }
+
+    /// The voxels of these windows that may move, `[batch, 1, depth, height, width]` of 0 and 1; `None` for all of them.
+    fn chosen(&self, windows: &Windows) -> Result<Option<Tensor<5>>, PerturbError> {
+        match self.config.recipe.sparsity {
+            None => Ok(None),
+            Some(_) => {
+                let chosen = self.decoded(windows, |byte| f32::from(u8::from(byte != 0)))?;
+                Ok(Some(chosen.max_dim(1)))
+            }
+        }
+    }
+
+    fn decoded(
+        &self,
+        windows: &Windows,
+        decode: impl Fn(i8) -> f32,
+    ) -> Result<Tensor<5>, PerturbError> {
         let dims = windows.batch.image.dims();
         let mut values = Vec::with_capacity(dims.iter().product());
-        for &(case, window) in &windows.places {
+        for &Place { case, window, .. } in &windows.places {
             let codes = self.deltas.read(case, window);
             let codes = codes.map_err(|source| PerturbError::Source { case, source })?;
-            values.extend(codes.into_iter().map(|code| self.code.decode(code)));
+            values.extend(codes.into_iter().map(&decode));
         }
         Ok(Tensor::from_data(
             TensorData::new(values, dims),
@@ -247,15 +267,31 @@ impl Rounds<'_> {
         ))
     }
 
-    fn store(&mut self, windows: &Windows, delta: Tensor<5>) -> Result<(), PerturbError> {
-        let codes: Vec<i8> = delta
-            .into_data()
-            .iter::<f32>()
-            .map(|delta| self.code.encode(delta))
-            .collect();
-        let each = codes.len() / windows.places.len().max(1);
-        for (&(case, window), codes) in windows.places.iter().zip(codes.chunks(each.max(1))) {
-            let written = self.deltas.write(case, window, codes);
+    /// Stores what each window has for its own. A voxel that was chosen stays so, be its perturbation 0 for now.
+    fn store(
+        &mut self,
+        windows: &Windows,
+        delta: Tensor<5>,
+        free: Option<Tensor<5>>,
+    ) -> Result<(), PerturbError> {
+        let codes = delta.into_data();
+        let codes = codes.iter::<f32>().map(|delta| self.code.encode(delta));
+        let mut codes: Vec<i8> = codes.collect();
+        let each = (codes.len() / windows.places.len().max(1)).max(1);
+        if let Some(free) = free {
+            let free: Vec<f32> = free.into_data().iter().collect();
+            let voxels = (free.len() / windows.places.len().max(1)).max(1);
+            for (codes, free) in codes.chunks_mut(each).zip(free.chunks(voxels)) {
+                for (code, free) in codes.iter_mut().zip(free.iter().cycle()) {
+                    if *code == 0 && *free > 0.0 {
+                        *code = DeltaCode::CHOSEN;
+                    }
+                }
+            }
+        }
+        for (place, codes) in windows.places.iter().zip(codes.chunks(each)) {
+            let case = place.case;
+            let written = self.deltas.write(case, place.part(), &place.cut(codes));
             written.map_err(|source| PerturbError::Source { case, source })?;
         }
         Ok(())

@@ -16,7 +16,8 @@ use crate::{
 /// steps of [`SignDescent`] on its part of the case's perturbation.
 ///
 /// Perturbations of whole native volumes are in a [`DeltaStore`], so that memory holds the case in hand and no more. At each visit
-/// the windows cover the support of the case anew, with their seams elsewhere, so that volumes may have any size.
+/// the windows cover the support of the case anew, at other places of the network's grid, which is counted from the middle of the
+/// volume; where they overlap, each voxel is the part of one. So volumes may have any size.
 ///
 /// Batches are read and uploaded on a thread of their own while the device works.
 pub struct Pgd {
@@ -104,7 +105,8 @@ impl Pgd {
         let fits = match schedule {
             Schedule::Alternating => trained == visited,
             Schedule::Pretrained { .. } => {
-                trained == common.rounds || visited == 0 && trained < common.rounds
+                let rounds = schedule.training_rounds(common.rounds);
+                trained == rounds || visited == 0 && trained < rounds
             }
         };
         if !fits {
@@ -113,8 +115,7 @@ impl Pgd {
             )));
         }
         self.targets.clear();
-        let checkpoints =
-            (0..trained).filter(|&round| schedule.is_checkpoint(round, common.rounds));
+        let checkpoints = (0..trained).filter(|&round| schedule.is_checkpoint(round));
         for index in 0..checkpoints.count() {
             let target = common.learner(self.channels, self.classes, &self.device)?;
             let weights = &from.learner(&target_role(index))?.weights;
@@ -164,6 +165,7 @@ impl Pgd {
             source,
             orders(&self.config, cases, survey, self.begun()),
             &self.config.common,
+            self.surrogate.network().size_multiple(),
             [self.channels, self.classes],
             &self.device,
         );
@@ -171,10 +173,10 @@ impl Pgd {
         let budget = Budget::new(config.common.epsilon)?;
         let mut draws = Draws::new(budget, config.common.seed.wrapping_add(3));
         draws.skip_to(self.progress.drawn);
-        let steps = config.common.surrogate_steps;
+        let (steps, visits) = (config.common.surrogate_steps, config.common.rounds);
         let rounds = Rounds {
             cases,
-            total: config.common.rounds * (steps + cases),
+            total: config.recipe.schedule.training_rounds(visits) * steps + visits * cases,
             done: self.progress.trained * steps + self.history.len() * cases,
             descent: SignDescent {
                 budget,
