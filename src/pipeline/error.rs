@@ -31,15 +31,15 @@ pub enum PipelineError {
         /// The output folder.
         path: PathBuf,
     },
-    /// An interrupted run that is not this one.
+    /// A run, interrupted or complete, that is not this one.
     #[error(
-        "the output folder {path} holds an interrupted run that differs in its {what}; repeat the command that began it, or remove the folder"
+        "the output folder {path} holds a run that differs in {what}; repeat the command that began it, or choose another folder"
     )]
     OtherRun {
         /// The output folder.
         path: PathBuf,
-        /// What differs: version, device, options, recipients or sources.
-        what: &'static str,
+        /// What differs, and of options what they are there and here.
+        what: String,
     },
     /// Another process is writing the output.
     #[error("another process is writing {path}; wait for it, or choose another folder")]
@@ -76,6 +76,31 @@ pub enum PipelineError {
         path: PathBuf,
         /// How many cases it has.
         cases: usize,
+    },
+    /// A label may use so little of epsilon that nothing could change there.
+    #[error(
+        "{path}: channel {channel}: a label has {share} of epsilon {epsilon}, which is less than one stored step; use an epsilon of at least {:.6}, a larger share, or a share of 0 to leave the label as it is",
+        (smallest * 1e6).ceil() / 1e6
+    )]
+    ShareBelowOneStep {
+        /// The image.
+        path: PathBuf,
+        /// The channel.
+        channel: usize,
+        /// The smallest share that a label has.
+        share: f32,
+        /// As asked for.
+        epsilon: f64,
+        /// The smallest epsilon of which that share is a step.
+        smallest: f64,
+    },
+    /// Nothing changed where something should have.
+    #[error(
+        "{path}: no voxel of the support changed: the file would be published as it is; use a larger epsilon, another method or another normalisation"
+    )]
+    NothingChanged {
+        /// The image.
+        path: PathBuf,
     },
     /// A label that was given a weight does not occur.
     #[error("label {label} has a weight, but the dataset has the labels {known:?} only")]

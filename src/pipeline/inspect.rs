@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{PipelineError, PreparedCase};
 use crate::data::{
-    Case, Datatype, LabelMap, Modality, Normalisation, StoredVolume, Volume, discover,
+    Case, DataError, Datatype, LabelMap, Modality, Normalisation, StoredVolume, Volume, discover,
     identifying_name,
 };
 
@@ -26,6 +26,8 @@ pub enum Inspection {
         cases: Vec<CaseSummary>,
         /// Cases that cannot be used: id and reason.
         problems: Vec<(String, String)>,
+        /// What the program works around, and the owner may want to mend: labels that the header places elsewhere.
+        cautions: Vec<String>,
         /// What may identify somebody: free text in headers, the shape of names. Protection keeps both as they are.
         warnings: Vec<String>,
     },
@@ -46,6 +48,8 @@ pub struct FileSummary {
     pub spacing: [f64; 3],
     /// Smallest and largest intensity.
     pub extent: [f32; 2],
+    /// Epsilon in stored steps per channel if the file is normalised as MRI is, or why there is none; CT depends on the whole dataset.
+    pub epsilon_stored: String,
     /// Bytes of header extensions and padding before the voxels.
     pub header_bytes: usize,
     /// What may identify somebody: free text in the header, the shape of the name.
@@ -70,7 +74,7 @@ pub struct CaseSummary {
     /// Share of labelled voxels.
     pub foreground: f64,
     /// Epsilon in stored steps per channel (MRI channels of integer type; CT depends on the whole
-    /// dataset and is given by `protect`), or why there is none.
+    /// dataset and is given by `protect`).
     pub epsilon_stored: Option<String>,
 }
 
@@ -83,7 +87,7 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
         let stored = StoredVolume::read(path)?;
         let header_bytes = stored.header_bytes().len();
         let volume = Volume::from_files(vec![stored])?;
-        let mut summary = file_summary(&volume, header_bytes);
+        let mut summary = file_summary(&volume, header_bytes, epsilon);
         let name = path.file_name().unwrap_or_default();
         summary.warnings.extend(identifying_name(name.as_ref()));
         return Ok(Inspection::File(summary));
@@ -104,7 +108,7 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
     let files = dataset.cases.iter().flat_map(paths);
     let files = files.chain(dataset.auxiliary.iter().cloned());
     let mut warnings: Vec<String> = files.filter_map(|path| identifying_name(&path)).collect();
-    let mut cases = Vec::new();
+    let (mut cases, mut cautions) = (Vec::new(), Vec::new());
     for case in &dataset.cases {
         match PreparedCase::open(&dataset, case) {
             Ok(prepared) => {
@@ -112,8 +116,12 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
                     let fields = file.identifying_fields().into_iter();
                     warnings.extend(fields.map(|field| format!("{}: {field}", path.display())));
                 }
+                cautions.extend(prepared.warning.clone());
                 let modalities = prepared.modalities(&dataset);
-                cases.push(case_summary(&case.id, &prepared, modalities, epsilon));
+                match case_summary(&case.id, &prepared, modalities, epsilon) {
+                    Ok(summary) => cases.push(summary),
+                    Err(error) => problems.push((case.id.clone(), error.to_string())),
+                }
             }
             Err(error) => problems.push((case.id.clone(), error.to_string())),
         }
@@ -124,11 +132,12 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
         labels: dataset.labels.clone().into_iter().collect(),
         cases,
         problems,
+        cautions,
         warnings,
     })
 }
 
-fn file_summary(volume: &Volume, header_bytes: usize) -> FileSummary {
+fn file_summary(volume: &Volume, header_bytes: usize, epsilon: f64) -> FileSummary {
     let stored = &volume.files()[0];
     let scaling = stored.scaling();
     let extent = (0..volume.channels())
@@ -143,6 +152,7 @@ fn file_summary(volume: &Volume, header_bytes: usize) -> FileSummary {
         axes: volume.orientation().codes(),
         spacing: volume.spacing(),
         extent,
+        epsilon_stored: stored_steps(volume, epsilon).unwrap_or_else(|error| error.to_string()),
         header_bytes,
         warnings: stored.identifying_fields(),
     }
@@ -153,11 +163,11 @@ fn case_summary(
     prepared: &PreparedCase,
     modality: Vec<Modality>,
     epsilon: f64,
-) -> CaseSummary {
+) -> Result<CaseSummary, DataError> {
     let volume = &prepared.volume;
     let shape = volume.shape();
     let voxels = shape.iter().product::<usize>().max(1);
-    CaseSummary {
+    Ok(CaseSummary {
         id: id.to_owned(),
         shape,
         datatype: name(volume.files()[0].datatype()),
@@ -171,23 +181,21 @@ fn case_summary(
         epsilon_stored: modality
             .iter()
             .all(|m| *m == Modality::Mri)
-            .then(|| stored_steps(volume, epsilon)),
+            .then(|| stored_steps(volume, epsilon))
+            .transpose()?,
         modality,
-    }
+    })
 }
 
-fn stored_steps(volume: &Volume, epsilon: f64) -> String {
-    let ranges: Result<Vec<_>, _> = (0..volume.channels())
+fn stored_steps(volume: &Volume, epsilon: f64) -> Result<String, DataError> {
+    let ranges = (0..volume.channels())
         .map(|channel| Normalisation::Mri.range(volume, channel))
-        .collect();
-    match ranges.and_then(|ranges| volume.epsilon_stored(&ranges, epsilon)) {
-        Ok(steps) => steps
-            .iter()
-            .map(|s| s.map_or_else(|| "float".to_owned(), |s| s.to_string()))
-            .collect::<Vec<_>>()
-            .join(", "),
-        Err(error) => error.to_string(),
-    }
+        .collect::<Result<Vec<_>, _>>()?;
+    let steps = volume.epsilon_stored(&ranges, epsilon)?;
+    let steps = steps
+        .iter()
+        .map(|s| s.map_or_else(|| "float".to_owned(), |s| s.to_string()));
+    Ok(steps.collect::<Vec<_>>().join(", "))
 }
 
 fn name(datatype: Datatype) -> String {

@@ -10,8 +10,8 @@ use super::{
     room::Room,
 };
 use crate::data::{
-    Case, CtStatisticsBuilder, Dataset, FailedCase, Foreground, IntensityRange, Modality,
-    Normalisation, NormalisationRecord, discover,
+    Case, CtStatisticsBuilder, DataError, Dataset, FailedCase, Foreground, IntensityRange,
+    Modality, Normalisation, NormalisationRecord, discover,
 };
 
 /// What a pass over a dataset found out; holds no voxels.
@@ -112,7 +112,7 @@ pub(super) fn scan_dataset(
     let mut candidates = Vec::new();
     in_order(
         usable.len(),
-        |index| first_look(&dataset, &usable[index], options, work),
+        |index| first_look(&dataset, &usable[index], options),
         |index, look| {
             let case = &usable[index];
             match look.and_then(|look| look.merge(&mut channels, &mut statistics)) {
@@ -162,7 +162,8 @@ pub(super) fn scan_dataset(
         |index| {
             let candidate = &candidates[index];
             let chosen = choose(candidate);
-            second_look(&dataset, &candidate.case, &chosen, options).map(|ranges| (chosen, ranges))
+            second_look(&dataset, &candidate.case, &chosen, options, work)
+                .map(|ranges| (chosen, ranges))
         },
         |index, look| {
             let candidate = &candidates[index];
@@ -220,9 +221,10 @@ fn first_look(
     dataset: &Dataset,
     case: &Case,
     options: &ProtectOptions,
-    work: Work<'_>,
 ) -> Result<FirstLook, PipelineError> {
-    let _room = Room::of(check_memory(dataset, case, work, options.max_memory)?);
+    // What the case takes to be read, whatever is done with it later: the statistics of a dataset must not depend on the method.
+    let reading = Work::Verify(options.support);
+    let _room = Room::of(check_memory(dataset, case, reading, options.max_memory)?);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     Ok(FirstLook {
         path: prepared.volume.path().to_path_buf(),
@@ -296,7 +298,9 @@ fn second_look(
     case: &Case,
     chosen: &[Normalisation],
     options: &ProtectOptions,
+    work: Work<'_>,
 ) -> Result<Vec<IntensityRange>, PipelineError> {
+    check_memory(dataset, case, work, options.max_memory)?;
     let _room = Room::of_case(dataset, case);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
     let ranges = chosen
@@ -305,8 +309,24 @@ fn second_look(
         .map(|(channel, normalisation)| normalisation.range(&prepared.volume, channel))
         .collect::<Result<Vec<_>, _>>()?;
     // The label with the smallest share must have a step of its own, or its weight is a silent 0.
-    let epsilon = options.method.epsilon() * f64::from(options.label_weights.smallest());
-    prepared.volume.epsilon_stored(&ranges, epsilon)?;
+    let (epsilon, share) = (options.method.epsilon(), options.label_weights.smallest());
+    let steps = |epsilon| prepared.volume.epsilon_stored(&ranges, epsilon);
+    steps(epsilon)?;
+    steps(epsilon * f64::from(share)).map_err(|error| match error {
+        DataError::EpsilonBelowOneStep {
+            path,
+            channel,
+            smallest,
+            ..
+        } => PipelineError::ShareBelowOneStep {
+            path,
+            channel,
+            share,
+            epsilon,
+            smallest: smallest / f64::from(share),
+        },
+        error => error.into(),
+    })?;
     prepared.support(options, &case.id, &ranges)?;
     Ok(ranges)
 }

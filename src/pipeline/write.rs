@@ -102,6 +102,11 @@ pub(super) fn write_case(
 ) -> Result<CaseRecord, PipelineError> {
     let start = Instant::now();
     let (perturber, quality) = case.perturb(deltas, epsilon)?;
+    if perturber.changed() == 0 {
+        return Err(PipelineError::NothingChanged {
+            path: case.prepared.volume.path().to_path_buf(),
+        });
+    }
     let (psnr, ssim) = quality.finish();
     let ReadCase {
         scanned,

@@ -110,6 +110,11 @@ impl Progress {
                 self.at(*done, *total);
                 self.message((*id).to_owned());
             }
+            ProtectEvent::Resumed { done, total } if done == total => {
+                self.note(&format!(
+                    "all {total} cases were finished by an earlier run"
+                ));
+            }
             ProtectEvent::Resumed { done, total } => {
                 self.note(&format!("going on after {done} of {total} cases"));
             }

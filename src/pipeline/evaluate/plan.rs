@@ -118,6 +118,18 @@ fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasur
     }
 }
 
+/// The defences that no training set goes through, because clean cases are needed and there are none.
+pub(super) fn left_out<'a>(context: &'a Context<'_>) -> Result<Vec<&'a str>, PipelineError> {
+    let mut found = Vec::new();
+    for defence in &context.defences {
+        let needs_clean = clean_cases(&Countermeasure::find(defence)?) != CleanCases::None;
+        if needs_clean && context.clean().is_none() {
+            found.push(defence.as_str());
+        }
+    }
+    Ok(found)
+}
+
 /// Which clean cases a countermeasure takes.
 pub(super) fn clean_cases(countermeasure: &Countermeasure) -> CleanCases {
     let training = countermeasure.training();

@@ -6,7 +6,7 @@ use super::{
     controls::random_control,
     countermeasure::Countermeasure,
     labelled::LabelledSet,
-    plan::{Context, NamedSet, PlannedCell, plan},
+    plan::{Context, NamedSet, PlannedCell, left_out, plan},
     purify::{PURIFIER, Pairs},
     quality::quality,
     report::write_report,
@@ -45,6 +45,13 @@ pub fn evaluate(
         check_apart(root, &paths.work)?;
     }
     let (context, mut notes) = open(paths, options, defences, observer)?;
+    let without = left_out(&context)?;
+    if !without.is_empty() {
+        notes.push(format!(
+            "left out, because no clean originals were given (--clean): {}; the worst case does not know them",
+            without.join(", ")
+        ));
+    }
     for note in &notes {
         observer(EvaluateEvent::Note(note));
     }
@@ -142,6 +149,13 @@ fn open<'a>(
     sets.push(named("protected", Role::Protected, protected));
     for (index, set) in sets.iter().enumerate() {
         set.set.check_disjoint(&test)?;
+        if set.set.channels != test.channels {
+            return Err(PipelineError::Channels {
+                path: paths.test.clone(),
+                expected: set.set.channels,
+                found: test.channels,
+            });
+        }
         if sets[..index].iter().any(|other| other.name == set.name) {
             return Err(PipelineError::SameName {
                 name: set.name.clone(),

@@ -99,6 +99,12 @@ impl Outcomes<'_> {
             (Ok(record), _) => {
                 self.state.finished(&record)?;
                 observer(ProtectEvent::CaseFinished(&record));
+                if record.psnr_db.is_none() {
+                    observer(ProtectEvent::Warning(format!(
+                        "case {}: all {} changed voxels lie outside the intensity range that was normalised; who clips intensities to it sees no change",
+                        record.id, record.changed_voxels
+                    )));
+                }
                 self.state.done.insert(record.id.clone(), record);
             }
             (Err(error), Some(case)) if !is_fatal(&error) => {

@@ -4,13 +4,7 @@ use std::{
 };
 
 use super::state::STATE_FOLDER;
-use crate::{
-    data::{FailedCase, MANIFEST_NAME, UNLOCK_FOLDER, copy_file_atomic, is_nifti_name},
-    pipeline::{
-        PipelineError, ProtectEvent, Scanned,
-        write::{create_parent, manifest_path},
-    },
-};
+use crate::pipeline::PipelineError;
 
 /// An error if `output` is the dataset `root`, inside it, or around it. The output may not exist yet.
 pub(in crate::pipeline) fn check_apart(root: &Path, output: &Path) -> Result<(), PipelineError> {
@@ -101,37 +95,4 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
             },
         }
     }
-}
-
-/// Copies what belongs to the dataset but to no case (dataset.json, licences); an image that no
-/// case claims is never copied unprotected.
-pub(super) fn copy_auxiliary(
-    scanned: &Scanned,
-    output: &Path,
-    skipped: &mut Vec<FailedCase>,
-    observer: &mut dyn FnMut(ProtectEvent<'_>),
-) -> Result<(), PipelineError> {
-    for relative in &scanned.dataset.auxiliary {
-        // Those of an earlier protection say nothing about this one.
-        let is_manifest =
-            relative.as_os_str() == MANIFEST_NAME || relative.starts_with(UNLOCK_FOLDER);
-        let is_image = relative
-            .file_name()
-            .is_some_and(|name| is_nifti_name(&name.to_string_lossy()));
-        if is_manifest || is_image {
-            let path = manifest_path(relative);
-            let reason = "belongs to no case: not copied to the output".to_owned();
-            observer(ProtectEvent::Warning(format!("{path}: {reason}")));
-            skipped.push(FailedCase {
-                id: String::new(),
-                path,
-                reason,
-            });
-            continue;
-        }
-        let target = output.join(relative);
-        create_parent(&target)?;
-        copy_file_atomic(&scanned.dataset.root.join(relative), &target)?;
-    }
-    Ok(())
 }

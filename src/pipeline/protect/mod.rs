@@ -1,3 +1,4 @@
+mod auxiliary;
 mod cases;
 mod deltas;
 mod folders;
@@ -9,8 +10,9 @@ mod state;
 use std::path::Path;
 
 use self::{
+    auxiliary::copy_auxiliary,
     cases::{finished_cases, write_cases},
-    folders::{check_free, check_outside, copy_auxiliary},
+    folders::{check_free, check_outside},
     state::{RunState, completed},
 };
 pub(super) use self::{
@@ -82,7 +84,9 @@ pub fn protect(
     options.validate()?;
     let device = options.device.open()?;
     check_apart(root, output)?;
-    if let Some(manifest) = completed(output, options) {
+    if let Some(manifest) = completed(root, output, options)? {
+        let done = manifest.cases.len();
+        observer(ProtectEvent::Resumed { done, total: done });
         return Ok(manifest);
     }
     check_free(output, options.resume)?;
@@ -119,8 +123,10 @@ pub fn protect(
     }
     options.label_weights.check(&scanned.classes)?;
     let mut state = RunState::begin(output, options, &scanned)?;
-    let total = scanned.cases.len();
-    let done = (0..total).filter(|&at| state.is_done(&scanned, at)).count();
+    let total = (0..scanned.cases.len())
+        .filter(|&at| options.shard.is_none_or(|shard| shard.has(at)))
+        .count();
+    let done = state.done.len();
     if done > 0 {
         observer(ProtectEvent::Resumed { done, total });
     }
@@ -136,7 +142,13 @@ pub fn protect(
                 scratch: state.folder(),
                 state: Some(state.training()),
             };
-            Some(maker.origin(&options.method, observer)?)
+            match maker.origin(&options.method, observer) {
+                Ok(origin) => Some(origin),
+                Err(error) => {
+                    state.abandon(output);
+                    return Err(error);
+                }
+            }
         }
     };
     if let (Some(target), Some(origin)) = (&mut target, &origin) {

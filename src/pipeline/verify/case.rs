@@ -2,7 +2,7 @@ use super::CaseVerdict;
 use std::path::Path;
 
 use crate::{
-    data::{CaseRecord, Dataset, compare_files, sha256_file},
+    data::{CaseRecord, compare_files, sha256_file},
     pipeline::{
         PipelineError, PreparedCase, ProtectOptions, Scanned, room::Room, scan::ScannedCase,
         write::manifest_path,
@@ -28,27 +28,31 @@ pub(super) fn judge(
             let why = why.map_or_else(String::new, |case| format!(": {}", case.reason));
             Err(format!("the clean dataset has no such usable case{why}"))
         }
-        Some(clean) => {
-            let dataset = &scanned.dataset;
-            check_case(dataset, clean, record, output, options, &mut verdict)
-                .map_err(|error| error.to_string())
-        }
+        Some(clean) => check_case(scanned, clean, record, output, options, &mut verdict)
+            .map_err(|error| error.to_string()),
     };
     verdict.problems.extend(checked.err());
     verdict
 }
 
 fn check_case(
-    dataset: &Dataset,
+    scanned: &Scanned,
     clean: &ScannedCase,
     record: &CaseRecord,
     output: &Path,
     options: &ProtectOptions,
     verdict: &mut CaseVerdict,
 ) -> Result<(), PipelineError> {
-    let problems = &mut verdict.problems;
+    let (dataset, problems) = (&scanned.dataset, &mut verdict.problems);
+    let unread: Vec<&str> = scanned.failed.iter().map(|case| case.id.as_str()).collect();
     if clean.ranges != record.ranges {
-        problems.push("the intensity ranges differ from those of the clean dataset".to_owned());
+        problems.push(match unread.as_slice() {
+            [] => "the intensity ranges differ from those of the clean dataset".to_owned(),
+            unread => format!(
+                "the intensity ranges differ from those of the clean dataset, of which these cases could not be read now: {}",
+                unread.join(", ")
+            ),
+        });
     }
     if record.files.len() != clean.case.images.len() {
         problems.push("the manifest lists another number of files".to_owned());

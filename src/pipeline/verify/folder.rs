@@ -5,10 +5,7 @@ use std::{
 };
 
 use crate::{
-    data::{
-        CaseRecord, Dataset, MANIFEST_NAME, Manifest, SIGNATURE_NAME, file_parts, is_nifti_name,
-        sha256_file,
-    },
+    data::{CaseRecord, Dataset, MANIFEST_NAME, Manifest, SIGNATURE_NAME, file_parts, sha256_file},
     pipeline::{PipelineError, protect::STATE_FOLDER, write::manifest_path},
 };
 
@@ -44,12 +41,13 @@ pub(in crate::pipeline) fn folder_problems(
     for relative in &dataset.auxiliary {
         let path = manifest_path(relative);
         let (source, target) = (dataset.root.join(relative), output.join(relative));
-        if found.contains(relative) && !is_nifti_name(&path) && !expected.contains(relative) {
+        let left_out = manifest.skipped.iter().any(|s| s.path == path);
+        if found.contains(relative) && !left_out && !expected.contains(relative) {
             expected.insert(relative.clone());
             if sha256_file(&source)? != sha256_file(&target)? {
                 problems.push(format!("{path}: differs from the clean dataset's"));
             }
-        } else if !expected.contains(relative) && !manifest.skipped.iter().any(|s| s.path == path) {
+        } else if !expected.contains(relative) && !left_out {
             problems.push(format!("{path}: missing"));
         }
     }

@@ -91,7 +91,45 @@ fn epsilon_below_one_stored_step_is_refused_with_the_smallest_that_works() {
     let manifest = protect(&clean, &out, &random(smallest), &mut |_| {}).unwrap();
     assert_eq!(manifest.cases[0].epsilon_stored, [Some(1)]);
     assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
+
+    // A label that may use half of it has none, and the epsilon that is named gives it one.
+    let weighted = |epsilon: f64, out: &str| {
+        let mut options = random(epsilon);
+        options.label_weights = "1=0.5".parse().unwrap();
+        protect(&clean, &folder.path().join(out), &options, &mut |_| {})
+    };
+    let error = weighted(smallest, "none").unwrap_err().to_string();
+    let enough = (2e6 * smallest).ceil() / 1e6;
+    assert!(error.contains(&format!("at least {enough:.6}")), "{error}");
+    assert!(error.contains("0.5 of epsilon"), "{error}");
+    weighted(enough, "weighted").unwrap();
 }
+
+/// Floats have no step, but a change that is lost in the rounding is none.
+#[test]
+fn a_case_in_which_nothing_changes_is_not_published_as_protected() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    fs::create_dir_all(clean.join("images")).unwrap();
+    fs::create_dir_all(clean.join("labels")).unwrap();
+    let affine = voxshield::data::Affine::from_spacing([1.0; 3]);
+    let image = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, j, k)| {
+        1000.0 + ((i + 2 * j + 3 * k) % 9) as f32
+    });
+    let label = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, _, _)| u8::from(i > 5));
+    let (image, label) = (NewVoxels::from(image.view()), NewVoxels::from(label.view()));
+    write_new(&clean.join("images/a.nii.gz"), image, &affine).unwrap();
+    write_new(&clean.join("labels/a.nii.gz"), label, &affine).unwrap();
+    let manifest = protect(&clean, &out, &random(1e-9), &mut |_| {}).unwrap();
+    assert!(manifest.cases.is_empty());
+    let reason = &manifest.failed[0].reason;
+    assert!(
+        reason.contains("no voxel of the support changed"),
+        "{reason}"
+    );
+    assert!(!out.join("images/a.nii.gz").exists());
+}
+
 #[test]
 fn verify_finds_one_voxel_beyond_the_budget_a_changed_label_and_an_extra_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,11 +3,11 @@
 use std::{fs, path::Path};
 
 use voxshield::{
-    data::MANIFEST_NAME,
+    data::{MANIFEST_NAME, PhantomConfig, write_phantom_dataset},
     perturb::Support,
     pipeline::{
-        EvaluateOptions, EvaluatePaths, MemoryLimit, PipelineError, ProtectEvent, ProtectOptions,
-        ScanEvent, evaluate, protect, verify, verify_within,
+        EvaluateOptions, EvaluatePaths, MemoryLimit, NormalisationChoice, PipelineError,
+        ProtectEvent, ProtectOptions, ScanEvent, evaluate, protect, verify, verify_within,
     },
 };
 
@@ -168,6 +168,73 @@ fn jobs_that_cannot_be_done_are_typed_errors() {
         !folder.path().join("o").exists(),
         "a refused job leaves nothing"
     );
+}
+
+/// What describes a dataset is copied; what may hold voxels, keys and secrets is left out, said so, and no problem for `verify`.
+#[test]
+fn files_beside_the_cases_are_copied_only_if_they_are_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 2, 5);
+    let image = fs::read(clean.join("imagesTr/case_000_0000.nii.gz")).unwrap();
+    let key = b"-----BEGIN PRIVATE KEY-----\nMC4CAQ";
+    for (name, content) in [
+        ("case_000_0000.nii.gz.bak", &image[..]),
+        ("IM000001", b"\0\0DICM"),
+        ("notes.txt", &image[..]),
+        ("owner.pem", key),
+        ("key.txt", key),
+        ("generator.safetensors", b"{}"),
+        ("voxshield.json.sig", b"of an earlier protection"),
+    ] {
+        fs::write(clean.join(name), content).unwrap();
+    }
+    fs::write(clean.join("README.md"), "what this is").unwrap();
+    let manifest = protect(&clean, &out, &random(0.05), &mut |_| {}).unwrap();
+    let left: Vec<&str> = manifest.skipped.iter().map(|s| s.path.as_str()).collect();
+    assert_eq!(left.len(), 7, "{left:?}");
+    let mut found: Vec<String> = fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    let wanted = ["README.md", "dataset.json", "imagesTr", "labelsTr"];
+    assert_eq!(found, [&wanted[..], &[MANIFEST_NAME]].concat());
+    assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
+    // One that is there all the same was not written by the program.
+    fs::write(out.join("owner.pem"), key).unwrap();
+    assert!(!verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
+}
+
+/// CT is normalised by the statistics of the dataset: they must not depend on which cases a method has the memory for.
+#[test]
+fn a_case_without_room_leaves_the_statistics_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    let large = folder.path().join("large");
+    phantoms(&clean, 2, 5);
+    write_phantom_dataset(&large, 1, &PhantomConfig::new([20, 20, 20], 9)).unwrap();
+    for (from, to) in [
+        (
+            "imagesTr/case_000_0000.nii.gz",
+            "imagesTr/case_007_0000.nii.gz",
+        ),
+        ("labelsTr/case_000.nii.gz", "labelsTr/case_007.nii.gz"),
+    ] {
+        fs::copy(large.join(from), clean.join(to)).unwrap();
+    }
+    // 15 bytes a voxel are needed to train on a case, 3 to look at it: enough for the small ones, and to look at the large one.
+    let limit = Some(MemoryLimit::bytes(15 * 12 * 17 * 14));
+    let mut options = ProtectOptions {
+        normalisation: NormalisationChoice::Ct,
+        max_memory: limit,
+        ..learned()
+    };
+    options.method.common_mut().unwrap().epsilon = 0.1;
+    let manifest = protect(&clean, &out, &options, &mut |_| {}).unwrap();
+    assert_eq!(manifest.failed.len(), 1, "{:?}", manifest.failed);
+    let report = verify_within(&clean, &out, limit, &mut |_| {}).unwrap();
+    assert!(report.is_kept(), "{report:?}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(crate) struct ProtectionArgs {
     /// `--generator`.
     #[arg(long, value_parser = epsilon)]
     pub(crate) epsilon: Option<f64>,
-    /// Where voxels may change: roi (the default), body, full, soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
+    /// Where voxels may change, by default where `voxshield methods` has the method measured (roi for most): roi, body, full, soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
     /// epsilon fades to 0; in voxels, 3,2,2 by default), contour[:WIDTH] (near the labels' outline, 3 voxels by default),
     /// top-k:SHARE (where the image changes most) or keyed-random:SHARE (drawn for each case from the seed).
     #[arg(long, value_parser = support)]
@@ -76,10 +76,10 @@ pub(crate) struct ProtectionArgs {
     /// Where the perturbation comes from; `voxshield methods` lists the names.
     #[arg(long, default_value = "voxshield", value_parser = method)]
     pub(crate) method: String,
-    /// Distribution of `--method random`: uniform, gaussian, rademacher, salt-and-pepper[:SHARE]
+    /// Distribution of `--method random`: uniform (the default), gaussian, rademacher, salt-and-pepper[:SHARE]
     /// or sparse[:SHARE].
-    #[arg(long, default_value = "uniform", value_parser = noise)]
-    pub(crate) noise: RandomNoise,
+    #[arg(long, value_parser = noise)]
+    pub(crate) noise: Option<RandomNoise>,
     /// How intensities are brought to 0..1.
     #[arg(long, help = format!("How intensities are brought to 0..1: {}; auto by default, or that of --generator", NormalisationChoice::HELP))]
     pub(crate) normalise: Option<NormalisationChoice>,
@@ -90,9 +90,9 @@ pub(crate) struct ProtectionArgs {
     /// Saves the trained generator or shared noise (safetensors), to protect cases that come later. Keep it secret: it shows what was added.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_generator: Option<PathBuf>,
-    /// Sizes of networks, patches and steps; the flags below change single values.
-    #[arg(long, value_enum, default_value_t = Preset::Compact)]
-    pub(crate) preset: Preset,
+    /// Sizes of networks, patches and steps, compact by default; the flags below change single values.
+    #[arg(long, value_enum)]
+    pub(crate) preset: Option<Preset>,
     /// Network of the surrogate, or several that take turns, a round each (voxshield and umed3d); `voxshield models` lists them.
     #[arg(long, value_delimiter = ',', value_parser = network)]
     pub(crate) surrogate: Vec<String>,
@@ -126,6 +126,10 @@ pub(crate) struct ProtectionArgs {
     /// Steps that a sample-wise method (emn, ...) takes on a case at each visit; the method says it otherwise.
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<usize>,
+    /// Rounds of surrogate steps on clean cases before the first visit, of methods that perturb against a trained surrogate (tap,
+    /// tap-untargeted, sep); 48, or 500 with the preset paper.
+    #[arg(long, value_name = "N")]
+    pub(crate) training_rounds: Option<usize>,
     /// Share of the support that salm3d perturbs, above 0 and at most 1; 0.1 by default.
     #[arg(long, value_name = "SHARE")]
     pub(crate) share: Option<f64>,

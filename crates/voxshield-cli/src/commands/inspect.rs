@@ -33,6 +33,10 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
                 file.extent[0], file.extent[1]
             ));
             output::line(format!(
+                "epsilon      {} (in stored steps, as MRI)",
+                file.epsilon_stored
+            ));
+            output::line(format!(
                 "header       {} bytes before the voxels",
                 file.header_bytes
             ));
@@ -44,6 +48,7 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
             labels,
             cases,
             problems,
+            cautions,
             warnings,
         } => {
             output::line(format!("layout    {layout}"));
@@ -53,7 +58,7 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
                 output::line(format!("labels    {}", names.join(", ")));
             }
             output::line(format!(
-                "cases     {}, {} unusable",
+                "cases     {} usable, {} unusable",
                 cases.len(),
                 problems.len()
             ));
@@ -87,6 +92,9 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
             output::table(&header, &rows);
             for (id, reason) in problems {
                 output::line(format!("unusable: {id}: {reason}"));
+            }
+            for caution in cautions {
+                output::line(format!("warning: {caution}"));
             }
             warn(&warnings);
         }

@@ -74,15 +74,13 @@ fn print(found: &Preview, out: &Path) {
         montage.slice,
         montage.amplification
     ));
-    let psnr = record
-        .psnr_db
-        .map_or("unchanged".into(), |v| format!("{v:.2} dB"));
+    let psnr = record.psnr_db.map_or("-".into(), |v| format!("{v:.2} dB"));
     output::line(format!(
         "largest change {:.5}, {} of {} voxels of the support changed, PSNR {psnr}, SSIM {:.5}",
         record.achieved, record.changed_voxels, record.support_voxels, record.ssim
     ));
     match found.rounds {
-        None => output::line("random noise: the whole run writes this very file"),
+        None => output::line("the method needs no training: the whole run writes this very file"),
         Some(rounds) => output::line(format!(
             "the method was trained for {rounds} round(s) on this case alone: it shows how visible the budget is, not how well it protects"
         )),

@@ -1,9 +1,9 @@
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{
-        BilevelConfig, ClosedForm, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig, Scale,
-        SharedBy, SharedNoiseConfig, SurrogateConfig,
+        BilevelConfig, ClosedForm, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig,
+        RandomNoise, Scale, Schedule, SharedBy, SharedNoiseConfig, Support, SurrogateConfig,
     },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
@@ -62,6 +62,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         ..ProtectOptions::default()
     };
     if let Some(path) = &args.generator {
+        meaningful(args, None)?;
         let saved = SavedGenerator::open(path)?;
         if let Some(epsilon) = args.epsilon {
             saved.expect_epsilon(epsilon)?;
@@ -74,10 +75,12 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             ..common
         });
     }
-    let kind = PerturbationMethod::find(&args.method).map(PerturbationMethod::kind);
+    let known = PerturbationMethod::find(&args.method);
+    let kind = known.map(PerturbationMethod::kind);
+    meaningful(args, kind)?;
     let method = match kind {
         Some(MethodKind::Random) => Method::Random {
-            noise: args.noise,
+            noise: args.noise.unwrap_or(RandomNoise::Uniform),
             epsilon,
             seed: args.seed,
         },
@@ -93,7 +96,9 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
     let weights = args.surrogate_weights.as_deref();
     Ok(ProtectOptions {
         method,
-        support: args.support.unwrap_or_default(),
+        support: args
+            .support
+            .unwrap_or_else(|| known.map_or(Support::Roi, PerturbationMethod::default_support)),
         normalisation: args.normalise.unwrap_or_default(),
         surrogate_weights: weights.map(SurrogateWeights::open).transpose()?,
         save_generator: args.save_generator.as_deref().map(GeneratorTarget::new),
@@ -101,10 +106,65 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
     })
 }
 
+/// An error naming the flags that were given and mean nothing for the method; `None` is a saved generator.
+fn meaningful(args: &ProtectionArgs, kind: Option<MethodKind>) -> anyhow::Result<()> {
+    let generator = matches!(kind, Some(MethodKind::Bilevel(_)));
+    let sample_wise = kind == Some(MethodKind::SampleWise);
+    let surrogate = generator || sample_wise || matches!(kind, Some(MethodKind::Shared(_)));
+    let random = kind == Some(MethodKind::Random);
+    let flags = [
+        ("--noise", args.noise.is_some(), random),
+        ("--preset", args.preset.is_some(), surrogate),
+        ("--surrogate", !args.surrogate.is_empty(), surrogate),
+        (
+            "--surrogate-weights",
+            args.surrogate_weights.is_some(),
+            surrogate,
+        ),
+        (
+            "--surrogate-steps",
+            args.surrogate_steps.is_some(),
+            surrogate,
+        ),
+        ("--surrogate-rate", args.surrogate_rate.is_some(), surrogate),
+        ("--width", args.width.is_some(), surrogate),
+        ("--rounds", args.rounds.is_some(), surrogate),
+        ("--batch", args.batch.is_some(), surrogate),
+        ("--patch", args.patch.is_some(), surrogate),
+        ("--transforms", args.transforms.is_some(), surrogate),
+        ("--checkpointing", args.compute.checkpointing, surrogate),
+        ("--band-limit", args.band_limit.is_some(), generator),
+        ("--isc-weight", args.isc_weight.is_some(), generator),
+        ("--isc-mode", args.isc_mode.is_some(), generator),
+        ("--isc-lags", args.isc_lags.is_some(), generator),
+        ("--spd-weight", args.spd_weight.is_some(), generator),
+        ("--noise-rate", args.noise_rate.is_some(), generator),
+        ("--steps", args.steps.is_some(), sample_wise),
+        ("--share", args.share.is_some(), sample_wise),
+        (
+            "--training-rounds",
+            args.training_rounds.is_some(),
+            sample_wise,
+        ),
+    ];
+    let wrong: Vec<&str> = flags
+        .into_iter()
+        .filter(|(_, given, meant)| *given && !meant)
+        .map(|(flag, ..)| flag)
+        .collect();
+    let of = kind.map_or("a saved generator", |_| args.method.as_str());
+    ensure!(
+        wrong.is_empty(),
+        "{}: without meaning for {of}; leave out, or choose a method that takes it (`voxshield methods`)",
+        wrong.join(", ")
+    );
+    Ok(())
+}
+
 fn scale(args: &ProtectionArgs) -> Scale {
     match args.preset {
-        Preset::Compact => Scale::Compact,
-        Preset::Paper => Scale::Source,
+        None | Some(Preset::Compact) => Scale::Compact,
+        Some(Preset::Paper) => Scale::Source,
     }
 }
 
@@ -128,12 +188,8 @@ fn shared_noise(
     epsilon: f64,
 ) -> anyhow::Result<SharedNoiseConfig> {
     one_surrogate(args)?;
-    let mut common = match args.preset {
-        Preset::Compact => SurrogateConfig::compact(),
-        Preset::Paper => SurrogateConfig::paper(),
-    };
-    set_common(&mut common, args, epsilon);
-    let mut config = SharedNoiseConfig::new(by, common);
+    let mut config = SharedNoiseConfig::of(by, scale(args));
+    set_common(&mut config.common, args, epsilon);
     set(&mut config.transforms, args.transforms.clone());
     Ok(config)
 }
@@ -147,6 +203,14 @@ fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig>
         &mut config.recipe.expectation.transforms,
         args.transforms.clone(),
     );
+    match (&mut config.recipe.schedule, args.training_rounds) {
+        (Schedule::Pretrained { rounds, .. }, given) => set(rounds, given),
+        (Schedule::Alternating, None) => {}
+        (Schedule::Alternating, Some(_)) => bail!(
+            "--training-rounds: the surrogate of {} is trained between the visits; use --rounds",
+            args.method
+        ),
+    }
     match (&mut config.recipe.sparsity, args.share) {
         (Some(sparsity), share) => set(&mut sparsity.share, share),
         (None, None) => {}
@@ -203,7 +267,7 @@ fn summary(manifest: &Manifest) {
                 format!("{:.5}", case.achieved),
                 case.changed_voxels.to_string(),
                 case.psnr_db
-                    .map_or_else(|| "unchanged".into(), |v| format!("{v:.2}")),
+                    .map_or_else(|| "-".into(), |v| format!("{v:.2}")),
                 format!("{:.5}", case.ssim),
                 format!("{:.2}", case.seconds),
             ]

@@ -7,7 +7,7 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::failed;
+use super::{complete::differences, failed};
 use crate::{
     data::{CaseRecord, sha256_bytes},
     pipeline::PipelineError,
@@ -24,6 +24,7 @@ const DIGITS: usize = 16;
 pub(super) struct Journal {
     file: File,
     path: PathBuf,
+    cases: usize,
 }
 
 impl Journal {
@@ -66,11 +67,35 @@ impl Journal {
         file.set_len(good as u64)
             .and_then(|()| file.seek(SeekFrom::Start(good as u64)))
             .map_err(failed("cut the file", &path))?;
-        let mut journal = Self { file, path };
+        let mut journal = Self {
+            file,
+            path,
+            cases: records.len(),
+        };
         if found.is_none() {
-            journal.append(header)?;
+            journal.line(header)?;
         }
         Ok((journal, records))
+    }
+
+    /// An error if any journal in the folder, that of a shard included, is of another run.
+    pub(super) fn check_all(folder: &Path, header: &Value) -> Result<(), PipelineError> {
+        for name in names(folder)? {
+            let path = folder.join(name);
+            let mut bytes = Vec::new();
+            File::open(&path)
+                .and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
+                .map_err(failed("read the file", &path))?;
+            if let Some(found) = Lines(&bytes).next() {
+                check(header, &found, folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a journal.
+    pub(super) fn any(folder: &Path) -> bool {
+        names(folder).is_ok_and(|names| !names.is_empty())
     }
 
     /// The records of all shards of a run; the process that asks is the only one.
@@ -79,19 +104,31 @@ impl Journal {
         header: &Value,
     ) -> Result<Vec<CaseRecord>, PipelineError> {
         let mut records = Vec::new();
-        for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
-            let name = entry
-                .map_err(failed("list the folder", folder))?
-                .file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(&format!("{NAME}-")) {
+        for name in names(folder)? {
+            if name != NAME {
                 records.extend(Self::open(folder, &name, header)?.1);
             }
         }
         Ok(records)
     }
 
-    pub(super) fn append(&mut self, entry: &impl Serialize) -> Result<(), PipelineError> {
+    /// Whether no case is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cases == 0
+    }
+
+    pub(super) fn append(&mut self, record: &CaseRecord) -> Result<(), PipelineError> {
+        self.cases += 1;
+        self.line(record)
+    }
+
+    /// Removes the file.
+    pub(super) fn remove(self) -> Result<(), PipelineError> {
+        drop(self.file);
+        fs::remove_file(&self.path).map_err(failed("remove the file", &self.path))
+    }
+
+    fn line(&mut self, entry: &impl Serialize) -> Result<(), PipelineError> {
         // Neither records nor options have anything that JSON cannot say.
         let text = serde_json::to_string(entry).unwrap_or_default();
         let line = format!("{} {text}\n", checksum(text.as_bytes()));
@@ -100,6 +137,20 @@ impl Journal {
             .and_then(|()| self.file.sync_data())
             .map_err(failed("write the file", &self.path))
     }
+}
+
+/// The journals in the folder: of a run, and of its shards.
+fn names(folder: &Path) -> Result<Vec<String>, PipelineError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
+        let entry = entry.map_err(failed("list the folder", folder))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == NAME || name.starts_with(&format!("{NAME}-")) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Lines that are whole.
@@ -129,15 +180,12 @@ fn checksum(text: &[u8]) -> String {
 
 /// An error naming what differs between this run and the one that was interrupted.
 fn check(header: &Value, found: &Value, folder: &Path) -> Result<(), PipelineError> {
-    let keys = ["version", "device", "options", "recipients", "sources"];
-    match keys
-        .into_iter()
-        .find(|key| header.get(key) != found.get(key))
-    {
-        None => Ok(()),
-        Some(what) => Err(PipelineError::OtherRun {
+    let what = differences(found, header);
+    match what.is_empty() {
+        true => Ok(()),
+        false => Err(PipelineError::OtherRun {
             path: folder.parent().unwrap_or(folder).to_path_buf(),
-            what,
+            what: what.join(", "),
         }),
     }
 }
@@ -206,14 +254,12 @@ mod tests {
         let other = json!({ "version": "1", "device": "cpu", "sources": "y" });
         let error = Journal::open(folder.path(), NAME, &other).err().unwrap();
         assert!(
-            matches!(
-                error,
-                PipelineError::OtherRun {
-                    what: "sources",
-                    ..
-                }
-            ),
+            matches!(&error, PipelineError::OtherRun { what, .. } if what.starts_with("its sources")),
             "{error}"
         );
+        // A journal beside it is looked at too, and what is refused is not written.
+        let error = Journal::check_all(folder.path(), &other).unwrap_err();
+        assert!(matches!(error, PipelineError::OtherRun { .. }), "{error}");
+        assert_eq!(names(folder.path()).unwrap(), [NAME]);
     }
 }

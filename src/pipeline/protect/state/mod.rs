@@ -8,6 +8,7 @@
 //! | `training` | the state of the optimisation after a round, replaced as a whole |
 //! | `deltas` | a folder with the perturbations of a method that keeps one for each case: those of `training`, and those since |
 
+mod complete;
 mod journal;
 mod training;
 
@@ -19,13 +20,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use self::journal::Journal;
-pub(super) use self::training::TrainingFile;
+pub(super) use self::{complete::completed, training::TrainingFile};
+use self::{complete::is_intact, journal::Journal};
 use crate::{
-    data::{
-        Case, CaseRecord, MANIFEST_NAME, Manifest, file_parts, remove_stale_temporaries,
-        sha256_bytes, sha256_file,
-    },
+    data::{Case, CaseRecord, file_parts, remove_stale_temporaries, sha256_bytes, sha256_file},
     pipeline::{
         PipelineError, ProtectOptions, Scanned, Shard, lanes::in_order, write::unlock_path,
     },
@@ -43,13 +41,6 @@ pub(super) struct RunState {
     shard: Option<Shard>,
     // Dropped last: the output is ours until then.
     _locks: Vec<File>,
-}
-
-/// The manifest of a run that was complete before it was resumed.
-pub(super) fn completed(output: &Path, options: &ProtectOptions) -> Option<Manifest> {
-    let manifest = Manifest::read(&output.join(MANIFEST_NAME)).ok()?;
-    let complete = options.resume && !output.join(STATE_FOLDER).exists();
-    (complete && same_options(&manifest.method, options)).then_some(manifest)
 }
 
 impl RunState {
@@ -75,6 +66,8 @@ impl RunState {
             });
         }
         let header = header(options, scanned)?;
+        // Before anything is written: what is refused leaves the other run as it was.
+        Journal::check_all(&folder, &header)?;
         let (journal, mut records) =
             Journal::open(&folder, &format!("{}{own}", journal::NAME), &header)?;
         if options.resume && options.shard.is_none() {
@@ -119,6 +112,22 @@ impl RunState {
         &self.folder
     }
 
+    /// Takes the run back, if it has nothing to go on from: after an error that came before any work, another command may
+    /// begin in the same folder.
+    pub(super) fn abandon(self, output: &Path) {
+        if self.training().exists() || !self.journal.is_empty() {
+            return;
+        }
+        // What cannot be removed is in nobody's way but that of the next run, which says so.
+        let _ = self.journal.remove();
+        // Other shards may be at work.
+        if self.shard.is_none() && !Journal::any(&self.folder) {
+            let _ = fs::remove_dir_all(&self.folder);
+            // Not if there is anything in it.
+            let _ = fs::remove_dir(output);
+        }
+    }
+
     /// Removes the folder: the run is complete.
     pub(super) fn complete(self) -> Result<(), PipelineError> {
         fs::remove_dir_all(&self.folder).map_err(failed("remove the folder", &self.folder))
@@ -127,25 +136,9 @@ impl RunState {
     /// Keeps the records whose files are there and unchanged, source and result.
     fn keep_intact(&mut self, output: &Path, scanned: &Scanned, records: Vec<CaseRecord>) {
         let root = &scanned.dataset.root;
-        let intact = |record: &CaseRecord| {
-            let is =
-                |path: PathBuf, hash: &str| sha256_file(&path).is_ok_and(|found| found == hash);
-            let of = |folder: &Path, path: &str| folder.join(path);
-            record.files.iter().all(|file| {
-                is(of(root, &file.path), &file.sha256_before)
-                    && is(of(output, &file.path), &file.sha256_after)
-                    && file_parts(&of(output, &file.path)).is_ok()
-            }) && record.labels.iter().all(|label| {
-                is(of(root, &label.path), &label.sha256)
-                    && is(of(output, &label.path), &label.sha256)
-            }) && record
-                .unlock
-                .iter()
-                .all(|unlock| is(of(output, &unlock.path), &unlock.sha256))
-        };
         in_order(
             records.len(),
-            |index| intact(&records[index]),
+            |index| is_intact(root, output, &records[index]),
             |index, good| {
                 if good {
                     let record = records[index].clone();
@@ -197,17 +190,6 @@ fn header(options: &ProtectOptions, scanned: &Scanned) -> Result<Value, Pipeline
         "recipients": sha256_bytes(format!("{:?}", options.unlock_to).as_bytes()),
         "sources": sha256_bytes(sources.to_string().as_bytes()),
     }))
-}
-
-/// Whether a manifest's options are these, apart from what a run fills in.
-fn same_options(manifest: &Value, options: &ProtectOptions) -> bool {
-    let without = |mut value: Value| {
-        if let Some(object) = value.as_object_mut() {
-            object.remove("save_generator");
-        }
-        value
-    };
-    without(manifest.clone()) == without(options.to_json())
 }
 
 /// Removes the temporary files of killed runs, in all folders.

@@ -28,6 +28,11 @@ impl TrainingFile {
         }
     }
 
+    /// Whether a state was stored.
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     /// The stored state; `None` when there is none, or one that was damaged: then the optimisation starts anew, to the same result.
     pub(in crate::pipeline) fn read(&self) -> Option<TrainingState> {
         let bytes = fs::read(&self.path).ok()?;
