@@ -323,8 +323,10 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
-    /// A path inside a dataset or manifest that would leave its folder.
-    #[error("{}: the entry {entry:?} must be a relative path without `..`", path.display())]
+    /// A path inside a dataset or manifest that would leave its folder, or be another one on another system.
+    #[error(
+        "{}: the entry {entry:?} must be a relative path, not empty and without `..`, `\\`, `:` or NUL; rename the file, or correct the entry", path.display()
+    )]
     UnsafePath {
         /// The file that has the entry.
         path: PathBuf,

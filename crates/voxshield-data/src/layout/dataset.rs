@@ -10,6 +10,7 @@ use super::error::LayoutError;
 use super::tree::Tree;
 use crate::error::DataError;
 use crate::intensity::Modality;
+use crate::manifest::unfit_name;
 use crate::nifti::file_parts;
 
 /// A dataset: cases, and what is not a case.
@@ -165,8 +166,8 @@ impl<'a> Builder<'a> {
         self.claimed.insert(path.to_path_buf());
     }
 
-    /// Adds a case. One that cannot be complete becomes a problem instead: id taken, half of a pair missing, or no label in
-    /// training (`expected_label` says where it should be).
+    /// Adds a case. One that cannot be used becomes a problem instead: id taken, half of a pair missing, a name that no manifest
+    /// can hold (better said now than when all is done), or no label in training (`expected_label` says where it should be).
     pub(super) fn case(&mut self, case: Case, expected_label: &str) {
         for path in case.images.iter().chain(&case.label) {
             self.claim(path);
@@ -195,6 +196,16 @@ impl<'a> Builder<'a> {
         for part in companions {
             if let Ok(relative) = part.strip_prefix(self.tree.root()) {
                 self.claim(relative);
+            }
+        }
+        for path in case.images.iter().chain(&case.label) {
+            if let Some((name, reason)) = unfit_name(path) {
+                let error = LayoutError::UnfitName {
+                    path: self.full(path),
+                    name,
+                    reason,
+                };
+                return self.problem(&case.id, path, error);
             }
         }
         if case.label.is_none() && case.split == Split::Train {

@@ -217,6 +217,26 @@ fn decathlon() {
     assert_eq!(dataset.problems.len(), 4);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn decathlon_entries_that_no_manifest_can_hold_are_one_problem_each() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/a.nii", "labelsTr/a.nii"])
+        .volumes(&["imagesTr/b:c.nii", "labelsTr/b:c.nii"])
+        .text(
+            "dataset.json",
+            r#"{"training": [{"image": "./imagesTr/a.nii", "label": "./labelsTr/a.nii"},
+                {"image": "./imagesTr/b:c.nii", "label": "./labelsTr/b:c.nii"}]}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["a"]);
+    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
+    let error = &dataset.problems[0].error;
+    assert!(matches!(**error, DataError::UnsafePath { .. }), "{error}");
+    assert!(error.to_string().contains("rename the file"), "{error}");
+}
+
 #[test]
 fn decathlon_entries_of_another_shape_are_refused() {
     for training in [
