@@ -26,7 +26,7 @@ pub struct Dataset {
     pub labels: BTreeMap<u16, String>,
     /// Cases, sorted by id; ids are unique, upper and lower case being different.
     pub cases: Vec<Case>,
-    /// Training cases that lack nothing but their label, sorted by id; each is among the problems as well.
+    /// Training cases that lack nothing but their label, sorted by id; each is among the problems as well. No case has an id of these.
     pub unlabelled: Vec<Case>,
     /// Files to be copied as they are (`dataset.json`, a licence, ...), relative to the root, sorted. Never a file that may
     /// hold voxels.
@@ -175,7 +175,9 @@ impl<'a> Builder<'a> {
         let Some(first) = case.images.first().cloned() else {
             return;
         };
-        if let Some(other) = self.cases.get(&case.id) {
+        // Whoever needs no labels takes both kinds, so ids are unique over both.
+        let taken = self.cases.get(&case.id);
+        if let Some(other) = taken.or_else(|| self.unlabelled.get(&case.id)) {
             let error = LayoutError::DuplicateCase {
                 path: self.full(&first),
                 id: case.id.clone(),

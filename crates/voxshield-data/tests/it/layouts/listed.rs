@@ -143,6 +143,29 @@ fn a_case_of_one_split_does_not_hide_in_the_other() {
 }
 
 #[test]
+fn a_test_case_with_the_id_of_an_unlabelled_one_is_a_problem() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/a_0000.nii", "imagesTs/a_0000.nii"])
+        .text(
+            "dataset.json",
+            r#"{"channel_names": {"0": "CT"}, "labels": {}}"#,
+        );
+    let dataset = folder.discover().without_need_of_labels();
+    assert_eq!(ids(&dataset), ["a"]);
+    assert_eq!(dataset.cases[0].split, Split::Train);
+    let error = &problem(&dataset, "imagesTs/a_0000.nii").error;
+    assert!(
+        matches!(
+            **error,
+            DataError::Layout(LayoutError::DuplicateCase { .. })
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("imagesTr"), "{error}");
+}
+
+#[test]
 fn nnunet_version_1_with_its_list_of_pairs() {
     let folder = Folder::new();
     folder

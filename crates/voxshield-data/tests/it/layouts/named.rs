@@ -83,6 +83,34 @@ fn brats_problems() {
 }
 
 #[test]
+fn a_second_unlabelled_case_of_an_id_is_a_problem() {
+    let folder = Folder::new();
+    for visit in ["visit1", "visit2"] {
+        for part in ["flair", "t1", "t1ce", "t2"] {
+            folder.volume(&format!("{visit}/P1_{part}.nii.gz"));
+        }
+    }
+    let dataset = folder.discover();
+    assert!(dataset.cases.is_empty());
+    let dataset = dataset.without_need_of_labels();
+    assert_eq!(ids(&dataset), ["P1"]);
+    let first = "visit1/P1_flair.nii.gz";
+    assert_eq!(dataset.cases[0].images[0], Path::new(first));
+    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
+    let error = &problem(&dataset, "visit2/P1_flair.nii.gz").error;
+    assert!(
+        matches!(
+            **error,
+            DataError::Layout(LayoutError::DuplicateCase { .. })
+        ),
+        "{error}"
+    );
+    for file in [first, "visit2/P1_flair.nii.gz"] {
+        assert!(error.to_string().contains(file), "{error}");
+    }
+}
+
+#[test]
 fn flare_side_by_side_or_apart() {
     for (images, labels) in [
         ("", ""),
