@@ -215,6 +215,85 @@ fn stored_bits_signs_and_slopes() {
 }
 
 #[test]
+fn slices_with_and_without_a_sign_keep_their_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("knee"), folder.path().join("out"));
+    let scan = Scan::new();
+    scan.write(&input);
+    // One slice without sign, whose padding is that of the others read as unsigned.
+    let mut object = scan.slice(2);
+    for (tag, vr, values) in [
+        (Tag(0x0028, 0x0103), VR::US, vec![0_u16]),
+        (Tag(0x7FE0, 0x0010), VR::OW, vec![63536; ROWS * COLUMNS]),
+    ] {
+        object.put(DataElement::new(
+            tag,
+            vr,
+            PrimitiveValue::U16(values.into()),
+        ));
+    }
+    write(&input.join("deep/IM2"), object);
+    let cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
+    assert!(cases[0].shape.is_ok(), "{:?}", cases[0].shape);
+    let volume = StoredVolume::read(&output.join("images/knee.nii.gz")).unwrap();
+    assert_eq!(volume.datatype().to_string(), "int32");
+    for (at, value) in volume.values().enumerate() {
+        let (column, row, slice) = (at % COLUMNS, at / COLUMNS % ROWS, at / (COLUMNS * ROWS));
+        let stored = match slice {
+            2 => 63536,
+            _ => scan.value(column, row, slice),
+        };
+        assert_eq!(value, f64::from(stored) - 1024.0);
+    }
+}
+
+#[test]
+fn eight_bits_and_an_odd_number_of_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("knee"), folder.path().join("out"));
+    // Three by three bytes and the one that makes their number even; the second time, two.
+    for (bytes, good) in [(10, true), (11, false), (12, false)] {
+        for slice in 0..2 {
+            let mut object = Scan::new().slice(slice);
+            for (tag, value) in [
+                (Tag(0x0028, 0x0010), 3),
+                (Tag(0x0028, 0x0011), 3),
+                (Tag(0x0028, 0x0100), 8),
+                (Tag(0x0028, 0x0101), 8),
+                (Tag(0x0028, 0x0102), 7),
+                (Tag(0x0028, 0x0103), 0),
+            ] {
+                object.put(DataElement::new(
+                    tag,
+                    VR::US,
+                    PrimitiveValue::from(value as u16),
+                ));
+            }
+            let mut pixels: Vec<u8> = (0..bytes).map(|at| at + 100 * slice as u8).collect();
+            pixels[9] = 0;
+            object.put(DataElement::new(
+                Tag(0x7FE0, 0x0010),
+                VR::OB,
+                PrimitiveValue::U8(pixels.into()),
+            ));
+            write(&input.join(slice.to_string()), object);
+        }
+        let cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
+        match &cases[0].shape {
+            Ok(shape) => assert!(good && *shape == [3, 3, 2], "{bytes} bytes"),
+            Err(error) => assert!(!good, "{bytes} bytes: {error}"),
+        }
+        if good {
+            let volume = StoredVolume::read(&output.join("images/knee.nii.gz")).unwrap();
+            let expected = (0..9)
+                .chain(100..109)
+                .map(|value| f64::from(value) - 1024.0);
+            assert!(volume.values().eq(expected));
+        }
+    }
+}
+
+#[test]
 fn series_that_are_no_volume_are_refused() {
     let mut mixed = Scan::new();
     mixed.series[3] = "4.5.6";
