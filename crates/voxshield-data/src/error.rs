@@ -333,8 +333,8 @@ pub enum DataError {
         /// The entry.
         entry: String,
     },
-    /// A symbolic link that leaves the dataset, dangles, or names a folder.
-    #[error("{}: symbolic link {reason}; replace it by the file itself", path.display())]
+    /// A symbolic link that leaves the dataset, dangles, names a folder, or is in the place of a series.
+    #[error("{}: symbolic link {reason}; replace it by the file or folder itself", path.display())]
     SymbolicLink {
         /// The link.
         path: PathBuf,

@@ -8,7 +8,7 @@ use super::DicomError;
 use super::slice::Slice;
 use crate::error::DataError;
 use crate::geometry::Affine;
-use crate::layout::Tree;
+use crate::layout::{LayoutError, Tree};
 use crate::nifti::{NewVoxels, Scaling, write_new_scaled};
 
 /// Slices may be off by this share of their distance, and cosines and spacings by this much.
@@ -20,7 +20,14 @@ pub(super) struct Series(Vec<Slice>);
 impl Series {
     /// Reads all files of a folder and the folders in it; hidden ones and DICOMDIR are left out.
     pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
-        let tree = Tree::read(folder)?;
+        let tree = match Tree::read(folder) {
+            // That error lists the layouts of datasets.
+            Err(DataError::Layout(LayoutError::EmptyFolder { path, .. })) => {
+                let problem = DicomError::TooFew { found: 0 };
+                return Err(DataError::Dicom { path, problem });
+            }
+            tree => tree?,
+        };
         if let Some(problem) = tree.refused().next() {
             return Err(DataError::SymbolicLink {
                 path: tree.root().join(&problem.path),

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use voxshield_data::{
-    Affine, DataError, DicomError, NewVoxels, StoredVolume, Volume, import_dicom, write_new,
-};
+use voxshield_data::{DataError, DicomError, StoredVolume, Volume, import_dicom};
+
+mod folders;
 
 const ROWS: usize = 4;
 const COLUMNS: usize = 3;
@@ -342,48 +342,6 @@ fn series_that_are_no_volume_are_refused() {
         reason("two frames"),
         DicomError::Unsupported { .. } | DicomError::Unreadable { .. }
     ));
-}
-
-#[test]
-fn cases_with_labels_become_a_plain_dataset() {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
-    for case in ["a", "b"] {
-        Scan::new().write(&input.join("images").join(case));
-    }
-    let first = import_dicom(
-        &input.join("images/a"),
-        &folder.path().join("one"),
-        &mut |_| {},
-    )
-    .unwrap();
-    assert!(first[0].shape.is_ok());
-    let affine = StoredVolume::read(&folder.path().join("one/images/a.nii.gz"))
-        .unwrap()
-        .affine();
-    let label =
-        ndarray::Array3::<u8>::from_shape_fn((COLUMNS, ROWS, SLICES), |(_, _, k)| (k > 2).into());
-    fs::create_dir_all(input.join("labels")).unwrap();
-    let save = |case: &str, affine: &Affine| {
-        let path = input.join(format!("labels/{case}.nii.gz"));
-        write_new(&path, NewVoxels::from(label.view()), affine).unwrap();
-        fs::read(path).unwrap()
-    };
-    let bytes = save("a", &affine);
-    // Elsewhere and along other axes.
-    save("b", &Affine::from_spacing([-3.0, 1.0, 1.0]));
-    let cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
-    assert!(cases[0].shape.is_ok() && cases[0].labelled);
-    assert!(matches!(
-        cases[1].shape,
-        Err(DataError::GridMismatch { .. })
-    ));
-    assert_eq!(fs::read(output.join("labels/a.nii.gz")).unwrap(), bytes);
-    let dataset = voxshield_data::discover(&output).unwrap();
-    assert_eq!(
-        (dataset.layout, dataset.cases.len(), dataset.problems.len()),
-        ("plain", 1, 0)
-    );
 }
 
 /// The bytes of a slice, and where the last of `needle` is in them.
