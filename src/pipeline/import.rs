@@ -6,8 +6,8 @@ use crate::data::{ImportedCase, import_dicom};
 /// Reads DICOM series and writes them as a dataset of NIfTI volumes into the new folder `output`; see [`import_dicom`].
 ///
 /// # Errors
-/// [`PipelineError`] when the folders overlap, `output` is not empty, or `input` cannot be listed; what concerns one case is in
-/// the list.
+/// [`PipelineError`] when the folders overlap, `output` is not empty, or `input` has no series or cannot be listed; what concerns
+/// one case is in the list.
 pub fn import(
     input: &Path,
     output: &Path,

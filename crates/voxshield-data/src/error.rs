@@ -323,16 +323,18 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
-    /// A path inside a dataset or manifest that would leave its folder.
-    #[error("{}: the entry {entry:?} must be a relative path without `..`", path.display())]
+    /// A path inside a dataset or manifest that would leave its folder, or be another one on another system.
+    #[error(
+        "{}: the entry {entry:?} must be a relative path, not empty and without `..`, `\\`, `:` or NUL; rename the file, or correct the entry", path.display()
+    )]
     UnsafePath {
         /// The file that has the entry.
         path: PathBuf,
         /// The entry.
         entry: String,
     },
-    /// A symbolic link that leaves the dataset, dangles, or names a folder.
-    #[error("{}: symbolic link {reason}; replace it by the file itself", path.display())]
+    /// A symbolic link that leaves the dataset, dangles, names a folder, or is in the place of a series.
+    #[error("{}: symbolic link {reason}; replace it by the file or folder itself", path.display())]
     SymbolicLink {
         /// The link.
         path: PathBuf,

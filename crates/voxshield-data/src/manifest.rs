@@ -146,7 +146,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`DataError::Io`] when it cannot be read, [`DataError::TooLarge`] above 256 MiB, [`DataError::Json`] when it is not a manifest of
-    /// this format, [`DataError::UnsafePath`] for a path that leaves the folder.
+    /// this format, [`DataError::UnsafePath`] for a path that leaves the folder, or would be another one on another system.
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = read_bounded(path, LIMIT)?;
         let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| json(path, &error))?;
@@ -192,12 +192,43 @@ impl Manifest {
     }
 }
 
-/// Refuses an entry that is empty, absolute, or has `..`, a backslash or a drive letter.
+/// What no path of a manifest has, and why: it must be the same file on every system.
+const FORBIDDEN: [(char, &str); 3] = [
+    (
+        '\\',
+        "`\\` separates folders on Windows, where the path would be that of another file",
+    ),
+    (
+        ':',
+        "`:` ends the name of a drive on Windows, where no file name may have it",
+    ),
+    ('\0', "no file name may have a NUL"),
+];
+
+/// The first name in a relative path that a manifest cannot hold, and why; none in a path that [`Manifest::write_atomic`] takes.
+pub(crate) fn unfit_name(path: &Path) -> Option<(String, &'static str)> {
+    path.components().find_map(|part| {
+        let name = part.as_os_str();
+        let reason = match name.to_str() {
+            None => "it is not UTF-8, and JSON has to be",
+            Some(text) => {
+                FORBIDDEN
+                    .iter()
+                    .find(|(letter, _)| text.contains(*letter))?
+                    .1
+            }
+        };
+        Some((format!("{name:?}"), reason))
+    })
+}
+
+/// Refuses an entry that is empty, absolute, or has `..`, a backslash, a colon or a NUL.
 pub(crate) fn check_relative(path: &Path, entry: &str) -> Result<(), DataError> {
     let normal = Path::new(entry)
         .components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if normal && !entry.is_empty() && !entry.contains(['\\', ':', '\0']) {
+    let forbidden = FORBIDDEN.map(|(letter, _)| letter);
+    if normal && !entry.is_empty() && !entry.contains(forbidden) {
         return Ok(());
     }
     Err(DataError::UnsafePath {

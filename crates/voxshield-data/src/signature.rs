@@ -3,7 +3,8 @@
 //! Plain Ed25519 (RFC 8032) and PEM keys, so that OpenSSL can check it as well:
 //! `openssl pkeyutl -verify -pubin -inkey KEY.pub -rawin -in voxshield.json -sigfile voxshield.json.sig`.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use age::secrecy::zeroize::Zeroizing;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -13,7 +14,7 @@ use ed25519_dalek::{Signature, Signer};
 use crate::error::DataError;
 use crate::fsx::write_file_atomic;
 use crate::manifest::{LIMIT, read_bounded};
-use crate::unlock::write_secret;
+use crate::unlock::{write_public, write_secret};
 
 /// Name of the signature beside the manifest.
 pub const SIGNATURE_NAME: &str = "voxshield.json.sig";
@@ -115,11 +116,20 @@ impl PublicKey {
 /// Writes a new private key to a new file that only its owner can read, and the public key beside it with `.pub` added.
 ///
 /// # Errors
-/// [`DataError::Io`] when the file exists or cannot be written.
-pub fn generate_signing_key(path: &Path) -> Result<std::path::PathBuf, DataError> {
+/// [`DataError::Io`] when one of the files exists (neither is changed then) or cannot be written.
+pub fn generate_signing_key(path: &Path) -> Result<PathBuf, DataError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    let target = PathBuf::from(name);
+    // It may be all that is left to check published signatures with. Looked for before the secret is written, which would stay; a
+    // link that leads nowhere counts.
+    if target.symlink_metadata().is_ok() {
+        let error = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(DataError::io("create the key file", &target)(error));
+    }
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed)
-        .map_err(|error| DataError::io("draw a key", path)(std::io::Error::other(error)))?;
+        .map_err(|error| DataError::io("draw a key", path)(io::Error::other(error)))?;
     let key = ed25519_dalek::SigningKey::from_bytes(&seed);
     let encode = |_| {
         wrong(path)(SignatureError::Key {
@@ -134,10 +144,7 @@ pub fn generate_signing_key(path: &Path) -> Result<std::path::PathBuf, DataError
         })
     })?;
     write_secret(path, &[&private])?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".pub");
-    let target = std::path::PathBuf::from(name);
-    write_file_atomic(&target, public.as_bytes())?;
+    write_public(&target, &public)?;
     Ok(target)
 }
 

@@ -48,6 +48,24 @@ pub enum DicomError {
         /// The distance.
         found: f64,
     },
+    /// Nothing to import.
+    #[error(
+        "expected images/CASE/ with the files of one series each, or one folder with the slices of one series; found {found}"
+    )]
+    NoSeries {
+        /// What is there.
+        found: &'static str,
+    },
+    /// Files beside the folders of the series.
+    #[error(
+        "files lie in no folder ({found}, the first is {first}): expected images/CASE/ with the files of one series each; move them there"
+    )]
+    Loose {
+        /// How many there are.
+        found: usize,
+        /// The name of one.
+        first: String,
+    },
     /// Too few slices.
     #[error("{found} slices: a volume needs at least two")]
     TooFew {

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::DicomError;
 use super::series::Series;
 use crate::error::DataError;
 use crate::fsx::copy_file_atomic;
 use crate::label::LabelMap;
+use crate::layout::{LayoutError, Tree};
+use crate::manifest::unfit_name;
 use crate::nifti::nifti_stem;
 use crate::volume::Volume;
 
 /// What became of one case.
 #[derive(Debug)]
 pub struct ImportedCase {
-    /// The name of its folder.
+    /// The name of its folder; `images` for the files that lie in none.
     pub id: String,
     /// Columns, rows and slices of the volume, or why there is none; no file of the case was written then.
     pub shape: Result<[usize; 3], DataError>,
@@ -23,10 +26,12 @@ pub struct ImportedCase {
 }
 
 /// Reads `input/images/CASE/*` (DICOM) and `input/labels/CASE.nii.gz`, and writes `output/images/CASE.nii.gz` and the labels beside
-/// it. A folder without `images` is one series, and its name the case's. A label must lie on the grid of its series.
+/// it. A folder without `images` is one series, and its name the case's. A label must lie on the grid of its series. Links and
+/// loose files in `images` are in the list as cases that failed, so that nothing is left out in silence.
 ///
 /// # Errors
-/// [`LayoutError::NotAFolder`](crate::LayoutError::NotAFolder), [`DataError::Io`] for the folders themselves; what concerns one case is in the list.
+/// [`LayoutError::NotAFolder`], [`DicomError::NoSeries`] when there is no series at all, [`DataError::Io`] for the folders
+/// themselves; what concerns one case is in the list.
 pub fn import_dicom(
     input: &Path,
     output: &Path,
@@ -34,15 +39,18 @@ pub fn import_dicom(
 ) -> Result<Vec<ImportedCase>, DataError> {
     let images = input.join("images");
     let cases = match images.is_dir() {
-        true => folders(&images)?,
-        false => BTreeMap::from([(name(input), input.to_path_buf())]),
+        true => cases_in(input, &images)?,
+        false => vec![only_case(input)?],
     };
     let labels = labels(&input.join("labels"))?;
     let mut imported = Vec::with_capacity(cases.len());
     for (id, folder) in cases {
         let target = output.join("images").join(format!("{id}.nii.gz"));
         let label = labels.get(&id);
-        let shape = import(&folder, label.map(PathBuf::as_path), &target, output);
+        let shape = folder.and_then(|folder| {
+            let label = label.map(PathBuf::as_path);
+            import(&folder, label, &target, output)
+        });
         let case = ImportedCase {
             labelled: label.is_some() && shape.is_ok(),
             id,
@@ -77,12 +85,78 @@ fn import(
     Ok(shape)
 }
 
-/// Folders by name.
-fn folders(path: &Path) -> Result<BTreeMap<String, PathBuf>, DataError> {
-    let entries = entries(path)?.into_iter();
-    // Links are not followed: a series is where it is said to be.
-    let folders = entries.filter(|path| path.is_dir() && !path.is_symlink());
-    Ok(folders.map(|path| (name(&path), path)).collect())
+/// The name of a case and the folder of its series, or why there is none.
+type Found = (String, Result<PathBuf, DataError>);
+
+/// What is in `images`, sorted by name; loose files are one entry.
+fn cases_in(input: &Path, images: &Path) -> Result<Vec<Found>, DataError> {
+    let (mut cases, mut loose) = (Vec::new(), Vec::new());
+    for path in entries(images)? {
+        let id = name(&path);
+        if path.is_symlink() {
+            // Not followed: a series is where it is said to be.
+            let reason = "in place of a series";
+            cases.push((id, Err(DataError::SymbolicLink { path, reason })));
+        } else if path.is_dir() {
+            cases.push((id, fit(path)));
+        } else if id != "DICOMDIR" {
+            loose.push(id);
+        }
+    }
+    cases.sort_by(|(a, _), (b, _)| a.cmp(b));
+    loose.sort();
+    if cases.is_empty() {
+        let found = match loose.is_empty() {
+            true => "images/ with nothing in it",
+            false => "images/ with files but no folder",
+        };
+        return Err(no_series(input, found));
+    }
+    if let Some(first) = loose.first().cloned() {
+        let error = DataError::Dicom {
+            path: images.to_path_buf(),
+            problem: DicomError::Loose {
+                found: loose.len(),
+                first,
+            },
+        };
+        cases.push((name(images), Err(error)));
+    }
+    Ok(cases)
+}
+
+/// A folder that is one series itself.
+fn only_case(input: &Path) -> Result<Found, DataError> {
+    match Tree::read(input) {
+        Err(DataError::Layout(LayoutError::EmptyFolder { .. })) => {
+            return Err(no_series(input, "no file"));
+        }
+        tree => tree?,
+    };
+    // `.` and `..` have a name elsewhere only.
+    let folder = match input.file_name() {
+        Some(_) => input.to_path_buf(),
+        None => fs::canonicalize(input).map_err(DataError::io("open the folder", input))?,
+    };
+    match name(&folder) {
+        id if id.is_empty() => Err(no_series(input, "a folder without a name")),
+        id => Ok((id, fit(folder))),
+    }
+}
+
+/// The folder, unless its name can be that of no case that is to be protected.
+fn fit(path: PathBuf) -> Result<PathBuf, DataError> {
+    match unfit_name(Path::new(path.file_name().unwrap_or_default())) {
+        None => Ok(path),
+        Some((name, reason)) => Err(LayoutError::UnfitName { path, name, reason }.into()),
+    }
+}
+
+fn no_series(input: &Path, found: &'static str) -> DataError {
+    DataError::Dicom {
+        path: input.to_path_buf(),
+        problem: DicomError::NoSeries { found },
+    }
 }
 
 /// Label files by case; none if there is no such folder.

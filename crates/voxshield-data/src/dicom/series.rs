@@ -8,7 +8,7 @@ use super::DicomError;
 use super::slice::Slice;
 use crate::error::DataError;
 use crate::geometry::Affine;
-use crate::layout::Tree;
+use crate::layout::{LayoutError, Tree};
 use crate::nifti::{NewVoxels, Scaling, write_new_scaled};
 
 /// Slices may be off by this share of their distance, and cosines and spacings by this much.
@@ -20,7 +20,14 @@ pub(super) struct Series(Vec<Slice>);
 impl Series {
     /// Reads all files of a folder and the folders in it; hidden ones and DICOMDIR are left out.
     pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
-        let tree = Tree::read(folder)?;
+        let tree = match Tree::read(folder) {
+            // That error lists the layouts of datasets.
+            Err(DataError::Layout(LayoutError::EmptyFolder { path, .. })) => {
+                let problem = DicomError::TooFew { found: 0 };
+                return Err(DataError::Dicom { path, problem });
+            }
+            tree => tree?,
+        };
         if let Some(problem) = tree.refused().next() {
             return Err(DataError::SymbolicLink {
                 path: tree.root().join(&problem.path),
@@ -109,8 +116,8 @@ impl Series {
         ])
     }
 
-    /// Writes the volume. Stored integers and a common slope and intercept are kept; where these vary from slice to slice (PET), values
-    /// are written as float32.
+    /// Writes the volume. Stored integers and a common slope and intercept are kept, in the first of int16, uint16 and int32 that has
+    /// them all; where slope or intercept vary from slice to slice (PET), values are written as float32.
     pub(super) fn write(&self, path: &Path) -> Result<[usize; 3], DataError> {
         let first = &self.0[0];
         let [rows, columns] = first.size;
@@ -136,10 +143,14 @@ impl Series {
             let mut voxels = Array3::<i16>::zeros(shape);
             self.fill(&mut voxels, |_, value| value as i16);
             write(voxels.view().into())?;
-        } else {
-            // 16 bits without sign: nothing else is left.
+        } else if fits(0, u16::MAX.into()) {
             let mut voxels = Array3::<u16>::zeros(shape);
             self.fill(&mut voxels, |_, value| value as u16);
+            write(voxels.view().into())?;
+        } else {
+            // Slices with a sign beside slices without one, each of 16 bits.
+            let mut voxels = Array3::<i32>::zeros(shape);
+            self.fill(&mut voxels, |_, value| value);
             write(voxels.view().into())?;
         }
         Ok(shape.into())

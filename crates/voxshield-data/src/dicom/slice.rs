@@ -85,16 +85,21 @@ impl Slice {
             decoded.bits_stored(),
             decoded.pixel_representation() == PixelRepresentation::Signed,
         );
+        let pixels = size[0] * size[1];
+        let data = match (decoded.bits_allocated(), decoded.data()) {
+            // DICOM's elements have an even length: an odd number of bytes is followed by one that means nothing.
+            (8, [data @ .., _]) if data.len() == pixels && !pixels.is_multiple_of(2) => data,
+            (_, data) => data,
+        };
         let raw: Vec<u16> = match decoded.bits_allocated() {
-            8 => decoded.data().iter().map(|&byte| byte.into()).collect(),
-            16 => decoded
-                .data()
+            8 => data.iter().map(|&byte| byte.into()).collect(),
+            16 => data
                 .chunks_exact(2)
                 .map(|pair| u16::from_ne_bytes([pair[0], pair[1]]))
                 .collect(),
             bits => return unsupported(format!("{bits} bits allocated")),
         };
-        if stored == 0 || stored > decoded.bits_allocated() || raw.len() != size[0] * size[1] {
+        if stored == 0 || stored > decoded.bits_allocated() || raw.len() != pixels {
             return Err(attribute(
                 "Pixel Data",
                 "as many values as rows times columns",

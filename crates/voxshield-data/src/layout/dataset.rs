@@ -10,6 +10,7 @@ use super::error::LayoutError;
 use super::tree::Tree;
 use crate::error::DataError;
 use crate::intensity::Modality;
+use crate::manifest::unfit_name;
 use crate::nifti::file_parts;
 
 /// A dataset: cases, and what is not a case.
@@ -25,7 +26,7 @@ pub struct Dataset {
     pub labels: BTreeMap<u16, String>,
     /// Cases, sorted by id; ids are unique, upper and lower case being different.
     pub cases: Vec<Case>,
-    /// Training cases that lack nothing but their label, sorted by id; each is among the problems as well.
+    /// Training cases that lack nothing but their label, sorted by id; each is among the problems as well. No case has an id of these.
     pub unlabelled: Vec<Case>,
     /// Files to be copied as they are (`dataset.json`, a licence, ...), relative to the root, sorted. Never a file that may
     /// hold voxels.
@@ -165,8 +166,8 @@ impl<'a> Builder<'a> {
         self.claimed.insert(path.to_path_buf());
     }
 
-    /// Adds a case. One that cannot be complete becomes a problem instead: id taken, half of a pair missing, or no label in
-    /// training (`expected_label` says where it should be).
+    /// Adds a case. One that cannot be used becomes a problem instead: id taken, half of a pair missing, a name that no manifest
+    /// can hold (better said now than when all is done), or no label in training (`expected_label` says where it should be).
     pub(super) fn case(&mut self, case: Case, expected_label: &str) {
         for path in case.images.iter().chain(&case.label) {
             self.claim(path);
@@ -174,7 +175,9 @@ impl<'a> Builder<'a> {
         let Some(first) = case.images.first().cloned() else {
             return;
         };
-        if let Some(other) = self.cases.get(&case.id) {
+        // Whoever needs no labels takes both kinds, so ids are unique over both.
+        let taken = self.cases.get(&case.id);
+        if let Some(other) = taken.or_else(|| self.unlabelled.get(&case.id)) {
             let error = LayoutError::DuplicateCase {
                 path: self.full(&first),
                 id: case.id.clone(),
@@ -195,6 +198,16 @@ impl<'a> Builder<'a> {
         for part in companions {
             if let Ok(relative) = part.strip_prefix(self.tree.root()) {
                 self.claim(relative);
+            }
+        }
+        for path in case.images.iter().chain(&case.label) {
+            if let Some((name, reason)) = unfit_name(path) {
+                let error = LayoutError::UnfitName {
+                    path: self.full(path),
+                    name,
+                    reason,
+                };
+                return self.problem(&case.id, path, error);
             }
         }
         if case.label.is_none() && case.split == Split::Train {

@@ -95,6 +95,10 @@ fn add(
             continue;
         };
         if let Err(error) = check_relative(json.path(), entry) {
+            // Both files of the entry are spoken for by this problem, however the list writes them.
+            for entry in std::iter::once(image).chain(label) {
+                builder.claim(&relative(entry));
+            }
             return builder.problem(&id, Path::new(entry), error);
         }
         let path = relative(entry);

@@ -66,6 +66,16 @@ pub enum LayoutError {
         /// The file that has it.
         other: PathBuf,
     },
+    /// A file of a case whose path cannot be in a manifest.
+    #[error("{}: the manifest cannot hold the name {name}: {reason}; rename it", path.display())]
+    UnfitName {
+        /// The file.
+        path: PathBuf,
+        /// The name of the file or of a folder in its path, quoted.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A file that may hold voxels but belongs to no case: it is not copied, so that nothing leaves unprotected.
     #[error("{}: holds volume data but belongs to no case of the {layout} layout; it is left out: remove or rename it", path.display())]
     UnexpectedFile {

@@ -1,6 +1,6 @@
 //! FLARE: `CASE_0000.nii.gz` and `CASE.nii.gz`, side by side or in folders such as `TrainingImg` and `TrainingMask`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::dataset::{Builder, Case, Channel, Dataset, Split};
@@ -23,10 +23,10 @@ impl Layout for Flare {
     }
 
     fn detect(&self, tree: &Tree) -> bool {
-        let labels = labels(tree);
+        let names = Names::new(tree);
         tree.volumes()
-            .filter_map(|(_, stem)| split_channel(stem))
-            .any(|(id, channel)| channel == 0 && labels.contains_key(id))
+            .filter_map(|(_, stem)| names.image(stem))
+            .any(|(id, channel)| channel == 0 && names.labels.contains_key(id))
     }
 
     fn scan(&self, tree: &Tree) -> Result<Dataset, DataError> {
@@ -36,10 +36,10 @@ impl Layout for Flare {
             name: "CT".to_string(),
             modality: Some(Modality::Ct),
         }];
-        let labels = labels(tree);
-        let mut used = std::collections::BTreeSet::new();
+        let names = Names::new(tree);
+        let mut used = BTreeSet::new();
         for (path, stem) in tree.volumes() {
-            let Some((id, channel)) = split_channel(stem) else {
+            let Some((id, channel)) = names.image(stem) else {
                 continue;
             };
             used.insert(id);
@@ -52,7 +52,7 @@ impl Layout for Flare {
                 builder.problem(id, path, error);
                 continue;
             }
-            let label = labels.get(id).and_then(|found| nearest(path, found));
+            let label = names.labels.get(id).and_then(|found| nearest(path, found));
             let case = Case {
                 id: id.to_string(),
                 images: vec![path.to_path_buf()],
@@ -61,7 +61,7 @@ impl Layout for Flare {
             };
             builder.case(case, &format!("{id}.nii.gz"));
         }
-        for (id, paths) in labels {
+        for (id, paths) in names.labels {
             for path in paths {
                 if !used.contains(id) {
                     let error = LayoutError::MissingImage {
@@ -76,15 +76,41 @@ impl Layout for Flare {
     }
 }
 
-/// Files without channel number, by name; one name may be in several folders.
-fn labels(tree: &Tree) -> BTreeMap<&str, Vec<&Path>> {
-    let mut labels: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
-    for (path, stem) in tree.volumes() {
-        if split_channel(stem).is_none() {
-            labels.entry(stem).or_default().push(path);
+/// Which names are those of images and which of labels. In `FLARE22_Tr_0001` the number is the case's, not a channel's: a label
+/// is whatever has an image of its name and `_0000`, and whatever has no channel number.
+struct Names<'a> {
+    all: BTreeSet<&'a str>,
+    /// Labels by name; one name may be in several folders.
+    labels: BTreeMap<&'a str, Vec<&'a Path>>,
+}
+
+impl<'a> Names<'a> {
+    fn new(tree: &'a Tree) -> Self {
+        let mut names = Self {
+            all: tree.volumes().map(|(_, stem)| stem).collect(),
+            labels: BTreeMap::new(),
+        };
+        for (path, stem) in tree.volumes() {
+            if names.image(stem).is_none() {
+                names.labels.entry(stem).or_default().push(path);
+            }
         }
+        names
     }
-    labels
+
+    /// Case and channel of an image; none of a label.
+    fn image<'s>(&self, stem: &'s str) -> Option<(&'s str, u16)> {
+        let (id, channel) = split_channel(stem)?;
+        // A number that is a channel's comes after 0000: alone, it is that of a label whose image is missing.
+        let of_label = self.has_first(stem)
+            || channel != 0 && (!self.has_first(id) || self.has_first(&format!("{id}_0000")));
+        (!of_label).then_some((id, channel))
+    }
+
+    /// Whether there is a file of this name and `_0000`.
+    fn has_first(&self, name: &str) -> bool {
+        self.all.contains(format!("{name}_0000").as_str())
+    }
 }
 
 /// The label in the image's own folder, else the one in the same parent folder, else the only one.

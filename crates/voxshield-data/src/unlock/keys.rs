@@ -110,10 +110,20 @@ pub fn generate_identity(path: &Path) -> Result<String, DataError> {
 /// Writes a new file that only its owner can read.
 pub(crate) fn write_secret(path: &Path, parts: &[&str]) -> Result<(), DataError> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    write_new_key(path, options, parts)
+}
+
+/// Writes a new file that everybody may read, never in the place of another.
+pub(crate) fn write_public(path: &Path, text: &str) -> Result<(), DataError> {
+    write_new_key(path, OpenOptions::new(), &[text])
+}
+
+fn write_new_key(path: &Path, mut options: OpenOptions, parts: &[&str]) -> Result<(), DataError> {
     let mut file = options
+        .write(true)
+        .create_new(true)
         .open(path)
         .map_err(DataError::io("create the key file", path))?;
     parts

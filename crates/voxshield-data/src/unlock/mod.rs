@@ -17,6 +17,6 @@ mod seal;
 pub const UNLOCK_FOLDER: &str = "voxshield-unlock";
 
 pub use error::UnlockError;
-pub(crate) use keys::write_secret;
 pub use keys::{Identities, Recipients, generate_identity};
+pub(crate) use keys::{write_public, write_secret};
 pub use seal::{open_decrypted_residual, open_residual, seal_residual};

@@ -100,6 +100,8 @@ fn paths_that_leave_the_folder_are_refused_both_ways() {
         "",
         "C:\\a.nii",
         "a\\b.nii",
+        "images/2021-03-04T12:30:00.nii.gz",
+        "a\0.nii",
     ] {
         let mut bad = manifest();
         bad.cases[0].labels[0].path = entry.to_string();
@@ -108,6 +110,7 @@ fn paths_that_leave_the_folder_are_refused_both_ways() {
             matches!(error, DataError::UnsafePath { .. }),
             "{entry}: {error}"
         );
+        assert!(error.to_string().contains("`\\`, `:`"), "{error}");
         std::fs::write(&path, serde_json::to_vec(&bad).unwrap()).unwrap();
         let error = Manifest::read(&path).unwrap_err();
         assert!(

@@ -91,6 +91,18 @@ fn keys_are_private_and_not_overwritten() {
         generate_signing_key(&key),
         Err(DataError::Io { .. })
     ));
+    // The private key is gone, but the public one still checks what it signed.
+    let lost = folder.path().join("lost");
+    let kept = generate_signing_key(&lost).unwrap();
+    fs::remove_file(&lost).unwrap();
+    let before = fs::read(&kept).unwrap();
+    let error = generate_signing_key(&lost).unwrap_err();
+    assert!(
+        matches!(&error, DataError::Io { path, .. } if *path == kept),
+        "{error}"
+    );
+    assert_eq!(fs::read(&kept).unwrap(), before);
+    assert!(!lost.exists());
     // One in place of the other.
     let error = SigningKey::open(&public).err().unwrap();
     assert!(

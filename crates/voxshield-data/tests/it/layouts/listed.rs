@@ -143,6 +143,29 @@ fn a_case_of_one_split_does_not_hide_in_the_other() {
 }
 
 #[test]
+fn a_test_case_with_the_id_of_an_unlabelled_one_is_a_problem() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/a_0000.nii", "imagesTs/a_0000.nii"])
+        .text(
+            "dataset.json",
+            r#"{"channel_names": {"0": "CT"}, "labels": {}}"#,
+        );
+    let dataset = folder.discover().without_need_of_labels();
+    assert_eq!(ids(&dataset), ["a"]);
+    assert_eq!(dataset.cases[0].split, Split::Train);
+    let error = &problem(&dataset, "imagesTs/a_0000.nii").error;
+    assert!(
+        matches!(
+            **error,
+            DataError::Layout(LayoutError::DuplicateCase { .. })
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("imagesTr"), "{error}");
+}
+
+#[test]
 fn nnunet_version_1_with_its_list_of_pairs() {
     let folder = Folder::new();
     folder
@@ -215,6 +238,26 @@ fn decathlon() {
     assert!(error("imagesTr/h_1.nii.gz").contains("already taken"));
     assert!(error("imagesTr/stray.nii.gz").contains("no case"));
     assert_eq!(dataset.problems.len(), 4);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn decathlon_entries_that_no_manifest_can_hold_are_one_problem_each() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/a.nii", "labelsTr/a.nii"])
+        .volumes(&["imagesTr/b:c.nii", "labelsTr/b:c.nii"])
+        .text(
+            "dataset.json",
+            r#"{"training": [{"image": "./imagesTr/a.nii", "label": "./labelsTr/a.nii"},
+                {"image": "./imagesTr/b:c.nii", "label": "./labelsTr/b:c.nii"}]}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["a"]);
+    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
+    let error = &dataset.problems[0].error;
+    assert!(matches!(**error, DataError::UnsafePath { .. }), "{error}");
+    assert!(error.to_string().contains("rename the file"), "{error}");
 }
 
 #[test]

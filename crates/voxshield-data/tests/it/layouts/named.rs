@@ -83,6 +83,34 @@ fn brats_problems() {
 }
 
 #[test]
+fn a_second_unlabelled_case_of_an_id_is_a_problem() {
+    let folder = Folder::new();
+    for visit in ["visit1", "visit2"] {
+        for part in ["flair", "t1", "t1ce", "t2"] {
+            folder.volume(&format!("{visit}/P1_{part}.nii.gz"));
+        }
+    }
+    let dataset = folder.discover();
+    assert!(dataset.cases.is_empty());
+    let dataset = dataset.without_need_of_labels();
+    assert_eq!(ids(&dataset), ["P1"]);
+    let first = "visit1/P1_flair.nii.gz";
+    assert_eq!(dataset.cases[0].images[0], Path::new(first));
+    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
+    let error = &problem(&dataset, "visit2/P1_flair.nii.gz").error;
+    assert!(
+        matches!(
+            **error,
+            DataError::Layout(LayoutError::DuplicateCase { .. })
+        ),
+        "{error}"
+    );
+    for file in [first, "visit2/P1_flair.nii.gz"] {
+        assert!(error.to_string().contains(file), "{error}");
+    }
+}
+
+#[test]
 fn flare_side_by_side_or_apart() {
     for (images, labels) in [
         ("", ""),
@@ -118,6 +146,55 @@ fn flare_side_by_side_or_apart() {
             DataError::Layout(LayoutError::MissingImage { .. })
         ));
         assert_eq!(dataset.problems.len(), 2);
+    }
+}
+
+#[test]
+fn flare_cases_whose_names_end_in_a_number() {
+    for (images, labels) in [("", ""), ("images/", "labels/")] {
+        let folder = Folder::new();
+        // As FLARE22, FLARE23 and their tuning cases are called; the first number of all is zero.
+        let cases = ["FLARE22_Tr_0000", "FLARE22_Tr_0001", "FLARE23_0002"];
+        for case in cases.iter().chain(&["FLARETs_0003"]) {
+            folder.volume(&format!("{images}{case}_0000.nii.gz"));
+            folder.volume(&format!("{labels}{case}.nii.gz"));
+        }
+        folder.volume(&format!("{images}FLARE22_Tr_0004_0000.nii.gz"));
+        folder.volume(&format!("{labels}FLARE22_Tr_0005.nii.gz"));
+        folder.volume(&format!("{images}FLARE22_Tr_0001_0001.nii.gz"));
+        let dataset = folder.discover();
+        assert_eq!(dataset.layout, "flare", "{images}");
+        assert_eq!(
+            ids(&dataset),
+            [&cases[..], &["FLARETs_0003"]].concat(),
+            "{:?}",
+            dataset.problems
+        );
+        for case in &dataset.cases {
+            let id = &case.id;
+            assert_eq!(case.images, paths(&[&format!("{images}{id}_0000.nii.gz")]));
+            assert_eq!(case.label, Some(format!("{labels}{id}.nii.gz").into()));
+        }
+        let error = |path: String| &*problem(&dataset, &path).error;
+        assert!(matches!(
+            error(format!("{images}FLARE22_Tr_0004_0000.nii.gz")),
+            DataError::Layout(LayoutError::MissingLabel { .. })
+        ));
+        // Its own number is not taken for a channel.
+        let orphan = error(format!("{labels}FLARE22_Tr_0005.nii.gz"));
+        assert!(
+            matches!(
+                orphan,
+                DataError::Layout(LayoutError::MissingImage { expected, .. })
+                    if expected == "FLARE22_Tr_0005_0000.nii.gz"
+            ),
+            "{orphan}"
+        );
+        assert!(matches!(
+            error(format!("{images}FLARE22_Tr_0001_0001.nii.gz")),
+            DataError::Layout(LayoutError::Channels { .. })
+        ));
+        assert_eq!(dataset.problems.len(), 3, "{:?}", dataset.problems);
     }
 }
 

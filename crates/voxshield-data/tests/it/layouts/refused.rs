@@ -81,3 +81,60 @@ fn what_is_no_dataset_is_said_so() {
     let error = discover(&folder.path().join("gone")).unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_no_manifest_can_hold_are_said_so_at_once() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+    let folder = Folder::new();
+    for id in ["good", "2021-03-04T12:30:00"] {
+        folder.volumes(&[&format!("images/{id}.hdr"), &format!("labels/{id}.nii")]);
+    }
+    // A backslash in the label alone, and a case that lacks its label as well.
+    folder.volumes(&["images/a\\b.nii", "labels/a\\b.nii", "images/c:d.nii"]);
+    // Files that are copied are in no manifest.
+    folder.text("notes\\of: today.txt", "");
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["good"]);
+    for (path, name, reason) in [
+        (
+            "images/2021-03-04T12:30:00.hdr",
+            "\"2021-03-04T12:30:00.hdr\"",
+            "`:`",
+        ),
+        ("images/a\\b.nii", "\"a\\\\b.nii\"", "`\\`"),
+        ("images/c:d.nii", "\"c:d.nii\"", "`:`"),
+    ] {
+        let error = &problem(&dataset, path).error;
+        assert!(
+            matches!(**error, DataError::Layout(LayoutError::UnfitName { .. })),
+            "{error}"
+        );
+        for part in [name, reason, "rename it"] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+    }
+    assert_eq!(dataset.problems.len(), 3, "{:?}", dataset.problems);
+    assert_eq!(dataset.auxiliary, [Path::new("notes\\of: today.txt")]);
+    assert_eq!(ids(&dataset.without_need_of_labels()), ["good"]);
+
+    // Not UTF-8, in the name of a folder.
+    let folder = Folder::new();
+    let visit = Path::new(OsStr::from_bytes(b"visit\xFF"));
+    for part in ["flair", "t1", "t1ce", "t2", "seg"] {
+        folder.volumes(&[&format!("P1_{part}.nii"), &format!("P2_{part}.nii")]);
+    }
+    std::fs::create_dir(folder.path().join(visit)).unwrap();
+    for part in ["flair", "t1", "t1ce", "t2", "seg"] {
+        let name = format!("P2_{part}.nii");
+        let to = folder.path().join(visit).join(&name);
+        std::fs::rename(folder.path().join(name), to).unwrap();
+    }
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["P1"]);
+    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
+    let error = dataset.problems[0].error.to_string();
+    assert!(error.contains("\"visit\\xFF\": it is not UTF-8"), "{error}");
+}

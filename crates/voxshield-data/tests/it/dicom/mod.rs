@@ -5,9 +5,9 @@ use std::path::Path;
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use voxshield_data::{
-    Affine, DataError, DicomError, NewVoxels, StoredVolume, Volume, import_dicom, write_new,
-};
+use voxshield_data::{DataError, DicomError, StoredVolume, Volume, import_dicom};
+
+mod folders;
 
 const ROWS: usize = 4;
 const COLUMNS: usize = 3;
@@ -215,6 +215,85 @@ fn stored_bits_signs_and_slopes() {
 }
 
 #[test]
+fn slices_with_and_without_a_sign_keep_their_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("knee"), folder.path().join("out"));
+    let scan = Scan::new();
+    scan.write(&input);
+    // One slice without sign, whose padding is that of the others read as unsigned.
+    let mut object = scan.slice(2);
+    for (tag, vr, values) in [
+        (Tag(0x0028, 0x0103), VR::US, vec![0_u16]),
+        (Tag(0x7FE0, 0x0010), VR::OW, vec![63536; ROWS * COLUMNS]),
+    ] {
+        object.put(DataElement::new(
+            tag,
+            vr,
+            PrimitiveValue::U16(values.into()),
+        ));
+    }
+    write(&input.join("deep/IM2"), object);
+    let cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
+    assert!(cases[0].shape.is_ok(), "{:?}", cases[0].shape);
+    let volume = StoredVolume::read(&output.join("images/knee.nii.gz")).unwrap();
+    assert_eq!(volume.datatype().to_string(), "int32");
+    for (at, value) in volume.values().enumerate() {
+        let (column, row, slice) = (at % COLUMNS, at / COLUMNS % ROWS, at / (COLUMNS * ROWS));
+        let stored = match slice {
+            2 => 63536,
+            _ => scan.value(column, row, slice),
+        };
+        assert_eq!(value, f64::from(stored) - 1024.0);
+    }
+}
+
+#[test]
+fn eight_bits_and_an_odd_number_of_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("knee"), folder.path().join("out"));
+    // Three by three bytes and the one that makes their number even; the second time, two.
+    for (bytes, good) in [(10, true), (11, false), (12, false)] {
+        for slice in 0..2 {
+            let mut object = Scan::new().slice(slice);
+            for (tag, value) in [
+                (Tag(0x0028, 0x0010), 3),
+                (Tag(0x0028, 0x0011), 3),
+                (Tag(0x0028, 0x0100), 8),
+                (Tag(0x0028, 0x0101), 8),
+                (Tag(0x0028, 0x0102), 7),
+                (Tag(0x0028, 0x0103), 0),
+            ] {
+                object.put(DataElement::new(
+                    tag,
+                    VR::US,
+                    PrimitiveValue::from(value as u16),
+                ));
+            }
+            let mut pixels: Vec<u8> = (0..bytes).map(|at| at + 100 * slice as u8).collect();
+            pixels[9] = 0;
+            object.put(DataElement::new(
+                Tag(0x7FE0, 0x0010),
+                VR::OB,
+                PrimitiveValue::U8(pixels.into()),
+            ));
+            write(&input.join(slice.to_string()), object);
+        }
+        let cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
+        match &cases[0].shape {
+            Ok(shape) => assert!(good && *shape == [3, 3, 2], "{bytes} bytes"),
+            Err(error) => assert!(!good, "{bytes} bytes: {error}"),
+        }
+        if good {
+            let volume = StoredVolume::read(&output.join("images/knee.nii.gz")).unwrap();
+            let expected = (0..9)
+                .chain(100..109)
+                .map(|value| f64::from(value) - 1024.0);
+            assert!(volume.values().eq(expected));
+        }
+    }
+}
+
+#[test]
 fn series_that_are_no_volume_are_refused() {
     let mut mixed = Scan::new();
     mixed.series[3] = "4.5.6";
@@ -263,48 +342,6 @@ fn series_that_are_no_volume_are_refused() {
         reason("two frames"),
         DicomError::Unsupported { .. } | DicomError::Unreadable { .. }
     ));
-}
-
-#[test]
-fn cases_with_labels_become_a_plain_dataset() {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
-    for case in ["a", "b"] {
-        Scan::new().write(&input.join("images").join(case));
-    }
-    let first = import_dicom(
-        &input.join("images/a"),
-        &folder.path().join("one"),
-        &mut |_| {},
-    )
-    .unwrap();
-    assert!(first[0].shape.is_ok());
-    let affine = StoredVolume::read(&folder.path().join("one/images/a.nii.gz"))
-        .unwrap()
-        .affine();
-    let label =
-        ndarray::Array3::<u8>::from_shape_fn((COLUMNS, ROWS, SLICES), |(_, _, k)| (k > 2).into());
-    fs::create_dir_all(input.join("labels")).unwrap();
-    let save = |case: &str, affine: &Affine| {
-        let path = input.join(format!("labels/{case}.nii.gz"));
-        write_new(&path, NewVoxels::from(label.view()), affine).unwrap();
-        fs::read(path).unwrap()
-    };
-    let bytes = save("a", &affine);
-    // Elsewhere and along other axes.
-    save("b", &Affine::from_spacing([-3.0, 1.0, 1.0]));
-    let cases = import_dicom(&input, &output, &mut |_| {}).unwrap();
-    assert!(cases[0].shape.is_ok() && cases[0].labelled);
-    assert!(matches!(
-        cases[1].shape,
-        Err(DataError::GridMismatch { .. })
-    ));
-    assert_eq!(fs::read(output.join("labels/a.nii.gz")).unwrap(), bytes);
-    let dataset = voxshield_data::discover(&output).unwrap();
-    assert_eq!(
-        (dataset.layout, dataset.cases.len(), dataset.problems.len()),
-        ("plain", 1, 0)
-    );
 }
 
 /// The bytes of a slice, and where the last of `needle` is in them.
