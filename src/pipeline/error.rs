@@ -175,6 +175,14 @@ pub enum PipelineError {
         /// The dataset.
         path: PathBuf,
     },
+    /// A folder that is to be checked, and was not written by `protect`, or not to its end.
+    #[error("{path} has no voxshield.json: {hint}")]
+    NotProtected {
+        /// The folder.
+        path: PathBuf,
+        /// What may have happened, and what to do.
+        hint: &'static str,
+    },
     /// A case that is needed in its clean form is missing there.
     #[error(
         "case {id} is needed in its clean form, but the clean dataset {dataset} does not have it"

@@ -71,6 +71,22 @@ pub fn verify_within(
     observer: &mut dyn FnMut(&CaseVerdict),
 ) -> Result<VerifyReport, PipelineError> {
     let manifest_file = output.join(MANIFEST_NAME);
+    if output.is_dir() && !manifest_file.exists() {
+        let (unfinished, swapped) = (
+            output.join(STATE_FOLDER).exists(),
+            root.join(MANIFEST_NAME).exists(),
+        );
+        return Err(PipelineError::NotProtected {
+            path: output.to_path_buf(),
+            hint: match (unfinished, swapped) {
+                (true, _) => "the run that writes it is not complete; go on with --resume",
+                (_, true) => {
+                    "the other folder has one; the clean dataset comes first, the protected folder second"
+                }
+                _ => "it is no output of `protect`, or the file was lost",
+            },
+        });
+    }
     let manifest = Manifest::read(&manifest_file)?;
     let options = ProtectOptions {
         max_memory: limit,

@@ -131,6 +131,8 @@ fn a_refused_command_leaves_the_run_as_it_was() {
         assert_eq!(what, "epsilon (0.05 there, 0.06 here)");
     }
     let mut told = None;
+    let early = verify(&clean, &out, &mut |_| {}).unwrap_err().to_string();
+    assert!(early.contains("--resume"), "{early}");
     protect(&clean, &out, &with(0.05, Some("2/2")), &mut |event| {
         if let ProtectEvent::Resumed { done, .. } = event {
             told = Some(done);
@@ -142,6 +144,8 @@ fn a_refused_command_leaves_the_run_as_it_was() {
         "cases of another shard are not those of this one"
     );
     run(&clean, &out, &with(0.05, None)).unwrap();
+    let swapped = verify(&out, &clean, &mut |_| {}).unwrap_err().to_string();
+    assert!(swapped.contains("comes first"), "{swapped}");
     assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());
 }
 

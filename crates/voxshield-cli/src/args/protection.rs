@@ -59,7 +59,7 @@ pub(crate) struct PreviewArgs {
 pub(crate) struct ProtectionArgs {
     /// The bound on the perturbation, in normalised units (0..1), as a number or a fraction; 4/255 by default, or that of
     /// `--generator`.
-    #[arg(long, value_parser = epsilon)]
+    #[arg(long, value_parser = epsilon, allow_hyphen_values = true)]
     pub(crate) epsilon: Option<f64>,
     /// Where voxels may change, by default where `voxshield methods` has the method measured (roi for most): roi, body, full, soft-roi[:KERNEL,ITERATIONS,SIGMA] (labelled voxels with a margin in which
     /// epsilon fades to 0; in voxels, 3,2,2 by default), contour[:WIDTH] (near the labels' outline, 3 voxels by default),
@@ -123,6 +123,9 @@ pub(crate) struct ProtectionArgs {
     /// Patch size D,H,W (or one number for a cube) in voxels.
     #[arg(long, value_parser = patch)]
     pub(crate) patch: Option<[usize; 3]>,
+    /// Size D,H,W (or one number for a cube) of the tiles of emn-universal and emn-class in voxels; 8 by default.
+    #[arg(long, value_parser = patch)]
+    pub(crate) tile: Option<[usize; 3]>,
     /// Steps that a sample-wise method (emn, ...) takes on a case at each visit; the method says it otherwise.
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<usize>,

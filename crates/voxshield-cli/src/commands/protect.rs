@@ -110,7 +110,8 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
 fn meaningful(args: &ProtectionArgs, kind: Option<MethodKind>) -> anyhow::Result<()> {
     let generator = matches!(kind, Some(MethodKind::Bilevel(_)));
     let sample_wise = kind == Some(MethodKind::SampleWise);
-    let surrogate = generator || sample_wise || matches!(kind, Some(MethodKind::Shared(_)));
+    let shared = matches!(kind, Some(MethodKind::Shared(_)));
+    let surrogate = generator || sample_wise || shared;
     let random = kind == Some(MethodKind::Random);
     let flags = [
         ("--noise", args.noise.is_some(), random),
@@ -139,6 +140,7 @@ fn meaningful(args: &ProtectionArgs, kind: Option<MethodKind>) -> anyhow::Result
         ("--isc-lags", args.isc_lags.is_some(), generator),
         ("--spd-weight", args.spd_weight.is_some(), generator),
         ("--noise-rate", args.noise_rate.is_some(), generator),
+        ("--tile", args.tile.is_some(), shared),
         ("--steps", args.steps.is_some(), sample_wise),
         ("--share", args.share.is_some(), sample_wise),
         (
@@ -190,6 +192,7 @@ fn shared_noise(
     one_surrogate(args)?;
     let mut config = SharedNoiseConfig::of(by, scale(args));
     set_common(&mut config.common, args, epsilon);
+    set(&mut config.tile, args.tile);
     set(&mut config.transforms, args.transforms.clone());
     Ok(config)
 }
