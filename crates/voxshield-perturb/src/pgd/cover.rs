@@ -184,7 +184,7 @@ mod tests {
         let mut places = std::collections::BTreeSet::new();
         for shape in [[7, 20, 13], [8, 8, 8], [9, 33, 12]] {
             let volume = volume(shape, |[z, y, x]| {
-                (y < 9 || y > 15) && x > 4 && (z + y) % 3 > 0
+                !(9..=15).contains(&y) && x > 4 && (z + y) % 3 > 0
             });
             for seed in 0..40 {
                 let mut written = vec![0; volume.support.len()];
