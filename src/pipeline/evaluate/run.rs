@@ -179,14 +179,32 @@ fn open<'a>(
             }
         }
     }
+    let epsilon = sets
+        .iter()
+        .filter(|set| set.role == Role::Protected)
+        .find_map(|set| set.set.manifest.as_ref().map(|manifest| manifest.epsilon));
     let context = Context {
         options,
         device,
-        defences,
+        defences: defences
+            .into_iter()
+            .map(|defence| as_strong(defence, epsilon))
+            .collect(),
         sets,
         test,
     };
     Ok((context, notes))
+}
+
+/// Adversarial training in the radius of the protection, which the manifest publishes, unless another was asked for.
+fn as_strong(defence: String, epsilon: Option<f64>) -> String {
+    match epsilon {
+        // The range that the protection calls 0..1 is ten standard deviations.
+        Some(epsilon) if defence == "adversarial-training" => {
+            format!("{defence}:{:.3}", 10.0 * epsilon)
+        }
+        _ => defence,
+    }
 }
 
 fn run_cells(

@@ -1,7 +1,7 @@
 //! Defences, and what an evaluation refuses.
 
 use voxshield::{
-    data::{PhantomConfig, write_phantom_dataset},
+    data::{MANIFEST_NAME, Manifest, PhantomConfig, write_phantom_dataset},
     eval::{EvalError, Preprocessing},
     pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, evaluate},
 };
@@ -38,11 +38,20 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
     );
     let loss = |defence: &str| {
         let of = |key: &voxshield::eval::record::CellKey| {
-            key.training_set == "protected" && key.defence == defence
+            // A strength that is chosen for the protection is part of the name.
+            let name = key.defence.split(':').next();
+            key.training_set == "protected" && name == Some(defence)
         };
         let cell = record.cells.iter().find(|cell| of(&cell.key)).unwrap();
         done(cell).curve[0].loss
     };
+    let adversarial = record.cells.iter().map(|cell| &cell.key.defence);
+    let mut adversarial = adversarial.filter(|name| name.starts_with("adversarial"));
+    let epsilon = Manifest::read(&paths.protected.join(MANIFEST_NAME))
+        .unwrap()
+        .epsilon;
+    let radius = format!("adversarial-training:{:.3}", 10.0 * epsilon);
+    assert_eq!(adversarial.next(), Some(&radius));
     // Each learns from something else.
     let mut losses: Vec<f64> = options
         .defences
@@ -67,6 +76,18 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
         "{:?}",
         record.notes
     );
+    // Nor are there victims of what needs clean cases, where none were given.
+    let alone = EvaluatePaths {
+        clean: None,
+        ..paths.clone()
+    };
+    let mixed = EvaluateOptions {
+        defences: vec!["clean-mix:0.5".into()],
+        ..quick()
+    };
+    let (record, _) = run(&alone, &mixed);
+    let told = |note: &String| note.contains("left out") && note.contains("clean-mix:0.5");
+    assert!(record.notes.iter().any(told), "{:?}", record.notes);
     let attacker = folder.path().join("attacker");
     write_phantom_dataset(&attacker, 3, &PhantomConfig::new([18, 17, 16], 99)).unwrap();
     let with_pairs = EvaluatePaths {
