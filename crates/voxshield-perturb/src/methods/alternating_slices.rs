@@ -9,7 +9,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Nothing,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.037, 0.752],
+        [0.037, 0.657],
         [0.031, 0.500],
     )),
     make: Make::Code(code),

@@ -23,8 +23,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.867, 0.814],
-        [0.819, 0.743],
+        [0.848, 0.818],
+        [0.646, 0.743],
     )),
     make: Make::Code(code),
 };

@@ -13,8 +13,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Full,
-        [0.844, 0.756],
-        [0.836, 0.640],
+        [0.852, 0.761],
+        [0.813, 0.640],
     )),
     make: Make::Code(code),
 };

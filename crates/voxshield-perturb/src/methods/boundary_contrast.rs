@@ -12,8 +12,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Full,
-        [0.712, 0.634],
-        [0.716, 0.500],
+        [0.712, 0.581],
+        [0.716, 0.397],
     )),
     make: Make::NearCode(code, SHELL as usize),
 };

@@ -9,7 +9,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Nothing,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.337, 0.794],
+        [0.337, 0.760],
         [0.016, 0.546],
     )),
     make: Make::Code(code),

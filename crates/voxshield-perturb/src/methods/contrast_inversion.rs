@@ -25,8 +25,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Full,
-        [0.387, 0.108],
-        [0.712, 0.465],
+        [0.387, 0.093],
+        [0.712, 0.386],
     )),
     make: Make::CaseCode(|case, epsilon| Box::new(Inversions::of(case, epsilon))),
 };

@@ -15,8 +15,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Full,
-        [0.865, 0.806],
-        [0.755, 0.557],
+        [0.865, 0.815],
+        [0.751, 0.557],
     )),
     make: Make::CaseCode(|case, _| Box::new(Rings::of(case))),
 };

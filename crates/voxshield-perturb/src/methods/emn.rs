@@ -12,8 +12,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.859, 0.814],
-        [0.828, 0.719],
+        [0.842, 0.797],
+        [0.742, 0.719],
     )),
     make: Make::Recipe(recipe),
 };

@@ -20,8 +20,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Full,
-        [0.847, 0.764],
-        [0.835, 0.656],
+        [0.847, 0.770],
+        [0.831, 0.656],
     )),
     make: Make::Code(code),
 };

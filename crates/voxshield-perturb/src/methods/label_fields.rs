@@ -16,8 +16,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.846, 0.790],
-        [0.814, 0.717],
+        [0.842, 0.786],
+        [0.718, 0.717],
     )),
     make: Make::Code(code),
 };

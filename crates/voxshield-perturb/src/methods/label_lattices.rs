@@ -9,7 +9,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Labels,
     strength: Some(Strength::measured(
         Support::Full,
-        [0.035, 0.773],
+        [0.035, 0.728],
         [0.102, 0.509],
     )),
     make: Make::Code(code),

@@ -11,7 +11,7 @@ pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.133, 0.752],
+        [0.133, 0.714],
         [0.022, 0.566],
     )),
     make: Make::Bilevel(GeneratorKind::Voxshield),
@@ -24,8 +24,8 @@ pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.866, 0.813],
-        [0.702, 0.743],
+        [0.164, 0.764],
+        [0.013, 0.743],
     )),
     make: Make::Shared(SharedBy::Dataset),
 };
@@ -37,8 +37,8 @@ pub(super) const EMN_CLASS: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Full,
-        [0.850, 0.773],
-        [0.824, 0.703],
+        [0.686, 0.416],
+        [0.770, 0.497],
     )),
     make: Make::Shared(SharedBy::Label),
 };
@@ -50,7 +50,7 @@ pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
     needs: Needs::Nothing,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.618, 0.801],
+        [0.618, 0.772],
         [0.332, 0.607],
     )),
     make: Make::Random,

@@ -12,8 +12,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.856, 0.800],
-        [0.803, 0.692],
+        [0.823, 0.744],
+        [0.824, 0.692],
     )),
     make: Make::Recipe(recipe),
 };

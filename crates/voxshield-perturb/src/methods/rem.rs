@@ -20,8 +20,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.856, 0.775],
-        [0.830, 0.663],
+        [0.803, 0.639],
+        [0.797, 0.681],
     )),
     make: Make::Recipe(recipe),
 };

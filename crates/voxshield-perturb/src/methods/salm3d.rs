@@ -12,8 +12,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.868, 0.811],
-        [0.822, 0.757],
+        [0.867, 0.818],
+        [0.843, 0.757],
     )),
     make: Make::Recipe(recipe),
 };

@@ -13,8 +13,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.857, 0.746],
-        [0.820, 0.644],
+        [0.824, 0.754],
+        [0.816, 0.644],
     )),
     make: Make::Recipe(recipe),
 };

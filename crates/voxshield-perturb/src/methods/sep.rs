@@ -18,8 +18,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.849, 0.800],
-        [0.633, 0.639],
+        [0.848, 0.796],
+        [0.600, 0.639],
     )),
     make: Make::Recipe(recipe),
 };

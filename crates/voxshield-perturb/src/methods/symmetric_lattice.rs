@@ -12,7 +12,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Nothing,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.325, 0.763],
+        [0.325, 0.712],
         [0.063, 0.384],
     )),
     make: Make::Code(code),

@@ -13,8 +13,8 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.857, 0.800],
-        [0.837, 0.700],
+        [0.859, 0.802],
+        [0.814, 0.700],
     )),
     make: Make::Recipe(targeted),
 };
@@ -27,8 +27,8 @@ pub(super) const UNTARGETED: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.850, 0.801],
-        [0.720, 0.628],
+        [0.849, 0.793],
+        [0.362, 0.628],
     )),
     make: Make::Recipe(untargeted),
 };

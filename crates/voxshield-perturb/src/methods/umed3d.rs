@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     needs: Needs::Training,
     strength: Some(Strength::measured(
         Support::Roi,
-        [0.009, 0.789],
+        [0.009, 0.700],
         [0.004, 0.374],
     )),
     make: Make::Bilevel(GeneratorKind::Umed3d),
