@@ -43,7 +43,7 @@ pub fn augmentation_margin(shape: [usize; 3]) -> [usize; 3] {
 
 /// An augmented patch of `shape` `[depth, height, width]` out of one with `margin` voxels more on either side of each axis, which
 /// rotation and scaling bring in; beyond it there are zeros and background. The intensities are z-scores.
-pub fn augment(patch: Patch, shape: [usize; 3], margin: [usize; 3], seed: u64) -> Patch {
+pub fn augment(patch: &Patch, shape: [usize; 3], margin: [usize; 3], seed: u64) -> Patch {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (rotate, scale) = (chance(&mut rng, 0.2), chance(&mut rng, 0.2));
     let limit = if rotate { LARGEST_ANGLE } else { 0.0 };
@@ -54,7 +54,7 @@ pub fn augment(patch: Patch, shape: [usize; 3], margin: [usize; 3], seed: u64) -
         (true, true) => uniform(&mut rng, 0.7, 1.0),
         (true, false) => uniform(&mut rng, 1.0, LARGEST_SCALE),
     };
-    let mut patch = spatial(&patch, shape, margin, angles, scale);
+    let mut patch = spatial(patch, shape, margin, angles, scale);
     for channel in patch.image.chunks_mut(shape.iter().product()) {
         intensities(channel, shape, &mut rng);
     }
@@ -283,8 +283,8 @@ mod tests {
         let (original, shape) = patch();
         let mut changed = 0;
         for seed in 0..20 {
-            let a = augment(original.clone(), shape, [0; 3], seed);
-            let b = augment(original.clone(), shape, [0; 3], seed);
+            let a = augment(&original, shape, [0; 3], seed);
+            let b = augment(&original, shape, [0; 3], seed);
             assert_eq!(a.image, b.image);
             assert!(a.labels.iter().all(|l| (0..3).contains(l)));
             assert!(a.image.iter().all(|v| v.is_finite()));

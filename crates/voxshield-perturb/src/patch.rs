@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{PerturbError, SourceError, Window};
 
 /// Patches out of three that lie on a label, for an optimiser.
-const FOREGROUND: u32 = 2;
+pub(crate) const FOREGROUND: u32 = 2;
 
 /// One case as the optimiser sees it, on its own grid.
 #[derive(Debug, Clone)]

@@ -1,5 +1,11 @@
 use std::ops::Range;
 
+/// A voxel of an axis, counted from the middle of its `length`: patterns that are counted so agree in cases that are padded or cropped
+/// about their middle.
+pub(crate) fn from_middle(at: i64, length: usize) -> i64 {
+    at - length.div_ceil(2) as i64
+}
+
 /// A box of voxels of a volume; it may stick out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {

@@ -50,7 +50,7 @@ impl UEraser {
         let mut best: Option<(f32, Patch)> = None;
         for candidate in 0..self.candidates as u64 {
             let seed = seed.wrapping_add(candidate);
-            let patch = augment(sample.clone(), [depth, height, width], [0; 3], seed);
+            let patch = augment(sample, [depth, height, width], [0; 3], seed);
             let batch = upload(
                 &[&patch],
                 [1, channels, depth, height, width],

@@ -29,6 +29,6 @@ impl PatchSource for Augmented<'_> {
         let patch = self.inner.patch_with_margin(case, shape, margin, seed)?;
         // Another stream than the one that placed the patch.
         let seed = seed ^ 0x5DEE_CE66_D1CE_4E5B;
-        Ok(augment(patch, wanted, more, seed))
+        Ok(augment(&patch, wanted, more, seed))
     }
 }

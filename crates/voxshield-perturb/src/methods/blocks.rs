@@ -3,6 +3,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
 use crate::Support;
+use crate::window::from_middle;
 
 /// For each label a keyed sign for every block of [`BLOCK`]^3 voxels, counted from the middle of the volume and equal in all cases: the vertex of the hypercube around which LSP draws
 /// its clusters.
@@ -24,7 +25,7 @@ const BLOCK: i64 = 8;
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
     let shape = input.shape;
     let slices = input.slices();
-    let block = |at: usize, axis: usize| squares::from_middle(at, shape[axis]).div_euclid(BLOCK);
+    let block = |at: usize, axis: usize| from_middle(at as i64, shape[axis]).div_euclid(BLOCK);
     let first = [block(slices.start, 0), block(0, 1), block(0, 2)];
     let count = |axis: usize, end: usize| (block(end - 1, axis) - first[axis] + 1) as usize;
     let grid = [count(0, slices.end), count(1, shape[1]), count(2, shape[2])];

@@ -1,6 +1,7 @@
 //! Codes on the voxel grid: square waves, the elements of lattices, and patterns of labels.
 
 use super::CodeInput;
+use crate::window::from_middle;
 
 /// `code(z, y, x)` at every voxel, `[depth, height, width]`.
 pub(super) fn fill(shape: [usize; 3], mut code: impl FnMut([usize; 3]) -> f32) -> Vec<f32> {
@@ -43,13 +44,8 @@ pub(super) fn by_label(
 /// The index of a voxel in a cube of `side` voxels that is repeated over the volume, counted from its middle as [`lattice`] is.
 pub(super) fn in_tile(at: [usize; 3], shape: [usize; 3], side: usize) -> usize {
     let [z, y, x] =
-        [0, 1, 2].map(|axis| from_middle(at[axis], shape[axis]).rem_euclid(side as i64));
+        [0, 1, 2].map(|axis| from_middle(at[axis] as i64, shape[axis]).rem_euclid(side as i64));
     (z as usize * side + y as usize) * side + x as usize
-}
-
-/// A voxel of an axis, counted from the middle of its `length`.
-pub(super) fn from_middle(at: usize, length: usize) -> i64 {
-    at as i64 - length.div_ceil(2) as i64
 }
 
 /// The product over the chosen `axes` (`[depth, height, width]`) of signs that alternate from voxel to voxel.

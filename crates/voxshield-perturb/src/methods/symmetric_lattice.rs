@@ -1,5 +1,6 @@
 use super::{CodeInput, Make, Needs, PerturbationMethod, Strength, squares};
 use crate::Support;
+use crate::window::from_middle;
 
 /// The product over the axes of `+ - - +`, repeated: period 4, counted from the middle of the volume.
 ///
@@ -19,12 +20,9 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
 };
 
 fn code(input: &CodeInput<'_>) -> Vec<f32> {
-    let sign = |at: usize, length: usize| {
-        let from_middle = at as i64 - length.div_ceil(2) as i64;
-        match from_middle.rem_euclid(4) {
-            0 | 3 => 1.0,
-            _ => -1.0,
-        }
+    let sign = |at: usize, length: usize| match from_middle(at as i64, length).rem_euclid(4) {
+        0 | 3 => 1.0,
+        _ => -1.0,
     };
     squares::slices(input, |at| {
         (0..3)

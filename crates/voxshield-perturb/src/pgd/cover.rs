@@ -3,6 +3,7 @@ use std::ops::Range;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::window::from_middle;
 use crate::{TrainingVolume, Window};
 
 /// A window of a case, and what of it is written.
@@ -105,8 +106,7 @@ fn spans(
     if slack <= 0 {
         return vec![within(slack / 2, wanted)];
     }
-    let phase = (length + 1) / 2;
-    let down = |at: i64| at - (at - phase).rem_euclid(stride);
+    let down = |at: i64| at - from_middle(at, length as usize).rem_euclid(stride);
     let last = down(slack + stride - 1);
     // What the windows can be moved by without one more, and with the first still at the support.
     let reach = wanted.end - wanted.start + stride - 1;

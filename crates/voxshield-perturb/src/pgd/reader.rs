@@ -4,15 +4,20 @@ use burn::tensor::Device;
 
 use super::cover::{Place, covering};
 use super::orders::Order;
+use crate::patch::FOREGROUND;
 use crate::{Batch, PerturbError, SurrogateConfig, TrainingVolume, VolumeSource, Window};
-
-/// Patches out of three that lie on a label, in surrogate steps.
-const FOREGROUND: u32 = 2;
 
 /// Patches with their places.
 pub(super) struct Windows {
     pub(super) batch: Batch,
     pub(super) places: Vec<Place>,
+}
+
+impl Windows {
+    /// How many of so many values each window has.
+    pub(super) fn each(&self, values: usize) -> usize {
+        (values / self.places.len().max(1)).max(1)
+    }
 }
 
 /// What an [`Order`] becomes: a batch for a surrogate step, or the windows of a case batch by batch and then its end.

@@ -180,13 +180,14 @@ impl Rounds<'_> {
     /// The gradient that the largest share of a case's support reaches, where nothing is perturbed yet.
     fn threshold(&mut self, sparsity: Sparsity, jobs: &mut Jobs) -> Result<f32, PerturbError> {
         let mut magnitudes = Magnitudes::new();
-        self.sweep(jobs, &mut |this, Windows { batch, places }| {
+        self.sweep(jobs, &mut |this, windows| {
+            let batch = &windows.batch;
             let gradient = this.estimate(batch, batch.image.clone())?.gradient;
             let found: Vec<f32> = magnitude(gradient).into_data().iter().collect();
             let support: Vec<f32> = batch.support.clone().into_data().iter().collect();
-            let each = (found.len() / places.len().max(1)).max(1);
-            let windows = found.chunks(each).zip(support.chunks(each));
-            for (place, (found, support)) in places.iter().zip(windows) {
+            let each = windows.each(found.len());
+            let values = found.chunks(each).zip(support.chunks(each));
+            for (place, (found, support)) in windows.places.iter().zip(values) {
                 for (found, share) in place.cut(found).into_iter().zip(place.cut(support)) {
                     if share > 0.0 {
                         magnitudes.add(found);
@@ -277,10 +278,10 @@ impl Rounds<'_> {
         let codes = delta.into_data();
         let codes = codes.iter::<f32>().map(|delta| self.code.encode(delta));
         let mut codes: Vec<i8> = codes.collect();
-        let each = (codes.len() / windows.places.len().max(1)).max(1);
+        let each = windows.each(codes.len());
         if let Some(free) = free {
             let free: Vec<f32> = free.into_data().iter().collect();
-            let voxels = (free.len() / windows.places.len().max(1)).max(1);
+            let voxels = windows.each(free.len());
             for (codes, free) in codes.chunks_mut(each).zip(free.chunks(voxels)) {
                 for (code, free) in codes.iter_mut().zip(free.iter().cycle()) {
                     if *code == 0 && *free > 0.0 {

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use super::{SharedBy, SharedNoiseConfig};
 use crate::PerturbError;
+use crate::window::from_middle;
 
 /// The most places that all tiles together may have: they are counted in `f32`.
 const MAX_PLACES: usize = 1 << 24;
@@ -108,8 +109,7 @@ impl SharedNoise {
         }
         let [depth, height, width] = self.tile;
         let along = |at: usize, axis: usize| {
-            let from_middle = at as i64 - shape[axis].div_ceil(2) as i64;
-            from_middle.rem_euclid(self.tile[axis] as i64) as usize
+            from_middle(at as i64, shape[axis]).rem_euclid(self.tile[axis] as i64) as usize
         };
         let tile_of = |label: u16| match self.labels.is_empty() {
             true => Some(0),

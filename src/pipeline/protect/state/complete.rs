@@ -66,11 +66,17 @@ pub(in crate::pipeline::protect) fn completed(
             }
         },
     );
-    match what.is_empty() {
-        true => Ok(Some(manifest)),
+    same_run(output, &what)?;
+    Ok(Some(manifest))
+}
+
+/// An error naming in what the run that `output` holds differs from this one, if it does.
+pub(super) fn same_run(output: &Path, differences: &[String]) -> Result<(), PipelineError> {
+    match differences.is_empty() {
+        true => Ok(()),
         false => Err(PipelineError::OtherRun {
             path: output.to_path_buf(),
-            what: what.join(", "),
+            what: differences.join(", "),
         }),
     }
 }

@@ -1,13 +1,16 @@
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{complete::differences, failed};
+use super::{
+    complete::{differences, same_run},
+    failed,
+};
 use crate::{
     data::{CaseRecord, sha256_bytes},
     pipeline::PipelineError,
@@ -24,7 +27,6 @@ const DIGITS: usize = 16;
 pub(super) struct Journal {
     file: File,
     path: PathBuf,
-    cases: usize,
 }
 
 impl Journal {
@@ -67,13 +69,9 @@ impl Journal {
         file.set_len(good as u64)
             .and_then(|()| file.seek(SeekFrom::Start(good as u64)))
             .map_err(failed("cut the file", &path))?;
-        let mut journal = Self {
-            file,
-            path,
-            cases: records.len(),
-        };
+        let mut journal = Self { file, path };
         if found.is_none() {
-            journal.line(header)?;
+            journal.append(header)?;
         }
         Ok((journal, records))
     }
@@ -82,11 +80,11 @@ impl Journal {
     pub(super) fn check_all(folder: &Path, header: &Value) -> Result<(), PipelineError> {
         for name in names(folder)? {
             let path = folder.join(name);
-            let mut bytes = Vec::new();
+            let mut first = Vec::new();
             File::open(&path)
-                .and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
+                .and_then(|file| BufReader::new(file.take(LIMIT)).read_until(b'\n', &mut first))
                 .map_err(failed("read the file", &path))?;
-            if let Some(found) = Lines(&bytes).next() {
+            if let Some(found) = Lines(&first).next() {
                 check(header, &found, folder)?;
             }
         }
@@ -112,23 +110,13 @@ impl Journal {
         Ok(records)
     }
 
-    /// Whether no case is in it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.cases == 0
-    }
-
-    pub(super) fn append(&mut self, record: &CaseRecord) -> Result<(), PipelineError> {
-        self.cases += 1;
-        self.line(record)
-    }
-
     /// Removes the file.
     pub(super) fn remove(self) -> Result<(), PipelineError> {
         drop(self.file);
         fs::remove_file(&self.path).map_err(failed("remove the file", &self.path))
     }
 
-    fn line(&mut self, entry: &impl Serialize) -> Result<(), PipelineError> {
+    pub(super) fn append(&mut self, entry: &impl Serialize) -> Result<(), PipelineError> {
         // Neither records nor options have anything that JSON cannot say.
         let text = serde_json::to_string(entry).unwrap_or_default();
         let line = format!("{} {text}\n", checksum(text.as_bytes()));
@@ -180,14 +168,8 @@ fn checksum(text: &[u8]) -> String {
 
 /// An error naming what differs between this run and the one that was interrupted.
 fn check(header: &Value, found: &Value, folder: &Path) -> Result<(), PipelineError> {
-    let what = differences(found, header);
-    match what.is_empty() {
-        true => Ok(()),
-        false => Err(PipelineError::OtherRun {
-            path: folder.parent().unwrap_or(folder).to_path_buf(),
-            what: what.join(", "),
-        }),
-    }
+    let output = folder.parent().unwrap_or(folder);
+    same_run(output, &differences(found, header))
 }
 
 #[cfg(test)]

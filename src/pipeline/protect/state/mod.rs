@@ -115,7 +115,7 @@ impl RunState {
     /// Takes the run back, if it has nothing to go on from: after an error that came before any work, another command may
     /// begin in the same folder.
     pub(super) fn abandon(self, output: &Path) {
-        if self.training().exists() || !self.journal.is_empty() {
+        if self.training().exists() || !self.done.is_empty() {
             return;
         }
         // What cannot be removed is in nobody's way but that of the next run, which says so.
