@@ -1,10 +1,13 @@
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::{Device, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    LabelSource, Method, NormalisationChoice, PipelineError, ProtectOptions, Scanned,
+    LabelSource, LabelWeights, Method, NormalisationChoice, PipelineError, ProtectOptions, Scanned,
     protect::Origin,
 };
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
         TensorMap, load_parameters, parameters, read_description, read_weights,
         write_described_weights,
     },
-    perturb::{BilevelConfig, PerturbError, SharedNoise, SharedNoiseConfig, Support},
+    perturb::{BilevelConfig, PerturbError, SharedBy, SharedNoise, SharedNoiseConfig, Support},
 };
 
 /// What a saved generator was trained for; travels in the file's metadata.
@@ -26,6 +29,7 @@ struct Description {
     channels: usize,
     support: Support,
     labels: LabelSource,
+    label_weights: LabelWeights,
     normalisation: NormalisationChoice,
     content: Content,
 }
@@ -42,7 +46,7 @@ enum Content {
     },
 }
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The name of shared noise among the file's tensors.
 const NOISE: &str = "noise";
 
@@ -115,6 +119,11 @@ impl SavedGenerator {
         self.description.labels
     }
 
+    /// The share of epsilon that each label had when it was trained.
+    pub fn label_weights(&self) -> &LabelWeights {
+        &self.description.label_weights
+    }
+
     /// The method that trains another one alike, from another seed.
     pub(super) fn trained_with(&self, seed: u64) -> Method {
         let mut method = match self.description.content.clone() {
@@ -161,11 +170,35 @@ impl SavedGenerator {
         if ours != theirs {
             return Err(mismatch("labels from", ours, theirs));
         }
+        let (ours, theirs) = (self.label_weights(), &options.label_weights);
+        if ours != theirs {
+            let text = |weights: &LabelWeights| match weights.is_empty() {
+                true => "none".to_owned(),
+                false => weights.to_string(),
+            };
+            return Err(mismatch("label weights", text(ours), text(theirs)));
+        }
         let (ours, theirs) = (self.normalisation(), options.normalisation);
         if ours != theirs {
             return Err(mismatch("the normalisation", ours, theirs));
         }
         Ok(())
+    }
+
+    /// Checks that there is noise for every label of a case.
+    ///
+    /// # Errors
+    /// [`PipelineError::GeneratorMismatch`] if noise by label was trained without one of them: its voxels would stay as they are.
+    pub(super) fn check_labels(&self, found: &BTreeSet<u16>) -> Result<(), PipelineError> {
+        match &self.description.content {
+            Content::SharedNoise { config, labels } if config.shared_by == SharedBy::Label => {
+                match found.iter().find(|label| !labels.contains(label)) {
+                    Some(label) => Err(mismatch("the labels", join(labels), label)),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The perturbations of a dataset of `channels`.
@@ -198,6 +231,11 @@ impl SavedGenerator {
             }
         })
     }
+}
+
+fn join(labels: &[u16]) -> String {
+    let labels: Vec<String> = labels.iter().map(u16::to_string).collect();
+    labels.join(", ")
 }
 
 fn mismatch(what: &'static str, expected: impl ToString, found: impl ToString) -> PipelineError {
@@ -262,6 +300,7 @@ impl GeneratorTarget {
             channels: scanned.channels,
             support: options.support,
             labels: options.labels,
+            label_weights: options.label_weights.clone(),
             normalisation: for_later_cases(options.normalisation, scanned),
             content,
         };

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{
-    LabelSource, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions,
+    LabelSource, Method, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions,
     lanes::in_order,
     memory::{Work, check as check_memory},
     room::Room,
@@ -253,6 +253,9 @@ fn find(
             });
         }
         classes = labels.classes();
+        if let Method::SavedGenerator(saved) = &options.method {
+            saved.check_labels(&classes)?;
+        }
         for (channel, modality) in modalities.iter().enumerate() {
             let ct = *modality == Modality::Ct;
             let foreground = ct.then(|| Foreground::of(&prepared.volume, channel, labels));

@@ -6,7 +6,8 @@ use std::{
 use super::{
     countermeasure::Countermeasure,
     plan::{Context, PlannedCell, clean_cases},
-    purify::Fitted,
+    purify::{Fitted, Undo},
+    recompute::Recomputed,
     score::Scorer,
     store::Store,
     training::{Reading, phases},
@@ -63,14 +64,15 @@ fn train(
     let countermeasure = Countermeasure::find(&cell.key.defence)?;
     let how = clean_cases(&countermeasure);
     let (before, cases) = phases(own, context.clean(), how, cell.key.seed)?;
-    let purifier = match (&countermeasure, &context.sets[cell.set].pairs) {
-        (Countermeasure::Purifier, Some(pairs)) => Some(Fitted::new(
-            pairs,
-            own,
-            context.options,
-            store,
-            &context.device,
-        )?),
+    let device = &context.device;
+    let undo: Option<Box<dyn Undo>> = match (&countermeasure, &context.sets[cell.set].pairs) {
+        (Countermeasure::Purifier, Some(pairs)) => {
+            let fitted = Fitted::new(pairs, own, context.options, store, device)?;
+            Some(Box::new(fitted))
+        }
+        (Countermeasure::Recompute(how), _) => {
+            Recomputed::new(own, *how, device)?.map(|recomputed| Box::new(recomputed) as _)
+        }
         _ => None,
     };
     let reading = Reading {
@@ -78,7 +80,7 @@ fn train(
         countermeasure: &countermeasure,
         classes: &own.classes,
         seed: cell.key.seed,
-        purifier: purifier.as_ref(),
+        undo: undo.as_deref(),
     };
     let sizes = [own.channels, own.classes.len().max(2)];
     let phases = if before.is_empty() { 1 } else { 2 };

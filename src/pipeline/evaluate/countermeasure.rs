@@ -1,6 +1,6 @@
 use ndarray::{Array3, Array4, Axis};
 
-use super::{labelled::LabelledSet, purify::PURIFIER};
+use super::{labelled::LabelledSet, purify::PURIFIER, recompute::Recompute};
 use crate::{
     eval::{
         EvalError,
@@ -20,6 +20,8 @@ pub(super) enum Countermeasure {
     Data(Box<dyn Defence>),
     /// A network that predicts the perturbation is trained on pairs and what it says subtracted.
     Purifier,
+    /// The perturbation is computed again from what is published.
+    Recompute(Recompute),
     /// Something about the training.
     Training(Box<dyn TrainingDefence>),
 }
@@ -32,6 +34,9 @@ impl Countermeasure {
         }
         if name == PURIFIER {
             return Ok(Self::Purifier);
+        }
+        if let Some(how) = Recompute::ALL.into_iter().find(|how| how.name() == name) {
+            return Ok(Self::Recompute(how));
         }
         if let Some(defence) = training::find(name)? {
             return Ok(Self::Training(defence));
@@ -60,6 +65,7 @@ impl Countermeasure {
                     data.iter()
                         .map(|defence| defence.spec())
                         .chain(training.map(|defence| defence.name().to_owned()))
+                        .chain(Recompute::ALL.map(|how| how.name().to_owned()))
                         .chain((group == "all").then(|| PURIFIER.to_owned()))
                         .collect()
                 }
@@ -80,14 +86,18 @@ impl Countermeasure {
     /// The names of all of them and of their groups, for help texts.
     pub(super) fn known() -> Vec<&'static str> {
         let names = defences::GROUPS.into_iter().chain(defences::names());
-        names.chain(training::names()).chain([PURIFIER]).collect()
+        names
+            .chain(training::names())
+            .chain(Recompute::ALL.map(Recompute::name))
+            .chain([PURIFIER])
+            .collect()
     }
 
     /// The training-side part.
     pub(super) fn training(&self) -> Option<&dyn TrainingDefence> {
         match self {
             Self::Training(defence) => Some(&**defence),
-            Self::None | Self::Data(_) | Self::Purifier => None,
+            Self::None | Self::Data(_) | Self::Purifier | Self::Recompute(_) => None,
         }
     }
 
@@ -167,6 +177,7 @@ mod tests {
             Countermeasure::find(name).unwrap();
         }
         assert!(cheap.contains(&"clean-mix".to_owned()));
+        assert!(cheap.contains(&"recompute".to_owned()) && cheap.contains(&"reapply".to_owned()));
         assert!(!cheap.contains(&"ueraser".to_owned()) && all.contains(&"ueraser".to_owned()));
         assert!(Countermeasure::find("clean-mix:1.5").is_err());
         let error = resolve(&["nothing"]).unwrap_err().to_string();

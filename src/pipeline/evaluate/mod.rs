@@ -11,6 +11,7 @@ mod plan;
 mod preprocess;
 mod purify;
 mod quality;
+mod recompute;
 mod report;
 mod run;
 mod score;

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::{
     EvaluateOptions, Victim, countermeasure::Countermeasure, labelled::LabelledSet,
-    preprocess::Preprocessor, purify::Pairs,
+    preprocess::Preprocessor, purify::Pairs, recompute::Recompute,
 };
 use crate::{
     data::sha256_bytes,
@@ -108,6 +108,7 @@ fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasur
     match countermeasure {
         Countermeasure::None => true,
         Countermeasure::Purifier => set.pairs.is_some(),
+        Countermeasure::Recompute(_) if !Recompute::is_possible(&set.set) => false,
         _ if needs_clean && (context.clean().is_none() || set.role == Role::Clean) => false,
         _ => match set.role {
             Role::Protected => true,
@@ -118,16 +119,41 @@ fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasur
     }
 }
 
-/// The defences that no training set goes through, because clean cases are needed and there are none.
-pub(super) fn left_out<'a>(context: &'a Context<'_>) -> Result<Vec<&'a str>, PipelineError> {
-    let mut found = Vec::new();
+/// The defences that no training set goes through, with the reason: a note for each reason.
+pub(super) fn left_out(context: &Context<'_>) -> Result<Vec<String>, PipelineError> {
+    let (mut without_clean, mut trained) = (Vec::new(), Vec::new());
+    let untrained = context.sets.iter().any(|set| {
+        set.role != Role::Random
+            && applies(
+                context,
+                set,
+                &Countermeasure::Recompute(Recompute::Subtract),
+            )
+    });
     for defence in &context.defences {
-        let needs_clean = clean_cases(&Countermeasure::find(defence)?) != CleanCases::None;
+        let countermeasure = Countermeasure::find(defence)?;
+        let needs_clean = clean_cases(&countermeasure) != CleanCases::None;
         if needs_clean && context.clean().is_none() {
-            found.push(defence.as_str());
+            without_clean.push(defence.as_str());
+        }
+        if matches!(countermeasure, Countermeasure::Recompute(_)) && !untrained {
+            trained.push(defence.as_str());
         }
     }
-    Ok(found)
+    let mut notes = Vec::new();
+    if !without_clean.is_empty() {
+        notes.push(format!(
+            "left out, because no clean originals were given (--clean): {}; the worst case does not know them",
+            without_clean.join(", ")
+        ));
+    }
+    if !trained.is_empty() {
+        notes.push(format!(
+            "left out, because the perturbation was trained, and cannot be computed from what is published: {}",
+            trained.join(", ")
+        ));
+    }
+    Ok(notes)
 }
 
 /// Which clean cases a countermeasure takes.
@@ -160,6 +186,11 @@ fn planned(
         ..options.training.clone()
     };
     let needs_clean = clean_cases(countermeasure) != CleanCases::None;
+    // What the manifest says is an input of those who compute the perturbation from it.
+    let made_with = match (countermeasure, &own.manifest) {
+        (Countermeasure::Recompute(_), Some(manifest)) => format!(" {}", manifest.method),
+        _ => String::new(),
+    };
     let inputs = Inputs {
         version: env!("CARGO_PKG_VERSION"),
         config: &config,
@@ -167,7 +198,7 @@ fn planned(
         preprocessor: format!("{preprocessor:?}"),
         defence: match key.defence == NO_DEFENCE {
             true => String::new(),
-            false => format!("{} {countermeasure:?}", key.defence),
+            false => format!("{} {countermeasure:?}{made_with}", key.defence),
         },
         test_every: options.test_every,
         training_set: &own.facts.sha256,

@@ -76,7 +76,10 @@ impl Pairs {
 }
 
 /// The intensity ranges that a manifest publishes for a case.
-fn ranges<'a>(set: &'a LabelledSet, case: &Case) -> Result<&'a [IntensityRange], PipelineError> {
+pub(super) fn ranges<'a>(
+    set: &'a LabelledSet,
+    case: &Case,
+) -> Result<&'a [IntensityRange], PipelineError> {
     let records = set.manifest.iter().flat_map(|manifest| &manifest.cases);
     let record = records.into_iter().find(|record| record.id == case.id);
     record
@@ -84,6 +87,17 @@ fn ranges<'a>(set: &'a LabelledSet, case: &Case) -> Result<&'a [IntensityRange],
         .ok_or_else(|| PipelineError::NoManifest {
             path: set.dataset.root.clone(),
         })
+}
+
+/// An attacker's estimate of the perturbation of each case of a set, taken from its files.
+pub(super) trait Undo: Sync {
+    /// Subtracts the estimate from a case in file units.
+    fn apply(
+        &self,
+        case: &Case,
+        prepared: &PreparedCase,
+        image: &mut Array4<f32>,
+    ) -> Result<(), PipelineError>;
 }
 
 /// A trained purifier for one training set.
@@ -139,9 +153,10 @@ impl<'a> Fitted<'a> {
             device,
         })
     }
+}
 
-    /// Subtracts the predicted perturbation from a case in file units.
-    pub(super) fn apply(
+impl Undo for Fitted<'_> {
+    fn apply(
         &self,
         case: &Case,
         prepared: &PreparedCase,

@@ -45,13 +45,7 @@ pub fn evaluate(
         check_apart(root, &paths.work)?;
     }
     let (context, mut notes) = open(paths, options, defences, observer)?;
-    let without = left_out(&context)?;
-    if !without.is_empty() {
-        notes.push(format!(
-            "left out, because no clean originals were given (--clean): {}; the worst case does not know them",
-            without.join(", ")
-        ));
-    }
+    notes.extend(left_out(&context)?);
     for note in &notes {
         observer(EvaluateEvent::Note(note));
     }

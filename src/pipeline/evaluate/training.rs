@@ -3,7 +3,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    countermeasure::Countermeasure, labelled::LabelledSet, preprocess::Preprocessor, purify::Fitted,
+    countermeasure::Countermeasure, labelled::LabelledSet, preprocess::Preprocessor, purify::Undo,
 };
 use crate::{
     data::Case,
@@ -22,8 +22,8 @@ pub(super) struct Reading<'a> {
     /// The labels that are classes, in order.
     pub(super) classes: &'a [u16],
     pub(super) seed: u64,
-    /// The trained purifier, where that is the countermeasure.
-    pub(super) purifier: Option<&'a Fitted<'a>>,
+    /// What takes the perturbation away, where that is the countermeasure.
+    pub(super) undo: Option<&'a dyn Undo>,
 }
 
 impl Reading<'_> {
@@ -62,8 +62,8 @@ impl Reading<'_> {
         let prepared = PreparedCase::open(&set.dataset, case)?;
         let mut image = prepared.volume.array();
         let mut labels = native_labels(&prepared);
-        if let Some(purifier) = self.purifier {
-            purifier.apply(case, &prepared, &mut image)?;
+        if let Some(undo) = self.undo {
+            undo.apply(case, &prepared, &mut image)?;
         }
         let seed = self.seed.wrapping_add(stream(&case.id));
         self.countermeasure

@@ -23,7 +23,7 @@ pub(super) use self::{
     state::STATE_FOLDER,
 };
 use super::{
-    PipelineError, ProtectOptions, ScanEvent, Scanned, memory::Work, scan::scan,
+    Method, PipelineError, ProtectOptions, ScanEvent, Scanned, memory::Work, scan::scan,
     verify::folder_problems,
 };
 use crate::{
@@ -121,7 +121,10 @@ pub fn protect(
                 .map_or_else(|| "the dataset has no case".into(), |f| f.reason.clone()),
         });
     }
-    options.label_weights.check(&scanned.classes)?;
+    // Later cases need not have every label that a generator was trained with.
+    if !matches!(options.method, Method::SavedGenerator(_)) {
+        options.label_weights.check(&scanned.classes)?;
+    }
     let mut state = RunState::begin(output, options, &scanned)?;
     let total = (0..scanned.cases.len())
         .filter(|&at| options.shard.is_none_or(|shard| shard.has(at)))

@@ -2,11 +2,12 @@
 
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, PhantomConfig, write_phantom_dataset},
-    eval::{EvalError, Preprocessing},
-    pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, evaluate},
+    eval::{EvalError, Preprocessing, record::Cell},
+    pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, evaluate, protect},
 };
 
 use super::{done, folders, quick, run, victim};
+use crate::support::learned;
 
 #[test]
 fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
@@ -117,6 +118,41 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
     for cell in &record.cells {
         assert!(cell.outcome.result().is_some(), "{:?}", cell.outcome);
     }
+}
+
+#[test]
+fn what_needs_no_training_is_computed_from_what_is_published_and_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = folders(folder.path());
+    let options = EvaluateOptions {
+        defences: vec!["recompute".into(), "reapply".into()],
+        ..quick()
+    };
+    let (record, trained) = run(&paths, &options);
+    assert_eq!(trained, 3 + 2);
+    let loss = |set: &str, defence: &str| {
+        let of = |cell: &&Cell| cell.key.training_set == set && cell.key.defence == defence;
+        done(record.cells.iter().find(of).unwrap()).curve[0].loss
+    };
+    // Trained on what is the clean file again, but for its rounding and what was clipped.
+    let off = |defence| (loss("protected", defence) - loss("clean", "none")).abs();
+    let [none, subtracted, doubled] = ["none", "recompute", "reapply"].map(off);
+    assert!(
+        subtracted < 0.3 * none && doubled > none,
+        "{subtracted} {none} {doubled}"
+    );
+
+    let learned_folder = folder.path().join("learned");
+    let clean = paths.clean.as_deref().unwrap();
+    protect(clean, &learned_folder, &learned(), &mut |_| {}).unwrap();
+    let learned = EvaluatePaths {
+        protected: learned_folder,
+        ..paths
+    };
+    let (record, trained) = run(&learned, &options);
+    assert_eq!(trained, 2, "its own control, and it undefended");
+    let told = |note: &String| note.contains("was trained") && note.contains("recompute, reapply");
+    assert!(record.notes.iter().any(told), "{:?}", record.notes);
 }
 
 #[test]

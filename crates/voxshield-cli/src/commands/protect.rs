@@ -70,6 +70,8 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         return Ok(ProtectOptions {
             support: args.support.unwrap_or(saved.support()),
             labels: args.labels.unwrap_or(saved.labels()),
+            label_weights: (args.label_weights.clone())
+                .unwrap_or_else(|| saved.label_weights().clone()),
             normalisation: args.normalise.unwrap_or(saved.normalisation()),
             method: Method::SavedGenerator(saved),
             ..common
