@@ -14,7 +14,7 @@ use crate::{
     data::{
         Case, CaseRecord, Dataset, FileRecord, IntensityRange, LabelRecord, Perturber, Recipients,
         Shares, UNLOCK_FOLDER, UnlockRecord, compare_files, copy_file_atomic, file_parts,
-        seal_residual, sha256_file, slabs,
+        seal_residual, sha256_file, sha256_volume, slabs,
     },
     perturb::{Budget, PerturbError},
 };
@@ -157,8 +157,8 @@ pub(super) fn write_case(
     for (target, relative) in targets.iter().zip(&scanned.case.images) {
         files.push(FileRecord {
             path: manifest_path(relative),
-            sha256_before: sha256_file(&dataset.root.join(relative))?,
-            sha256_after: sha256_file(target)?,
+            sha256_before: sha256_volume(&dataset.root.join(relative))?,
+            sha256_after: sha256_volume(target)?,
         });
     }
     let mut labels = Vec::new();

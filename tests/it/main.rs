@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod options;
+mod pairs;
 mod pipeline;
 mod preview;
 mod support;

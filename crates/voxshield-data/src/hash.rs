@@ -7,15 +7,33 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::DataError;
+use crate::{error::DataError, nifti::file_parts};
 
 /// SHA-256 of a file, in lower-case hexadecimal; read in blocks, so of any size.
 ///
 /// # Errors
 /// [`DataError::Io`] when the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<String, DataError> {
-    let mut file = File::open(path).map_err(DataError::io("open the file", path))?;
     let mut hasher = Sha256::new();
+    update(&mut hasher, path)?;
+    Ok(hex(&hasher.finalize()))
+}
+
+/// SHA-256 of the volume at `path`: as [`sha256_file`], and of a pair that of the header followed by the voxel file, since equal
+/// headers say nothing about the voxels.
+///
+/// # Errors
+/// [`DataError::Io`] when a file cannot be read, [`DataError::MissingPair`] when one half of a pair is not there.
+pub fn sha256_volume(path: &Path) -> Result<String, DataError> {
+    let mut hasher = Sha256::new();
+    for part in file_parts(path)? {
+        update(&mut hasher, &part)?;
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+fn update(hasher: &mut Sha256, path: &Path) -> Result<(), DataError> {
+    let mut file = File::open(path).map_err(DataError::io("open the file", path))?;
     let mut block = vec![0; 1 << 20];
     loop {
         let read = match file.read(&mut block) {
@@ -26,7 +44,7 @@ pub fn sha256_file(path: &Path) -> Result<String, DataError> {
         };
         hasher.update(block.get(..read).unwrap_or_default());
     }
-    Ok(hex(&hasher.finalize()))
+    Ok(())
 }
 
 /// SHA-256 of bytes in memory, in lower-case hexadecimal.
@@ -72,6 +90,19 @@ mod tests {
         let bytes: Vec<u8> = (0..(1 << 20) + 17).map(|i| (i % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(sha256_file(&path).unwrap(), sha256_bytes(&bytes));
+    }
+
+    #[test]
+    fn a_pair_is_its_header_and_its_voxels() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a.hdr"), b"header").unwrap();
+        assert!(sha256_volume(&path("a.hdr")).is_err());
+        std::fs::write(path("a.img"), b"voxels").unwrap();
+        std::fs::write(path("a.nii"), b"voxels").unwrap();
+        let of = |name| sha256_volume(&path(name)).unwrap();
+        assert_eq!(of("a.hdr"), sha256_bytes(b"headervoxels"));
+        assert_eq!(of("a.nii"), sha256_bytes(b"voxels"));
     }
 
     #[test]

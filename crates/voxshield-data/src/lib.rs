@@ -73,7 +73,7 @@ pub use dicom::{DicomError, ImportedCase, import_dicom};
 pub use error::DataError;
 pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
 pub use geometry::{Affine, Orientation};
-pub use hash::{sha256_bytes, sha256_file};
+pub use hash::{sha256_bytes, sha256_file, sha256_volume};
 pub use intensity::{
     CtStatistics, CtStatisticsBuilder, Foreground, IntensityError, IntensityRange, Modality,
     Normalisation,

@@ -103,9 +103,9 @@ impl CaseRecord {
 pub struct FileRecord {
     /// Relative path with `/`.
     pub path: String,
-    /// SHA-256 of the source file.
+    /// SHA-256 of the source file; of a pair, of the header followed by the voxel file.
     pub sha256_before: String,
-    /// SHA-256 of the written file.
+    /// SHA-256 of the written file, or pair.
     pub sha256_after: String,
 }
 

@@ -2,7 +2,7 @@ use super::CaseVerdict;
 use std::path::Path;
 
 use crate::{
-    data::{CaseRecord, compare_files, sha256_file},
+    data::{CaseRecord, compare_files, sha256_volume},
     pipeline::{
         PipelineError, PreparedCase, ProtectOptions, Scanned, room::Room, scan::ScannedCase,
         write::manifest_path,
@@ -65,7 +65,7 @@ fn check_case(
                 file.path
             ));
         }
-        if sha256_file(&dataset.root.join(relative))? != file.sha256_before {
+        if sha256_volume(&dataset.root.join(relative))? != file.sha256_before {
             problems.push(format!(
                 "{}: the clean file is not the one that was protected",
                 file.path

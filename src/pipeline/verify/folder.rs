@@ -5,7 +5,10 @@ use std::{
 };
 
 use crate::{
-    data::{CaseRecord, Dataset, MANIFEST_NAME, Manifest, SIGNATURE_NAME, file_parts, sha256_file},
+    data::{
+        CaseRecord, DataError, Dataset, MANIFEST_NAME, Manifest, SIGNATURE_NAME, file_parts,
+        sha256_file, sha256_volume,
+    },
     pipeline::{PipelineError, protect::STATE_FOLDER, write::manifest_path},
 };
 
@@ -20,7 +23,7 @@ pub(in crate::pipeline) fn folder_problems(
     let mut found = BTreeSet::new();
     walk(output, Path::new(""), &mut found, &mut problems)?;
     let mut expected = BTreeSet::from([MANIFEST_NAME, SIGNATURE_NAME].map(PathBuf::from));
-    for (path, hashes) in listed(dataset, manifest) {
+    for (path, listed) in listed(dataset, manifest) {
         let relative = PathBuf::from(&path);
         if !found.contains(&relative) {
             problems.push(format!("{path}: missing"));
@@ -32,8 +35,8 @@ pub(in crate::pipeline) fn folder_problems(
             let part = part.strip_prefix(output).unwrap_or(&part);
             expected.insert(part.to_path_buf());
         }
-        let hash = sha256_file(&target)?;
-        if hashes.iter().any(|expected| *expected != hash) {
+        let hash = (listed.hash)(&target)?;
+        if listed.expected.iter().any(|expected| *expected != hash) {
             problems.push(format!("{path}: changed since it was written"));
         }
         expected.insert(relative);
@@ -56,21 +59,30 @@ pub(in crate::pipeline) fn folder_problems(
     Ok(problems)
 }
 
-/// All files that the manifest lists, with the hashes that they must have; labels also that of their source.
-fn listed(dataset: &Dataset, manifest: &Manifest) -> BTreeMap<String, Vec<String>> {
-    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut add = |path: &String, hash: String| files.entry(path.clone()).or_default().push(hash);
+/// A file that the manifest lists.
+struct Listed {
+    /// An image is a pair or a file; of labels that are pairs, both files are listed.
+    hash: fn(&Path) -> Result<String, DataError>,
+    /// The hashes that it must have; labels also that of their source.
+    expected: Vec<String>,
+}
+
+/// All files that the manifest lists.
+fn listed(dataset: &Dataset, manifest: &Manifest) -> BTreeMap<String, Listed> {
+    let mut files = BTreeMap::new();
+    let mut add = |path: &String, hash, expected| {
+        files.insert(path.clone(), Listed { hash, expected });
+    };
     let of_case = |case: &CaseRecord| {
         for file in &case.files {
-            add(&file.path, file.sha256_after.clone());
+            add(&file.path, sha256_volume, vec![file.sha256_after.clone()]);
         }
         for label in &case.labels {
-            add(&label.path, label.sha256.clone());
-            let source = sha256_file(&dataset.root.join(&label.path));
-            add(&label.path, source.unwrap_or_default());
+            let source = sha256_file(&dataset.root.join(&label.path)).unwrap_or_default();
+            add(&label.path, sha256_file, vec![label.sha256.clone(), source]);
         }
         if let Some(unlock) = &case.unlock {
-            add(&unlock.path, unlock.sha256.clone());
+            add(&unlock.path, sha256_file, vec![unlock.sha256.clone()]);
         }
     };
     manifest.cases.iter().for_each(of_case);

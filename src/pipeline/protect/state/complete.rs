@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::STATE_FOLDER;
 use crate::{
-    data::{CaseRecord, MANIFEST_NAME, Manifest, discover, file_parts, sha256_file},
+    data::{CaseRecord, MANIFEST_NAME, Manifest, discover, sha256_file, sha256_volume},
     pipeline::{PipelineError, ProtectOptions, lanes::in_order},
 };
 
@@ -94,10 +94,12 @@ pub(super) fn is_intact(root: &Path, output: &Path, record: &CaseRecord) -> bool
     let is = |folder: &Path, path: &str, hash: &str| {
         sha256_file(&folder.join(path)).is_ok_and(|found| found == hash)
     };
+    let volume = |folder: &Path, path: &str, hash: &str| {
+        sha256_volume(&folder.join(path)).is_ok_and(|found| found == hash)
+    };
     record.files.iter().all(|file| {
-        is(root, &file.path, &file.sha256_before)
-            && is(output, &file.path, &file.sha256_after)
-            && file_parts(&output.join(&file.path)).is_ok()
+        volume(root, &file.path, &file.sha256_before)
+            && volume(output, &file.path, &file.sha256_after)
     }) && record
         .labels
         .iter()
