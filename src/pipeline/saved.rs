@@ -29,6 +29,7 @@ struct Description {
     channels: usize,
     support: Support,
     labels: LabelSource,
+    #[serde(default, skip_serializing_if = "LabelWeights::is_empty")]
     label_weights: LabelWeights,
     normalisation: NormalisationChoice,
     content: Content,

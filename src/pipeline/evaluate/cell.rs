@@ -30,20 +30,22 @@ pub(super) fn run_cell(
     store: &Store,
     step: &mut dyn FnMut(usize, usize),
 ) -> Cell {
-    let attempt = AssertUnwindSafe(|| train(context, cell, store, step));
-    let outcome = match catch_unwind(attempt) {
-        Ok(Ok(result)) => Outcome::Done(Box::new(result)),
-        Ok(Err(error)) => Outcome::Failed {
-            reason: error.to_string(),
-        },
-        Err(panic) => Outcome::Failed {
-            reason: format!("the backend gave up: {}", message(&*panic)),
-        },
+    let outcome = match caught(|| train(context, cell, store, step)) {
+        Ok(result) => Outcome::Done(Box::new(result)),
+        Err(reason) => Outcome::Failed { reason },
     };
     Cell {
         key: cell.key.clone(),
         hash: cell.hash.clone(),
         outcome,
+    }
+}
+
+/// The result, or what went wrong, a panic of the backend included.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, PipelineError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("the backend gave up: {}", message(&*panic))),
     }
 }
 
@@ -67,7 +69,7 @@ fn train(
     let device = &context.device;
     let undo: Option<Box<dyn Undo>> = match (&countermeasure, &context.sets[cell.set].pairs) {
         (Countermeasure::Purifier, Some(pairs)) => {
-            let fitted = Fitted::new(pairs, own, context.options, store, device)?;
+            let fitted = Fitted::new(pairs, own, &cell.config, store, device)?;
             Some(Box::new(fitted))
         }
         (Countermeasure::Recompute(how), _) => {

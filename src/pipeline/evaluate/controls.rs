@@ -56,7 +56,13 @@ pub(super) fn written(
     work: &Path,
     observer: &mut dyn FnMut(EvaluateEvent<'_>),
 ) -> Result<PathBuf, PipelineError> {
-    let content = format!("{} {}", clean.facts.sha256, options.to_json());
+    let content = format!(
+        "{} {} {} {}",
+        clean.facts.sha256,
+        options.to_json(),
+        env!("CARGO_PKG_VERSION"),
+        options.device
+    );
     let folder = work.join(format!(
         "{name}-{}",
         &sha256_bytes(content.as_bytes())[..16]

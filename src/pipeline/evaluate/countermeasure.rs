@@ -56,6 +56,8 @@ impl Countermeasure {
     /// costs little more than without, `all` is everything in every strength of the registries.
     pub(super) fn resolve(specs: &[String]) -> Result<Vec<String>, PipelineError> {
         let mut all = vec![NO_DEFENCE.to_owned()];
+        // A name and its default strength are one defence.
+        let mut known = vec![format!("{:?}", Self::None)];
         for spec in specs {
             let group: Vec<String> = match spec.as_str() {
                 group if defences::GROUPS.contains(&group) => {
@@ -75,7 +77,9 @@ impl Countermeasure {
                 }
             };
             for name in group {
-                if !all.contains(&name) {
+                let what = format!("{:?}", Self::find(&name)?);
+                if !known.contains(&what) {
+                    known.push(what);
                     all.push(name);
                 }
             }
@@ -171,6 +175,12 @@ mod tests {
         assert_eq!(resolve(&[]).unwrap(), ["none"]);
         let some = resolve(&["gamma", "none", "clean-mix:0.05", "gamma"]).unwrap();
         assert_eq!(some, ["none", "gamma", "clean-mix:0.05"]);
+        let twice = resolve(&["gamma", "cheap"]).unwrap();
+        let gamma = twice.iter().filter(|name| name.starts_with("gamma:1.5"));
+        assert_eq!(
+            (twice.len(), gamma.count()),
+            (resolve(&["cheap"]).unwrap().len(), 0)
+        );
         let (cheap, all) = (resolve(&["cheap"]).unwrap(), resolve(&["all"]).unwrap());
         assert!(all.len() > cheap.len());
         for name in &all {

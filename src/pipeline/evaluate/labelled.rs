@@ -8,7 +8,7 @@ use ndarray::Axis;
 use crate::{
     data::{
         Case, CtStatistics, CtStatisticsBuilder, Dataset, MANIFEST_NAME, Manifest, Modality,
-        discover, sha256_bytes, sha256_file,
+        discover, sha256_bytes, sha256_volume,
     },
     eval::record::DatasetFacts,
     pipeline::{
@@ -81,7 +81,7 @@ impl LabelledSet {
             classes.extend(prepared.labels.iter().flat_map(|l| l.classes()));
             spacings.push(volume.spacing());
             for path in case.images.iter().chain(&case.label) {
-                let hash = sha256_file(&dataset.root.join(path))?;
+                let hash = sha256_volume(&dataset.root.join(path))?;
                 names.push_str(&format!(
                     "{} {hash}\n",
                     path.to_string_lossy().replace('\\', "/")
@@ -115,6 +115,11 @@ impl LabelledSet {
             cases,
             dataset,
         })
+    }
+
+    /// The case of that id.
+    pub(super) fn case(&self, id: &str) -> Option<&Case> {
+        self.cases.iter().find(|case| case.id == id)
     }
 
     /// An error if a case of `test` is in this training set: the same voxels, or, of a protected set, the file that

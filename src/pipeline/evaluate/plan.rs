@@ -2,8 +2,13 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use super::{
-    EvaluateOptions, Victim, countermeasure::Countermeasure, labelled::LabelledSet,
-    preprocess::Preprocessor, purify::Pairs, recompute::Recompute,
+    EvaluateOptions, Victim,
+    controls::made_by,
+    countermeasure::Countermeasure,
+    labelled::LabelledSet,
+    preprocess::{Preprocessor, moments},
+    purify::Pairs,
+    recompute::Recompute,
 };
 use crate::{
     data::sha256_bytes,
@@ -12,8 +17,13 @@ use crate::{
         record::{CellKey, NO_DEFENCE, Role},
         training::CleanCases,
     },
-    pipeline::PipelineError,
+    pipeline::{NormalisationChoice, PipelineError, PreparedCase},
 };
+
+/// The training-side defence that has the radius of the protection.
+const ADVERSARIAL: &str = "adversarial-training";
+/// Cases that the deviation of a windowed dataset is measured on.
+const WINDOW_CASES: usize = 8;
 
 /// A training set under its name.
 pub(super) struct NamedSet {
@@ -82,7 +92,8 @@ pub(super) fn plan(context: &Context<'_>) -> Result<Vec<PlannedCell>, PipelineEr
             for victim in &options.victims {
                 for &augmentation in &options.augmentations {
                     for defence in &context.defences {
-                        let countermeasure = Countermeasure::find(defence)?;
+                        let defence = in_own_radius(defence, &named.set, victim.preprocessing)?;
+                        let countermeasure = Countermeasure::find(&defence)?;
                         if !applies(context, named, &countermeasure) {
                             continue;
                         }
@@ -91,16 +102,56 @@ pub(super) fn plan(context: &Context<'_>) -> Result<Vec<PlannedCell>, PipelineEr
                             network: victim.network.clone(),
                             preprocessing: victim.preprocessing,
                             augmentation,
-                            defence: defence.clone(),
+                            defence,
                             seed,
                         };
-                        cells.push(planned(context, key, set, victim, &countermeasure));
+                        // Two names of one victim are not two seeds of it.
+                        if !cells.iter().any(|cell: &PlannedCell| cell.key == key) {
+                            cells.push(planned(context, key, set, victim, &countermeasure));
+                        }
                     }
                 }
             }
         }
     }
     Ok(cells)
+}
+
+/// Adversarial training in the radius of the set's protection, which its manifest publishes, unless another was asked for; other
+/// defences as they are.
+fn in_own_radius(
+    defence: &str,
+    set: &LabelledSet,
+    preprocessing: Preprocessing,
+) -> Result<String, PipelineError> {
+    Ok(match &set.manifest {
+        Some(manifest) if defence == ADVERSARIAL => {
+            let range = match preprocessing {
+                // The victim's 0..1 is the protection's.
+                Preprocessing::Paper => 1.0,
+                Preprocessing::Plain | Preprocessing::NnUnet => range_in_deviations(set)?,
+            };
+            format!("{defence}:{:.3}", range * manifest.epsilon)
+        }
+        _ => defence.to_owned(),
+    })
+}
+
+/// How many standard deviations of a volume the protection calls 0..1: ten, but for a window, where it is the mean over some cases.
+fn range_in_deviations(set: &LabelledSet) -> Result<f64, PipelineError> {
+    let (_, made_with) = made_by(set)?;
+    let NormalisationChoice::Window { lo, hi } = made_with.normalisation else {
+        return Ok(10.0);
+    };
+    let mut ratios = Vec::new();
+    for case in set.cases.iter().take(WINDOW_CASES) {
+        let image = PreparedCase::open(&set.dataset, case)?.volume.array();
+        ratios.extend(image.outer_iter().map(|channel| {
+            let (_, deviation) = moments(channel.iter());
+            (hi - lo) / deviation
+        }));
+    }
+    Ok(ratios.iter().sum::<f64>() / ratios.len() as f64)
 }
 
 fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasure) -> bool {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     data::{Case, IntensityRange, sha256_bytes},
-    eval::{EvalError, training::Purifier},
+    eval::{EvalError, VictimConfig, training::Purifier},
     models::{Network, read_weights, write_weights},
     perturb::{SourceError, TrainingVolume},
     pipeline::{CachedSource, PipelineError, PreparedCase},
@@ -57,11 +57,13 @@ impl Pairs {
 
     /// Protected image and delta of one case, as channels.
     fn volume(&self, case: &Case) -> Result<TrainingVolume, PipelineError> {
-        let twin = self.clean.cases.iter().find(|twin| twin.id == case.id);
-        let twin = twin.ok_or_else(|| PipelineError::NoCleanTwin {
-            id: case.id.clone(),
-            dataset: self.clean.dataset.root.clone(),
-        })?;
+        let twin = self
+            .clean
+            .case(&case.id)
+            .ok_or_else(|| PipelineError::NoCleanTwin {
+                id: case.id.clone(),
+                dataset: self.clean.dataset.root.clone(),
+            })?;
         let protected = PreparedCase::open(&self.protected.dataset, case)?;
         let clean = PreparedCase::open(&self.clean.dataset, twin)?;
         let ranges = ranges(&self.protected, case)?;
@@ -113,11 +115,10 @@ impl<'a> Fitted<'a> {
     pub(super) fn new(
         pairs: &Pairs,
         set: &'a LabelledSet,
-        options: &EvaluateOptions,
+        training: &VictimConfig,
         store: &Store,
         device: &'a Device,
     ) -> Result<Self, PipelineError> {
-        let training = &options.training;
         let purifier = Purifier {
             epsilon: made_by(set)?.0.epsilon,
             width: training.width,
@@ -126,7 +127,8 @@ impl<'a> Fitted<'a> {
             steps: training.steps,
             seed: training.seed,
         };
-        let name = format!("{purifier:?} {}", pairs.hash());
+        let version = env!("CARGO_PKG_VERSION");
+        let name = format!("{purifier:?} {} {version} {device:?}", pairs.hash());
         let path = store.weights(&format!("purifier-{}", sha256_bytes(name.as_bytes())));
         let network = match path.exists() {
             true => {

@@ -31,7 +31,7 @@ pub(super) fn quality(
         .collect();
     let mut sums = Sums::default();
     for case in &named.set.cases {
-        let twin = clean.cases.iter().find(|twin| twin.id == case.id);
+        let twin = clean.case(&case.id);
         let (Some(twin), Some(ranges)) = (twin, ranges.get(case.id.as_str())) else {
             continue;
         };

@@ -49,7 +49,7 @@ fn montage(named: &NamedSet, clean: &LabelledSet) -> Result<Option<Montage>, Pip
         .map(|case| (case.id.as_str(), case))
         .collect();
     for case in &named.set.cases {
-        let twin = clean.cases.iter().find(|twin| twin.id == case.id);
+        let twin = clean.case(&case.id);
         let (Some(twin), Some(record)) = (twin, records.get(case.id.as_str())) else {
             continue;
         };

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::{
     EvaluateEvent, EvaluateOptions, EvaluatePaths,
-    cell::run_cell,
+    cell::{caught, run_cell},
     controls::random_control,
     countermeasure::Countermeasure,
     labelled::LabelledSet,
@@ -53,7 +53,7 @@ pub fn evaluate(
     let store = Store::open(&paths.work)?;
     let cells = run_cells(&context, &planned, &store, observer)?;
     observer(EvaluateEvent::Stage("comparing"));
-    let quality = qualities(&context, &planned, &store)?;
+    let quality = qualities(&context, &planned, &store, &mut notes);
     let failed = cells
         .iter()
         .filter(|cell| cell.outcome.result().is_none())
@@ -173,32 +173,14 @@ fn open<'a>(
             }
         }
     }
-    let epsilon = sets
-        .iter()
-        .filter(|set| set.role == Role::Protected)
-        .find_map(|set| set.set.manifest.as_ref().map(|manifest| manifest.epsilon));
     let context = Context {
         options,
         device,
-        defences: defences
-            .into_iter()
-            .map(|defence| as_strong(defence, epsilon))
-            .collect(),
+        defences,
         sets,
         test,
     };
     Ok((context, notes))
-}
-
-/// Adversarial training in the radius of the protection, which the manifest publishes, unless another was asked for.
-fn as_strong(defence: String, epsilon: Option<f64>) -> String {
-    match epsilon {
-        // The range that the protection calls 0..1 is ten standard deviations.
-        Some(epsilon) if defence == "adversarial-training" => {
-            format!("{defence}:{:.3}", 10.0 * epsilon)
-        }
-        _ => defence,
-    }
 }
 
 fn run_cells(
@@ -245,22 +227,36 @@ fn run_cells(
     Ok(cells.into_iter().flatten().collect())
 }
 
+/// How much each set differs from the clean one. What cannot be compared is a note: hours of training are not lost for it.
 fn qualities(
     context: &Context<'_>,
     planned: &[PlannedCell],
     store: &Store,
-) -> Result<Vec<Quality>, PipelineError> {
+    notes: &mut Vec<String>,
+) -> Vec<Quality> {
     let Some(clean) = context.clean() else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let mut all = Vec::new();
     for named in context.sets.iter().filter(|set| set.role != Role::Clean) {
-        if let Some(mut quality) = quality(context, named, clean)? {
-            quality.utility = utility(context, planned, named, clean, store)?;
-            all.push(quality);
+        let name = &named.name;
+        match caught(|| quality(context, named, clean)) {
+            Ok(None) => {}
+            Ok(Some(mut quality)) => {
+                match caught(|| utility(context, planned, named, clean, store)) {
+                    Ok(utility) => quality.utility = utility,
+                    Err(reason) => {
+                        notes.push(format!(
+                            "what {name} costs honest users is not known: {reason}"
+                        ));
+                    }
+                }
+                all.push(quality);
+            }
+            Err(reason) => notes.push(format!("{name} cannot be compared with clean: {reason}")),
         }
     }
-    Ok(all)
+    all
 }
 
 fn record(

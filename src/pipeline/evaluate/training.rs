@@ -9,7 +9,7 @@ use crate::{
     data::Case,
     eval::training::{CleanCases, VolumeFilter},
     perturb::{SourceError, TrainingVolume},
-    pipeline::{CachedSource, PipelineError, PreparedCase},
+    pipeline::{CachedSource, PipelineError, PreparedCase, case::case_seed},
 };
 
 /// Preprocessed volumes are kept up to this many bytes: defences and splines cost more than reading.
@@ -65,7 +65,7 @@ impl Reading<'_> {
         if let Some(undo) = self.undo {
             undo.apply(case, &prepared, &mut image)?;
         }
-        let seed = self.seed.wrapping_add(stream(&case.id));
+        let seed = case_seed(self.seed, &case.id);
         self.countermeasure
             .apply(set, &mut image, &mut labels, seed)?;
         let spacing = prepared.volume.spacing();
@@ -119,8 +119,7 @@ pub(super) fn phases<'a>(
     let mut held = Vec::with_capacity(count);
     for &index in &order {
         let id = &own.cases[index].id;
-        let case = clean.cases.iter().find(|case| case.id == *id);
-        let case = case.ok_or_else(|| PipelineError::NoCleanTwin {
+        let case = clean.case(id).ok_or_else(|| PipelineError::NoCleanTwin {
             id: id.clone(),
             dataset: clean.dataset.root.clone(),
         })?;
@@ -135,12 +134,5 @@ pub(super) fn phases<'a>(
             let rest = rest.map(|index| all[index]);
             (Vec::new(), held.iter().copied().chain(rest).collect())
         }
-    })
-}
-
-/// FNV-1a of a case id: a stream of its own for each case, whatever their order.
-fn stream(id: &str) -> u64 {
-    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }

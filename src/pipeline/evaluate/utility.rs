@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     data::{Case, sha256_bytes},
-    eval::{EvalError, record::Utility},
-    models::{Architecture, Network, NetworkSpec, read_weights},
+    eval::{EvalError, VictimTrainer, record::Utility},
+    models::read_weights,
     pipeline::PipelineError,
 };
 
@@ -33,13 +33,11 @@ pub(super) fn utility(
     clean: &LabelledSet,
     store: &Store,
 ) -> Result<Vec<Utility>, PipelineError> {
-    let twins: Vec<Case> = clean
-        .cases
-        .iter()
-        .filter(|case| named.set.cases.iter().any(|twin| twin.id == case.id))
+    // The files of a case may be called otherwise in another set.
+    let (twins, own): (Vec<Case>, Vec<Case>) = (clean.cases.iter())
+        .filter_map(|case| Some((case.clone(), named.set.case(&case.id)?.clone())))
         .take(CASES)
-        .cloned()
-        .collect();
+        .unzip();
     let mut all = Vec::new();
     for cell in cells.iter().filter(|cell| keeps_weights(context, cell)) {
         let path = store.weights(&cell.hash);
@@ -57,11 +55,16 @@ pub(super) fn utility(
                     patch: cell.config.patch,
                     device: &context.device,
                 };
-                let network = restore(context, cell, clean, &path)?;
-                let score = |set| scorer.score(&*network, set, &twins).map(|s| s.mean_dice);
+                let sizes = [clean.channels, clean.classes.len().max(2)];
+                let weights = read_weights(&path).map_err(EvalError::from)?;
+                let trained = VictimTrainer::new(&cell.config, sizes, &context.device)?;
+                let trained = trained.with_weights(&weights)?;
+                let score = |set, cases: &[Case]| -> Result<f64, PipelineError> {
+                    Ok(scorer.score(&*trained.network(), set, cases)?.mean_dice)
+                };
                 let kept = Kept {
-                    clean_dice: score(clean)?,
-                    protected_dice: score(&named.set)?,
+                    clean_dice: score(clean, &twins)?,
+                    protected_dice: score(&named.set, &own)?,
                 };
                 store.write(&name, &kept)?;
                 kept
@@ -76,25 +79,4 @@ pub(super) fn utility(
         });
     }
     Ok(all)
-}
-
-fn restore(
-    context: &Context<'_>,
-    cell: &PlannedCell,
-    clean: &LabelledSet,
-    path: &std::path::Path,
-) -> Result<Box<dyn Network>, PipelineError> {
-    let spec = NetworkSpec {
-        in_channels: clean.channels,
-        classes: clean.classes.len().max(2),
-        patch: cell.config.patch,
-        spacing: cell.config.spacing,
-        width: cell.config.width,
-    };
-    let weights = read_weights(path).map_err(EvalError::from)?;
-    let architecture = Architecture::find(&cell.config.network).map_err(EvalError::from)?;
-    let network = architecture
-        .init(&spec, 0, &context.device)
-        .map_err(EvalError::from)?;
-    Ok(network.with_weights(&weights).map_err(EvalError::from)?)
 }

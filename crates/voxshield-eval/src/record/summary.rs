@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, CellKey, Spread};
+use crate::training::{self, CleanCases};
 
 /// The cells, with their seeds taken together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,7 +26,8 @@ pub struct SummaryRow {
     pub failed: usize,
 }
 
-/// The victim that learns most from a training set.
+/// The victim that learns most from a training set. Those that see none of its files (`clean-only`, a control) are not compared: what
+/// they learn says nothing about the set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorstCase {
     /// The training set's name.
@@ -97,7 +99,10 @@ impl SummaryRow {
 
 impl WorstCase {
     fn of(name: &str, rows: &[SummaryRow]) -> Option<Self> {
-        let own = || rows.iter().filter(|row| row.key.training_set == name);
+        let own = || {
+            let of_set = rows.iter().filter(|row| row.key.training_set == name);
+            of_set.filter(|row| sees_the_set(&row.key.defence))
+        };
         let highest = |score: fn(&SummaryRow) -> Option<Spread>| {
             own()
                 .filter_map(|row| Some((score(row)?, &row.key)))
@@ -114,6 +119,12 @@ impl WorstCase {
             failed: own().map(|row| row.failed).sum(),
         })
     }
+}
+
+/// Whether files of the training set are trained on.
+fn sees_the_set(defence: &str) -> bool {
+    let found = training::find(defence).ok().flatten();
+    !found.is_some_and(|defence| matches!(defence.clean_cases(), CleanCases::Only(_)))
 }
 
 #[cfg(test)]
@@ -165,9 +176,10 @@ mod tests {
             cell("a", "blur", 1, Some((0.3, 0.4))),
             cell("a", "blur", 2, None),
             cell("b", "none", 0, None),
+            cell("a", "clean-only:0.1", 0, Some((0.9, 0.9))),
         ];
         let summary = Summary::of(&cells);
-        assert_eq!(summary.rows.len(), 3);
+        assert_eq!(summary.rows.len(), 4);
         assert_eq!(summary.rows[2].peak, None);
         assert_eq!(summary.worst.len(), 1, "no cell of b came to an end");
         let worst = &summary.worst[0];
