@@ -1,7 +1,10 @@
 //! What every sample-wise method of the list promises, on volumes in memory.
 
+mod formula;
+
 use burn::tensor::{Int, Tensor, TensorData};
-use voxshield_models::Architecture;
+use voxshield_kernels::DiceCe;
+use voxshield_models::{Architecture, Network};
 use voxshield_perturb::{
     Batch, Budget, DeltaCode, DeltaStore, Draws, Event, InMemory, METHODS, MemoryDeltas,
     MethodKind, Patch, PerturbError, Perturbed, Pgd, PgdConfig, Scale, Schedule, SignDescent,
@@ -152,24 +155,8 @@ fn every_criterion_falls() {
     for name in names() {
         let config = config(name);
         let recipe = &config.recipe;
-        let patches: Vec<Patch> = (0..2)
-            .map(|case| volume(case).window([0, 4, 0], [12; 3]))
-            .collect();
-        let batch = batch(&patches);
-        let (perturbed, _) = run(&config, &mut volumes());
-        let network = Architecture::find(&config.common.surrogate).expect("known");
-        let spec = voxshield_models::NetworkSpec {
-            patch: config.common.patch,
-            ..voxshield_models::NetworkSpec::new(2, CLASSES)
-        };
-        let network = network
-            .init(&spec, 0, &device().autodiff())
-            .expect("a network");
-        let weights = perturbed.surrogate.weights().expect("readable");
-        let targets = [network
-            .with_weights(&weights)
-            .expect("its weights")
-            .frozen()];
+        let batch = two_patches();
+        let targets = targets(&config);
         let mut criterion = recipe.objective.criterion(CLASSES);
         if criterion.needs_survey() {
             criterion.survey(0, &*targets[0], &batch);
@@ -193,9 +180,44 @@ fn every_criterion_falls() {
         let (delta, mut draws) = (batch.image.zeros_like(), Draws::new(budget, 8));
         let moved = descent.run(&batch, delta, None, &mut |u| estimate(u, &mut draws));
         let delta = budget.project(moved.expect("steps").0, &batch.support);
-        let after = value(budget.protect(batch.image.clone(), delta));
+        let after = value(budget.protect(batch.image.clone(), delta.clone()));
         assert!(after < before, "{name}: {before} to {after}");
+
+        // What it means for those who train: noise that minimises the error makes it smaller, adversarial noise larger.
+        let error = |volume: Tensor<5>| {
+            let logits = targets[0].forward(volume);
+            let loss = DiceCe::default().forward(logits, batch.labels.clone());
+            loss.expect("it fits").into_scalar::<f32>()
+        };
+        let clean = error(batch.image.clone());
+        let perturbed = error(budget.protect(batch.image.clone(), delta));
+        let adversarial = ["tap", "tap-untargeted", "sep"].contains(&name);
+        assert_eq!(
+            perturbed > clean,
+            adversarial,
+            "{name}: {clean} to {perturbed}"
+        );
     }
+}
+
+/// A surrogate that has learnt a little, frozen.
+fn targets(config: &PgdConfig) -> [Box<dyn Network>; 1] {
+    let (perturbed, _) = run(config, &mut volumes());
+    let network = Architecture::find(&config.common.surrogate).expect("known");
+    let spec = voxshield_models::NetworkSpec {
+        patch: config.common.patch,
+        ..voxshield_models::NetworkSpec::new(2, CLASSES)
+    };
+    let network = network.init(&spec, 0, &device().autodiff());
+    let weights = perturbed.surrogate.weights().expect("readable");
+    let network = network.expect("a network").with_weights(&weights);
+    [network.expect("its weights").frozen()]
+}
+
+/// A patch of two cases.
+fn two_patches() -> Batch {
+    let patch = |case| volume(case).window([0, 4, 0], [12; 3]);
+    batch(&[patch(0), patch(1)])
 }
 
 fn batch(patches: &[Patch]) -> Batch {
