@@ -14,7 +14,8 @@ pub(crate) struct CodeInput<'a> {
     pub(crate) first: usize,
     /// Of the volume, `[depth, height, width]`.
     pub(crate) shape: [usize; 3],
-    /// Seed of the dataset: equal for all cases, so that a code can mean the same in all of them.
+    /// Seed of the dataset and the channel: equal for all cases, so that a code can mean the same in all of them, and another in each
+    /// channel, so that the difference of two channels does not show the image without it.
     pub(crate) seed: u64,
 }
 
@@ -128,15 +129,18 @@ impl CodedCase {
         let mut delta = match &mut self.code {
             Coded::Near(code, reach) => {
                 let read = widened(&slices, *reach, depth);
-                let mut delta = code(&CodeInput {
-                    labels: &case.labels(read.clone()),
-                    first: read.start,
-                    shape: case.shape(),
-                    seed: self.seed,
-                });
-                delta.drain(..(slices.start - read.start) * height * width);
-                delta.truncate(voxels);
-                delta
+                let labels = case.labels(read.clone());
+                let before = (slices.start - read.start) * height * width;
+                let of_channel = |channel| {
+                    let code = code(&CodeInput {
+                        labels: &labels,
+                        first: read.start,
+                        shape: case.shape(),
+                        seed: channel_seed(self.seed, channel),
+                    });
+                    code.into_iter().skip(before).take(voxels)
+                };
+                (0..case.channels()).flat_map(of_channel).collect()
             }
             Coded::Case(code) => code.code(case, slices),
         };
@@ -148,6 +152,11 @@ impl CodedCase {
             false => delta,
         })
     }
+}
+
+/// The dataset's own in the first channel, and far from it in the others.
+fn channel_seed(seed: u64, channel: usize) -> u64 {
+    seed.wrapping_add((channel as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 impl fmt::Debug for CodedCase {

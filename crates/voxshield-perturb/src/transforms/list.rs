@@ -17,11 +17,12 @@ impl Transforms {
         Self::default()
     }
 
-    /// Blur, low resolution, gamma and mirroring with the probabilities of nnU-Net's augmentation.
+    /// Blur, low resolution, gamma and mirroring with the probabilities of nnU-Net's augmentation, where half of the channels of a fifth
+    /// (a quarter) of the samples are blurred (have their resolution lowered).
     pub fn light() -> Self {
         Self(vec![
-            (Family::Blur, 0.2),
-            (Family::LowResolution, 0.25),
+            (Family::Blur, 0.1),
+            (Family::LowResolution, 0.125),
             (Family::Gamma, 0.3),
             (Family::Mirror, 1.0),
         ])
