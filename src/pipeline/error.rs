@@ -59,13 +59,21 @@ pub enum PipelineError {
     },
     /// A case has no voxel in which it could be protected.
     #[error(
-        "{path}: no voxel lies in the support '{support}'; the case cannot be protected there (for roi, the label has no foreground; labels of weight 0 are not in it)"
+        "{path}: no voxel lies in the support '{support}'; the case cannot be protected there (labels of weight 0 are not in it)"
     )]
     EmptySupport {
         /// The label or image file.
         path: PathBuf,
         /// The support by name.
         support: &'static str,
+    },
+    /// A case whose label is background throughout.
+    #[error(
+        "{path}: no voxel is labelled; correct the label, or pass --labels none to work on the body and its classes of intensity"
+    )]
+    NoForeground {
+        /// The label file.
+        path: PathBuf,
     },
     /// A dataset without labels, for something that needs them.
     #[error(

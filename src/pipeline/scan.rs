@@ -23,7 +23,7 @@ pub struct Scanned {
     pub cases: Vec<ScannedCase>,
     /// Cases that cannot be used, with reasons.
     pub failed: Vec<FailedCase>,
-    /// Cases left out because the support needs labels that they do not have.
+    /// Cases left out because they have no label, unless labels are made for all of them ([`LabelSource::None`]).
     pub skipped: Vec<FailedCase>,
     /// All label values in order, 0 included.
     pub classes: Vec<u16>,
@@ -247,9 +247,8 @@ fn find(
     let (mut classes, mut foregrounds) = (BTreeSet::new(), Vec::new());
     if let Some(labels) = &prepared.labels {
         if labels.foreground_count() == 0 {
-            return Err(PipelineError::EmptySupport {
+            return Err(PipelineError::NoForeground {
                 path: labels.path().to_path_buf(),
-                support: options.support.name(),
             });
         }
         classes = labels.classes();

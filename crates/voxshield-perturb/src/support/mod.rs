@@ -71,11 +71,6 @@ impl Support {
         }
     }
 
-    /// Whether labels decide it.
-    pub fn needs_labels(self) -> bool {
-        matches!(self, Self::Roi | Self::SoftRoi(_) | Self::Contour { .. })
-    }
-
     /// The mask's value by label, for supports that nothing else decides.
     pub fn by_label(self) -> Option<fn(u16) -> f32> {
         match self {
