@@ -38,8 +38,8 @@ impl SurrogateLearner {
         Ok(Self::new(network, rate, budget))
     }
 
-    /// Whether the state between two steps is all that later steps depend on. Not so for a network that draws in training (V-Net's
-    /// dropout): its run starts anew when it is interrupted.
+    /// Whether the state between two steps is all that later steps depend on. Not so for a network that draws in training, as ConResNet
+    /// does for its dropout at any width, V-Net and SegResNet at full width: its run starts anew when it is interrupted.
     pub(crate) fn is_resumable(&self) -> bool {
         !self.network().draws_in_training()
     }
