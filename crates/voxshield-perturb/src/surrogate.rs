@@ -115,6 +115,8 @@ impl SurrogateLearner {
 
     /// One S-step on the mean of the losses with Gaussian noise of this standard deviation on the weights, a draw for each seed.
     ///
+    /// Running statistics and the place in a stream of draws stay what they were, see [`Network::with_weight_noise`].
+    ///
     /// # Errors
     /// As [`SurrogateLearner::loss`]; [`PerturbError::Config`] without a seed.
     pub fn step_smoothed(
