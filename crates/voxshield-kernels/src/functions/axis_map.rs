@@ -1,5 +1,6 @@
 use burn::tensor::{Tensor, TensorData};
 
+use super::cast;
 use crate::KernelError;
 
 /// A linear map along one axis: output `i` is `sum_j weights[i * inputs + j] x_j`.
@@ -54,8 +55,8 @@ impl AxisMap {
 /// `x`: a matrix product for each axis.
 ///
 /// # Shapes
-/// - `x`: `[batch, channel, depth, height, width]`
-/// - output: `[batch, channel, depth', height', width']`, the outputs of the maps
+/// - `x`: `[batch, channel, depth, height, width]`, of any type
+/// - output: `[batch, channel, depth', height', width']`, the outputs of the maps, in the type of `x`: weights are rounded to it
 ///
 /// # Errors
 /// [`KernelError::Shape`] if a map is for another length than its axis has.
@@ -79,7 +80,7 @@ pub fn map_axes(x: Tensor<5>, maps: &[Option<AxisMap>; 3]) -> Result<Tensor<5>, 
         shape.swap(axis, 4);
         let rows = shape[..4].iter().product::<usize>();
         let matrix = TensorData::new(map.weights.clone(), [map.outputs(), map.inputs]);
-        let matrix = Tensor::<2>::from_data(matrix, &x.device());
+        let matrix = cast(Tensor::<2>::from_data(matrix, &x.device()), x.dtype());
         let lines = x.swap_dims(axis, 4).reshape([rows, map.inputs]);
         shape[4] = map.outputs();
         x = lines

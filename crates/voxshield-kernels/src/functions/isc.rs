@@ -1,6 +1,7 @@
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
+use super::cast;
 use crate::{
     KernelError,
     ops::{DISTANCE_EPSILON, SpectralOps},
@@ -33,8 +34,8 @@ pub enum IscScaling {
 /// slice; every height and width works. Differentiable; the gradient of `|F|` at 0 is 0.
 ///
 /// # Shapes
-/// - `x`: `[batch, channel, depth, height, width]`
-/// - output: `[batch, channel, depth - 1]`
+/// - `x`: `[batch, channel, depth, height, width]`, of any type
+/// - output: `[batch, channel, depth - 1]`, computed in `f32`
 ///
 /// # Errors
 /// [`KernelError::TooShort`] if depth is below 2 or a slice is empty.
@@ -57,6 +58,8 @@ pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
             });
         }
     }
+    // Sums over a slice need more bits than a half has, and more range.
+    let x = cast(x, FloatDType::F32);
     Ok(Tensor::from_dispatch(
         <Dispatch as SpectralOps>::slice_distances(x.into_dispatch()),
     ))
@@ -77,10 +80,10 @@ pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
 /// slice on a support that does not change. (Ours, not the paper's.)
 ///
 /// # Shapes
-/// - `delta`: `[batch, channel, depth, height, width]`
+/// - `delta`: `[batch, channel, depth, height, width]`, of any type, as `support`
 /// - `support`: `[batch, 1, depth, height, width]`, the share of epsilon that delta may use: 1 where it may be non-zero and 0
 ///   elsewhere, or between. Where it is between, the sum of shares stands for `n`, and the bound is not attained
-/// - output: `[1]`
+/// - output: `[1]`, computed in `f32`
 ///
 /// # Errors
 /// [`KernelError::TooShort`] as [`slice_distances`], [`KernelError::Shape`] if `support` does not
@@ -100,6 +103,7 @@ pub fn inter_slice_divergence(
             got: support.dims().to_vec(),
         });
     }
+    let delta = cast(delta, FloatDType::F32);
     let distances = match scaling {
         IscScaling::Phase { .. } => complex_distances(delta)?,
         _ => slice_distances(delta)?,
@@ -119,9 +123,7 @@ pub fn inter_slice_divergence(
         });
     }
     // Slices without support carry no perturbation; they would only dilute the mean.
-    let per_slice: Tensor<2> = support
-        .clone()
-        .detach()
+    let per_slice: Tensor<2> = cast(support.clone().detach(), FloatDType::F32)
         .reshape([batch, depth, height * width])
         .sum_dim(2)
         .reshape([batch, depth]);

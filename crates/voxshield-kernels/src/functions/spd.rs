@@ -12,8 +12,8 @@ use crate::{KernelError, ops::DivergenceOps};
 /// device), as nothing should flow into it.
 ///
 /// # Shapes
-/// - `noisy`, `clean`: `[batch, class, depth, height, width]`
-/// - output: `[1]`
+/// - `noisy`, `clean`: `[batch, class, depth, height, width]`, of any type
+/// - output: `[1]`, computed in `f32`
 ///
 /// # Errors
 /// [`KernelError::Shape`] if the two shapes differ.

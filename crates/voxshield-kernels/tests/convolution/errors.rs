@@ -1,4 +1,6 @@
+use burn::tensor::{DType, FloatDType};
 use voxshield_kernels::{KernelError, conv_transpose3d, conv3d};
+use voxshield_testkit::device;
 
 use super::{geometry, tensor};
 
@@ -70,4 +72,26 @@ fn bad_arguments_are_typed_errors() {
             ..
         })
     ));
+}
+
+#[test]
+fn tensors_of_two_types_are_refused() {
+    let halves = [FloatDType::BF16, FloatDType::F16].into_iter();
+    for dtype in halves.filter(|&dtype| device().supports_dtype(DType::from(dtype))) {
+        let x = tensor(&[0.5; 27], [1, 1, 3, 3, 3]);
+        let weight = tensor(&[0.5; 27], [1, 1, 3, 3, 3]);
+        let bias = tensor(&[0.5], [1]);
+        let plain = geometry([1; 3], [0; 3], [1; 3]);
+        let half = weight.clone().cast(dtype);
+        let refused = conv3d(x.clone(), half, Some(bias.clone()), plain);
+        assert!(matches!(
+            refused,
+            Err(KernelError::Parameter { parameter, .. }) if parameter == "weight"
+        ));
+        let refused = conv_transpose3d(x, weight, Some(bias.cast(dtype)), [0; 3], plain);
+        let error = refused.expect_err("a bias of another type").to_string();
+        let expected =
+            format!("conv_transpose3d: bias: expected the type of x, F32, got {dtype:?}");
+        assert_eq!(error, expected);
+    }
 }
