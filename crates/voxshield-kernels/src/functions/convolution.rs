@@ -1,6 +1,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor};
 
+use super::axes::at_least;
 use crate::{
     KernelError,
     ops::{Bias, ConvGeometry, ConvOps},
@@ -19,9 +20,9 @@ const AXES: [&str; 3] = ["depth", "height", "width"];
 /// - output: `[batch, out, ..]` of [`ConvGeometry::output_sizes`]
 ///
 /// # Errors
-/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if the padded
-/// volume is smaller than the kernel, [`KernelError::Parameter`] if a stride or a dilation is 0, or
-/// weight or bias are of another type.
+/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if an axis of `x`
+/// is empty or the padded volume smaller than the kernel, [`KernelError::Parameter`] if a stride or
+/// a dilation is 0, or weight or bias are of another type.
 pub fn conv3d(
     x: Tensor<5>,
     weight: Tensor<5>,
@@ -29,6 +30,7 @@ pub fn conv3d(
     geometry: ConvGeometry,
 ) -> Result<Tensor<5>, KernelError> {
     const OP: &str = "conv3d";
+    at_least(OP, x.dims(), [1; 5])?;
     let [_, channels, sizes @ ..] = x.dims();
     let [out, _, kernel @ ..] = weight.dims();
     check(OP, &geometry, channels, weight.dims(), 1)?;
@@ -62,9 +64,9 @@ pub fn conv3d(
 /// - output: `[batch, out, ..]` of [`ConvGeometry::transposed_sizes`]
 ///
 /// # Errors
-/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if the output
-/// would be empty, [`KernelError::Parameter`] if a stride or a dilation is 0, an output padding is
-/// not below its stride, or weight or bias are of another type.
+/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if an axis of `x`
+/// is empty or one of the output would be, [`KernelError::Parameter`] if a stride or a dilation is
+/// 0, an output padding is not below its stride, or weight or bias are of another type.
 pub fn conv_transpose3d(
     x: Tensor<5>,
     weight: Tensor<5>,
@@ -73,6 +75,7 @@ pub fn conv_transpose3d(
     geometry: ConvGeometry,
 ) -> Result<Tensor<5>, KernelError> {
     const OP: &str = "conv_transpose3d";
+    at_least(OP, x.dims(), [1; 5])?;
     let [_, channels, sizes @ ..] = x.dims();
     let [_, out, kernel @ ..] = weight.dims();
     check(OP, &geometry, channels, weight.dims(), 0)?;

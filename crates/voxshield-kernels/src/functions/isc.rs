@@ -1,11 +1,14 @@
 use burn::backend::Dispatch;
 use burn::tensor::{FloatDType, Tensor};
 
-use super::cast;
+use super::{axes::at_least, cast};
 use crate::{
     KernelError,
     ops::{DISTANCE_EPSILON, SpectralOps},
 };
+
+/// The smallest volume in which slices can differ.
+const PAIR: [usize; 5] = [1, 1, 2, 1, 1];
 
 /// How [`inter_slice_divergence`] is scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,26 +41,9 @@ pub enum IscScaling {
 /// - output: `[batch, channel, depth - 1]`, computed in `f32`
 ///
 /// # Errors
-/// [`KernelError::TooShort`] if depth is below 2 or a slice is empty.
+/// [`KernelError::TooShort`] if depth is below 2 or another axis is empty.
 pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
-    let [batch, channels, depth, height, width] = x.dims();
-    let axes = [
-        ("batch", batch, 1),
-        ("channel", channels, 1),
-        ("depth", depth, 2),
-        ("height", height, 1),
-        ("width", width, 1),
-    ];
-    for (axis, got, least) in axes {
-        if got < least {
-            return Err(KernelError::TooShort {
-                op: "slice_distances",
-                axis,
-                least,
-                got,
-            });
-        }
-    }
+    at_least("slice_distances", x.dims(), PAIR)?;
     // Sums over a slice need more bits than a half has, and more range.
     let x = cast(x, FloatDType::F32);
     Ok(Tensor::from_dispatch(
@@ -137,15 +123,8 @@ pub fn inter_slice_divergence(
 
 /// `sqrt(sum_{h,w} (x_{z+1} - x_z)^2 + 1e-10)`, `[batch, channel, depth - 1]`.
 fn complex_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
+    at_least("inter_slice_divergence", x.dims(), PAIR)?;
     let [batch, channels, depth, height, width] = x.dims();
-    if depth < 2 {
-        return Err(KernelError::TooShort {
-            op: "inter_slice_divergence",
-            axis: "depth",
-            least: 2,
-            got: depth,
-        });
-    }
     let slices = x.reshape([batch, channels, depth, height * width]);
     let step = slices.clone().narrow(2, 1, depth - 1) - slices.narrow(2, 0, depth - 1);
     let squares = step.clone() * step;

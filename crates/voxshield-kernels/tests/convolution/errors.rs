@@ -1,4 +1,4 @@
-use burn::tensor::{DType, FloatDType};
+use burn::tensor::{DType, FloatDType, Tensor};
 use voxshield_kernels::{KernelError, conv_transpose3d, conv3d};
 use voxshield_testkit::device;
 
@@ -93,5 +93,31 @@ fn tensors_of_two_types_are_refused() {
         let expected =
             format!("conv_transpose3d: bias: expected the type of x, F32, got {dtype:?}");
         assert_eq!(error, expected);
+    }
+}
+
+/// Padding would make voxels out of none.
+#[test]
+fn empty_volumes_are_refused() {
+    let padded = geometry([1; 3], [1, 0, 0], [1; 3]);
+    for (dims, name) in [
+        ([0usize, 1, 2, 4, 4], "batch"),
+        ([1, 0, 2, 4, 4], "channel"),
+        ([1, 1, 0, 4, 4], "depth"),
+        ([1, 1, 2, 4, 0], "width"),
+    ] {
+        let x = Tensor::<5>::zeros(dims, &device());
+        let [_, channels, ..] = dims;
+        let weight = Tensor::<5>::zeros([1, channels, 1, 1, 1], &device());
+        let transposed = weight.clone().swap_dims(0, 1);
+        for refused in [
+            conv3d(x.clone(), weight, None, padded),
+            conv_transpose3d(x, transposed, None, [0; 3], padded),
+        ] {
+            assert!(matches!(
+                refused,
+                Err(KernelError::TooShort { axis, least: 1, got: 0, .. }) if axis == name
+            ));
+        }
     }
 }

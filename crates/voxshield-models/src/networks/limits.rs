@@ -7,7 +7,7 @@ const MAX_PARAMETERS: u64 = 1 << 30;
 /// No volume has an axis this long.
 const MAX_TOTAL_STRIDE: usize = 1 << 16;
 
-pub(super) fn not_zero(what: &'static str, values: &[usize]) -> Result<(), ModelError> {
+pub(crate) fn not_zero(what: &'static str, values: &[usize]) -> Result<(), ModelError> {
     match values.contains(&0) {
         true => Err(ModelError::Zero { what }),
         false => Ok(()),
