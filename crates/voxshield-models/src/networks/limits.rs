@@ -41,7 +41,7 @@ pub(super) fn total_stride(strides: &[usize]) -> usize {
 }
 
 /// Refuses a network before its weights are allocated.
-pub(super) fn affordable(parameters: u64) -> Result<(), ModelError> {
+pub(crate) fn affordable(parameters: u64) -> Result<(), ModelError> {
     match parameters > MAX_PARAMETERS {
         true => Err(ModelError::TooLarge {
             parameters,
