@@ -1,7 +1,10 @@
 //! Operations on `f16` and `bf16` tensors against the `f64` reference.
 
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
-use voxshield_kernels::{NormActivation, cast, instance_norm_act, reference, semantic_divergence};
+use voxshield_kernels::{
+    AxisMap, IscScaling, NormActivation, cast, instance_norm_act, inter_slice_divergence, map_axes,
+    reference, semantic_divergence,
+};
 use voxshield_testkit::{assert_close, device};
 
 /// The types that the device has, with the spacing of their values at 1.
@@ -101,6 +104,52 @@ fn losses_are_f32() {
         let value = semantic_divergence(noisy, clean).expect("fits");
         assert_eq!(value.dtype(), DType::F32);
         assert_close("spd", &values(value), &[0.00390625], 1e-9);
+    }
+}
+
+/// Of values that a half holds, all is as it is for `f32`, but that the gradient is rounded on its way.
+#[test]
+fn divergences_of_slices_are_f32() {
+    let support = Tensor::<5>::ones([1, 1, 4, 5, 6], &device().autodiff());
+    for (half, spacing) in halves() {
+        let held = Tensor::<1>::from_floats(noise(3, 240).as_slice(), &device());
+        let held = held.cast(half).cast(FloatDType::F32);
+        for scaling in [
+            IscScaling::Reference,
+            IscScaling::Normalised { epsilon: 1.0 },
+            IscScaling::Phase { epsilon: 1.0 },
+        ] {
+            let of = |dtype: FloatDType| {
+                let leaf = held.clone().autodiff().require_grad();
+                let delta = cast(leaf.clone(), dtype).reshape([1, 2, 4, 5, 6]);
+                let support = support.clone().cast(dtype);
+                let value = inter_slice_divergence(delta, &support, scaling).expect("fits");
+                assert_eq!(value.dtype(), DType::F32);
+                let gradient = leaf.grad(&value.backward()).expect("tracked");
+                (values(value), values(gradient))
+            };
+            let (value, gradient) = of(half);
+            let (expected, exact) = of(FloatDType::F32);
+            assert_eq!(value, expected, "{half:?} {scaling:?}");
+            let largest = f64::from(exact.iter().fold(0f32, |a, v| a.max(v.abs())));
+            let what = format!("{half:?} {scaling:?}");
+            assert_close(&what, &gradient, &exact, spacing * largest);
+        }
+    }
+}
+
+#[test]
+fn maps_of_axes_keep_the_type() {
+    let pairs = AxisMap::from_rows(4, 2, |i, add| {
+        add(2 * i as i64, 0.5);
+        add(2 * i as i64 + 1, 0.5);
+    });
+    for (dtype, _) in halves() {
+        let x = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 5.0], &device()).cast(dtype);
+        let maps = [Some(pairs.clone()), None, None];
+        let y = map_axes(x.reshape([1, 1, 4, 1, 1]), &maps).expect("fits");
+        assert_eq!(y.dtype(), DType::from(dtype));
+        assert_eq!(values(y), [1.5, 4.0]);
     }
 }
 

@@ -128,6 +128,11 @@ fn semantic_divergence_equals_pytorch_and_the_reference() {
         semantic_divergence(noisy, clean.narrow(0, 0, 1)),
         Err(KernelError::Shape { .. })
     ));
+    let empty = Tensor::<5>::zeros([1, 2, 0, 3, 3], &device);
+    assert!(matches!(
+        semantic_divergence(empty.clone(), empty),
+        Err(KernelError::TooShort { axis: "depth", .. })
+    ));
 }
 
 /// MONAI's fixtures cannot tell 1e-5 from 1e-4: their sums are thousands. One voxel of background

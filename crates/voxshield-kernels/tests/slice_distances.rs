@@ -232,6 +232,13 @@ fn bad_arguments_are_typed_errors() {
             ..
         })
     ));
+    let empty = Tensor::<5>::zeros([1, 1, 2, 0, 4], &device());
+    for scaling in [IscScaling::Reference, IscScaling::Phase { epsilon: 0.1 }] {
+        assert!(matches!(
+            inter_slice_divergence(empty.clone(), &empty, scaling),
+            Err(KernelError::TooShort { axis: "height", .. })
+        ));
+    }
     let x = tensor(vec![0.0; 24], [1, 1, 2, 3, 4]);
     let wrong = tensor(vec![0.0; 12], [1, 1, 1, 3, 4]);
     assert!(matches!(

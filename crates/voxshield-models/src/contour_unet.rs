@@ -3,6 +3,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::layers::normalise_and_activate;
+use crate::networks::limits::{affordable, not_zero};
 use crate::{
     Activation, ActivationLayer, Conv3d, ConvSpec, ConvTranspose3d, ConvTransposeSpec, ConvUnit,
     ModelError, WeightRng, max_pool_halving,
@@ -11,6 +12,8 @@ use crate::{
 /// How much of the centre a central-difference convolution takes away, 0 to 1; 0 is a plain one. The value of arXiv 2003.04092.
 const THETA: f64 = 0.7;
 const ACTIVATION: Activation = Activation::LeakyRelu(0.01);
+/// An input of one voxel at the bottom has 2^15 along each axis then.
+const MAX_LEVELS: usize = 16;
 
 /// The structure of a [`ContourUnet`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,25 +21,60 @@ const ACTIVATION: Activation = Activation::LeakyRelu(0.01);
 pub struct ContourUnetConfig {
     /// Channels of input and output.
     pub image_channels: usize,
-    /// Channels of each level from the top to the bottom, at least 2 levels; UMed has 16-32-64-128.
+    /// Channels of each level from the top to the bottom, 2 to 16 levels; UMed has 16-32-64-128.
     pub channels: Vec<usize>,
 }
 
 impl ContourUnetConfig {
+    /// Checks that a network of this structure exists and is of a sensible size.
+    ///
+    /// # Errors
+    /// [`ModelError::Zero`], [`ModelError::TooFewLevels`], [`ModelError::OutOfRange`] (more than 16 levels) or [`ModelError::TooLarge`]
+    /// (more than 2^30 parameters).
+    pub fn validate(&self) -> Result<(), ModelError> {
+        not_zero("image_channels", &[self.image_channels])?;
+        not_zero("channels", &self.channels)?;
+        match self.channels.len() {
+            found @ ..2 => Err(ModelError::TooFewLevels { found }),
+            2..=MAX_LEVELS => affordable(self.parameter_count()),
+            found => Err(ModelError::OutOfRange {
+                what: "channels",
+                expected: "at most 16 levels",
+                found: found as f64,
+            }),
+        }
+    }
+
+    /// The number of weights and biases of the network, without creating it; saturating.
+    pub fn parameter_count(&self) -> u64 {
+        let convs = |input: usize, output: usize| {
+            let conv = |input| ConvSpec::new([input, output], 3).parameter_count();
+            conv(input).saturating_add(conv(output))
+        };
+        let inputs = [self.image_channels].into_iter();
+        let inputs = inputs.chain(self.channels.iter().copied());
+        let encoders = inputs
+            .zip(&self.channels)
+            .map(|(input, &output)| convs(input, output));
+        let decoders = self.channels.windows(2).map(|pair| {
+            let up = ConvTransposeSpec::tiling([pair[1], pair[0]], [2; 3]);
+            let convs = convs(pair[0].saturating_mul(2), pair[0]);
+            up.parameter_count().saturating_add(convs)
+        });
+        let top = self.channels.first().copied().unwrap_or_default();
+        let head = ConvSpec::new([top, self.image_channels], 1).parameter_count();
+        encoders.chain(decoders).fold(head, u64::saturating_add)
+    }
+
     /// Creates the network on `device` with PyTorch's default initial weights drawn from `seed`.
     ///
     /// # Errors
-    /// [`ModelError::Zero`] for a number of channels of 0, [`ModelError::TooFewLevels`] without one below the top.
+    /// As [`validate`](Self::validate).
     pub fn init(&self, seed: u64, device: &Device) -> Result<ContourUnet, ModelError> {
-        if self.image_channels == 0 || self.channels.contains(&0) {
-            return Err(ModelError::Zero { what: "channels" });
-        }
+        self.validate()?;
         let [levels @ .., bottom] = &self.channels[..] else {
             return Err(ModelError::TooFewLevels { found: 0 });
         };
-        if levels.is_empty() {
-            return Err(ModelError::TooFewLevels { found: 1 });
-        }
         let mut rng = WeightRng::new(seed);
         let rng = &mut rng;
         let mut input = self.image_channels;
@@ -239,6 +277,7 @@ mod tests {
         };
         let network = config.init(1, &device).unwrap();
         assert_eq!(network.size_multiple(), 4);
+        assert_eq!(network.num_params() as u64, config.parameter_count());
         let x = Tensor::ones([1, 2, 8, 4, 12], &device);
         assert_eq!(network.forward(x).dims(), [1, 2, 8, 4, 12]);
         for channels in [vec![], vec![4], vec![4, 0]] {

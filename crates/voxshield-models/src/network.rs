@@ -53,7 +53,8 @@ pub trait Network: Segmenter + Debug {
     fn frozen(&self) -> Box<dyn Network>;
 
     /// A copy whose learned weights have Gaussian noise of this standard deviation added, drawn from `seed`. Gradients flow through the
-    /// noise to the weights of the original, unless it is frozen.
+    /// noise to the weights of the original, unless it is frozen. Nothing else comes back from a copy: what its forward passes do to
+    /// running statistics and to the stream of a dropout does not reach the original.
     fn with_weight_noise(&self, deviation: f64, seed: u64) -> Box<dyn Network>;
 
     /// The network after one optimiser step.

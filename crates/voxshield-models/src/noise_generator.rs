@@ -120,7 +120,8 @@ impl NoiseGenerator {
             return delta;
         };
         let [_, _, depth, height, width] = delta.dims();
-        let maps = [depth, height, width].map(|n| Some(AxisMap::gaussian(n, sigma)));
+        let gaussian = |n| AxisMap::gaussian(n, sigma).expect("a validated band limit");
+        let maps = [depth, height, width].map(|n| Some(gaussian(n)));
         map_axes(delta, &maps).expect("maps of the perturbation's own lengths")
     }
 

@@ -34,7 +34,8 @@ pub trait Segmenter: Send + Sync {
     /// PyTorch's flop counter has it.
     fn flops(&self, sizes: [usize; 3]) -> u64;
 
-    /// Whether a training step draws random numbers, so that its weights are not all that later steps depend on.
+    /// Whether a training step draws random numbers, so that its weights are not all that later steps depend on: a network with
+    /// [`ChannelDropout`](crate::ChannelDropout) says so.
     fn draws_in_training(&self) -> bool {
         false
     }

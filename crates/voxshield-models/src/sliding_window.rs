@@ -1,6 +1,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::networks::limits::not_zero;
 use crate::{ModelError, Segmenter};
 
 /// How the predictions of overlapping windows are weighted.
@@ -52,8 +53,8 @@ impl SlidingWindow {
     ///
     /// # Errors
     ///
-    /// [`ModelError::OutOfRange`] or [`ModelError::Zero`] for a setting that makes no sense,
-    /// [`ModelError::ImageLength`] if `image` does not have the length of its shape, and what
+    /// [`ModelError::OutOfRange`] or [`ModelError::Zero`] for a setting that makes no sense or an
+    /// empty volume, [`ModelError::ImageLength`] if `image` does not have the length of its shape, and what
     /// [`Segmenter::check_input`] says of a batch of windows.
     pub fn run(
         &self,
@@ -63,6 +64,7 @@ impl SlidingWindow {
         device: &Device,
     ) -> Result<Vec<f32>, ModelError> {
         self.validate()?;
+        not_zero("sliding window: shape", &shape)?;
         let channels = network.in_channels();
         let [depth, height, width] = self.size;
         network.check_input(&[1, channels, depth, height, width])?;
@@ -149,16 +151,8 @@ impl SlidingWindow {
     }
 
     fn validate(&self) -> Result<(), ModelError> {
-        if self.batch == 0 {
-            return Err(ModelError::Zero {
-                what: "sliding window: batch",
-            });
-        }
-        if self.size.contains(&0) {
-            return Err(ModelError::Zero {
-                what: "sliding window: size",
-            });
-        }
+        not_zero("sliding window: batch", &[self.batch])?;
+        not_zero("sliding window: size", &self.size)?;
         let refuse = |what, expected, found| {
             Err(ModelError::OutOfRange {
                 what,

@@ -140,4 +140,7 @@ fn settings_and_arrays_that_do_not_fit_are_refused() {
     assert!(matches!(run(batch, &image), ModelError::Zero { .. }));
     let odd = SlidingWindow::new([16, 16, 10]);
     assert!(matches!(run(odd, &image), ModelError::InputSize { .. }));
+    let empty = window.run(&network, &[], [0, 8, 8], &device());
+    let what = "sliding window: shape";
+    assert_eq!(empty, Err(ModelError::Zero { what }));
 }

@@ -126,8 +126,8 @@ impl Bilevel {
         Ok(self)
     }
 
-    /// Whether the state between two rounds is all that later rounds depend on. Not so for a surrogate that draws in training (V-Net's
-    /// dropout): its run starts anew when it is interrupted.
+    /// Whether the state between two rounds is all that later rounds depend on. Not so for a surrogate that draws in training
+    /// ([`Segmenter::draws_in_training`](voxshield_models::Segmenter::draws_in_training)): its run starts anew when it is interrupted.
     pub fn is_resumable(&self) -> bool {
         let mut surrogates = self.players.surrogates.iter();
         surrogates.all(SurrogateLearner::is_resumable)

@@ -38,8 +38,8 @@ impl SurrogateLearner {
         Ok(Self::new(network, rate, budget))
     }
 
-    /// Whether the state between two steps is all that later steps depend on. Not so for a network that draws in training (V-Net's
-    /// dropout): its run starts anew when it is interrupted.
+    /// Whether the state between two steps is all that later steps depend on. Not so for a network that draws in training, as ConResNet
+    /// does for its dropout at any width, V-Net and SegResNet at full width: its run starts anew when it is interrupted.
     pub(crate) fn is_resumable(&self) -> bool {
         !self.network().draws_in_training()
     }
@@ -114,6 +114,8 @@ impl SurrogateLearner {
     }
 
     /// One S-step on the mean of the losses with Gaussian noise of this standard deviation on the weights, a draw for each seed.
+    ///
+    /// Running statistics and the place in a stream of draws stay what they were, see [`Network::with_weight_noise`].
     ///
     /// # Errors
     /// As [`SurrogateLearner::loss`]; [`PerturbError::Config`] without a seed.

@@ -377,7 +377,7 @@ fn a_band_limit_lets_a_blur_through() {
         .map(|i| i.wrapping_mul(0x9E37_79B9) as f32 / u32::MAX as f32)
         .collect();
     let image = Tensor::<5>::from_data(TensorData::new(values, shape), &device());
-    let maps = [(); 3].map(|()| Some(AxisMap::gaussian(16, 1.0)));
+    let maps = [(); 3].map(|()| Some(AxisMap::gaussian(16, 1.0).expect("a width")));
     let share = |band_limit| {
         let config = BilevelConfig {
             band_limit,

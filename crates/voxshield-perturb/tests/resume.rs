@@ -190,6 +190,7 @@ fn a_surrogate_that_draws_is_not_resumable() {
     assert!(with("v-net", Width::Narrow), "it has no dropout");
     assert!(with("residual-unet", Width::Narrow));
     assert!(!with("v-net", Width::Full));
+    assert!(!with("con-res-net", Width::Narrow), "it has dropout");
 }
 
 /// Keeps every snapshot.

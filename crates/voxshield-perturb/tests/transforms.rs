@@ -142,10 +142,11 @@ fn a_map_along_each_axis_is_a_separable_filter() {
         }
         expected.push(total as f32);
     }
-    let maps = [5, 6, 7].map(|n| Some(AxisMap::gaussian(n, sigma)));
+    let gaussian = |n| Some(AxisMap::gaussian(n, sigma).expect("a width"));
+    let maps = [5, 6, 7].map(gaussian);
     let found = values(map_axes(tensor(&x), &maps).expect("maps that fit"));
     assert_close("separable filter", &found, &expected, 1e-6);
-    let wrong = [None, Some(AxisMap::gaussian(5, sigma)), None];
+    let wrong = [None, gaussian(5), None];
     let error = map_axes(tensor(&x), &wrong).expect_err("another length");
     assert!(error.to_string().contains("[2, 1, 5, 5, 7]"), "{error}");
 }

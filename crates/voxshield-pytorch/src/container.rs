@@ -5,20 +5,21 @@ use std::path::Path;
 use pytorch_reader::PytorchError;
 use zip::ZipArchive;
 
-use crate::pickle::copied_bytes;
+use crate::pickle::taken_bytes;
 
-/// What reading a pickle copies may take so many times the length of the file. A checkpoint of nothing but small tensors takes 16 times: each of
-/// them copies some ten kilobytes, by the sizes that are assumed here, and takes 600 bytes of the archive.
-const MOST_COPIES: u64 = 64;
+/// What a pickle makes, and what reading it copies, may each take so many times the length of the file. A checkpoint of nothing but small tensors copies
+/// 16 times: each of them copies some ten kilobytes, by the sizes that are assumed here, and takes 600 bytes of the archive. It makes 8 times: some forty
+/// objects a tensor. Long lists of integers make 64 times, at two bytes each.
+const MOST_TIMES: u64 = 64;
 
 /// Small pickles may take more than their length allows: they name few classes many times.
-const FREE_COPIES: u64 = 1 << 20;
+const FREE_BYTES: u64 = 1 << 20;
 
 /// Magic number, version, byte order, weights and names of their storages: what a checkpoint of PyTorch before 1.6 begins with.
 const LEGACY_PICKLES: usize = 5;
 
-/// The length of a checkpoint in bytes, if its archive unpacks to no more than that, and if reading its pickles copies no more than 64 times that and a
-/// MiB. What its tensors take is not looked at: a view may repeat one number many times, so compare the sum of
+/// The length of a checkpoint in bytes, if its archive unpacks to no more than that, and if what its pickles make, and what reading them copies, is no more
+/// than 64 times that and a MiB. What its tensors take is not looked at: a view may repeat one number many times, so compare the sum of
 /// `Tensor::byte_len` with the length before reading any.
 ///
 /// # Errors
@@ -31,11 +32,9 @@ pub fn check_checkpoint(path: &Path) -> Result<u64, PytorchError> {
     let mut start = Vec::new();
     (&file).take(262).read_to_end(&mut start)?;
     file.rewind()?;
-    let most = length
-        .saturating_mul(MOST_COPIES)
-        .saturating_add(FREE_COPIES);
+    let most = length.saturating_mul(MOST_TIMES).saturating_add(FREE_BYTES);
     let file = BufReader::new(file);
-    let copied = match start {
+    let taken = match start {
         start if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") => {
             zipped(file, length, most)?
         }
@@ -46,10 +45,10 @@ pub fn check_checkpoint(path: &Path) -> Result<u64, PytorchError> {
         }
         _ => legacy(file, most)?,
     };
-    match copied <= most {
+    match taken <= most {
         true => Ok(length),
         false => Err(refused(
-            "its pickle repeats objects until they take many times the file's length",
+            "its pickle makes or repeats objects until they take many times the file's length",
         )),
     }
 }
@@ -65,24 +64,24 @@ fn zipped(file: BufReader<File>, length: u64, most: u64) -> Result<u64, PytorchE
             "the archive is compressed, or says that it is longer than the file",
         ));
     }
-    let mut copied = 0u64;
+    let mut taken = 0u64;
     for entry in 0..archive.len() {
         let entry = archive.by_index(entry)?;
         // Whichever of them is the one that will be read.
         if entry.name()?.ends_with("data.pkl") {
-            let bytes = copied_bytes(&mut BufReader::new(entry), most)?;
-            copied = copied.saturating_add(bytes);
+            let bytes = taken_bytes(&mut BufReader::new(entry), most)?;
+            taken = taken.saturating_add(bytes);
         }
     }
-    Ok(copied)
+    Ok(taken)
 }
 
 fn legacy(mut file: BufReader<File>, most: u64) -> Result<u64, PytorchError> {
-    let mut copied = 0u64;
+    let mut taken = 0u64;
     for _ in 0..LEGACY_PICKLES {
-        copied = copied.saturating_add(copied_bytes(&mut file, most)?);
+        taken = taken.saturating_add(taken_bytes(&mut file, most)?);
     }
-    Ok(copied)
+    Ok(taken)
 }
 
 fn refused(reason: &str) -> PytorchError {

@@ -1,7 +1,7 @@
 //! What a PyTorch checkpoint may take of memory, before any of it is taken.
 //!
 //! Checkpoints come from strangers. [`pytorch_reader`] interprets them as data and checks what they declare, but unpacks deflated pickles
-//! and sparse TAR entries of any length, and copies an object where Python would share it: a kilobyte took 1.8 GB. [`check_checkpoint`] bounds that by the
+//! and sparse TAR entries of any length, makes an object of every byte, and copies one where Python would share it: a kilobyte took 1.8 GB. [`check_checkpoint`] bounds that by the
 //! length of the file. This crate knows no tensor and no dataset.
 //!
 //! # Examples

@@ -41,6 +41,14 @@ fn what_pytorch_writes_is_allowed() {
     Checked::of(&bytes).allowed(&bytes);
 }
 
+/// A byte each, and each is an object of some ninety bytes to whoever reads it.
+#[test]
+fn objects_of_a_byte_are_refused() {
+    let made = |objects: usize| [&b"\x80\x02"[..], &b"N".repeat(objects), b"."].concat();
+    Checked::of(&made(100_000)).refused("makes or repeats objects");
+    Checked::of(&made(5000)).allowed(&made(5000));
+}
+
 /// In pairs of pairs, `2^18` copies.
 #[test]
 fn copies_of_a_long_key_are_refused() {

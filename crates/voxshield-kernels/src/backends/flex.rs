@@ -1,7 +1,7 @@
 use std::{mem::swap, sync::Arc};
 
 use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
-use burn::tensor::{DType, Shape};
+use burn::tensor::Shape;
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use rustfft::{Fft, FftPlanner, num_complex::Complex32, num_traits::Zero};
@@ -10,7 +10,7 @@ use super::{
     lanes::{sums, tensor},
     row_pairs::{Join, Pack, Split, Unpack},
 };
-use crate::ops::{DISTANCE_EPSILON, SpectralOps, column_weight, composition};
+use crate::ops::{DISTANCE_EPSILON, SpectralOps, column_weight};
 
 /// Slices that one task transforms. Each task repeats one or two of its neighbours' slices, so there are
 /// only as many as the threads need; no result depends on it.
@@ -20,9 +20,6 @@ fn chunk(depth: usize) -> usize {
 
 impl SpectralOps for Flex {
     fn slice_distances(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 {
-            return composition::slice_distances::<Self>(x);
-        }
         let x = x.to_contiguous();
         let shape = x.shape();
         let depth = shape[2];
@@ -47,9 +44,6 @@ impl SpectralOps for Flex {
         distances: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 {
-            return composition::slice_distances_backward::<Self>(x, distances, gradient);
-        }
         let (x, distances, gradient) = (
             x.to_contiguous(),
             distances.to_contiguous(),

@@ -1,6 +1,10 @@
 use burn::tensor::{Tensor, TensorData};
 
+use super::cast;
 use crate::KernelError;
+
+/// In voxels.
+const MAX_SIGMA: f64 = 1024.0;
 
 /// A linear map along one axis: output `i` is `sum_j weights[i * inputs + j] x_j`.
 ///
@@ -31,18 +35,29 @@ impl AxisMap {
 
     /// A Gaussian of standard deviation `sigma` voxels, cut at `ceil(3 sigma)` voxels and normalised to sum 1, on an axis of `n`
     /// voxels with a replicated border. `sigma` 0 is the identity.
-    pub fn gaussian(n: usize, sigma: f64) -> Self {
+    ///
+    /// # Errors
+    /// [`KernelError::Parameter`] if `sigma` is not in 0 to 1024, beyond which a Gaussian is wider than volumes.
+    pub fn gaussian(n: usize, sigma: f64) -> Result<Self, KernelError> {
+        if !(0.0..=MAX_SIGMA).contains(&sigma) {
+            return Err(KernelError::Parameter {
+                op: "AxisMap::gaussian",
+                parameter: "sigma",
+                expected: format!("0 to {MAX_SIGMA} voxels"),
+                got: sigma.to_string(),
+            });
+        }
         let radius = (3.0 * sigma).ceil() as i64;
         let weight = |d: i64| match d {
             0 => 1.0,
             _ => (-((d * d) as f64) / (2.0 * sigma * sigma)).exp(),
         };
         let sum: f64 = (-radius..=radius).map(weight).sum();
-        Self::from_rows(n, n, |i, add| {
+        Ok(Self::from_rows(n, n, |i, add| {
             for d in -radius..=radius {
                 add(i as i64 + d, (weight(d) / sum) as f32);
             }
-        })
+        }))
     }
 
     fn outputs(&self) -> usize {
@@ -54,8 +69,8 @@ impl AxisMap {
 /// `x`: a matrix product for each axis.
 ///
 /// # Shapes
-/// - `x`: `[batch, channel, depth, height, width]`
-/// - output: `[batch, channel, depth', height', width']`, the outputs of the maps
+/// - `x`: `[batch, channel, depth, height, width]`, of any type
+/// - output: `[batch, channel, depth', height', width']`, the outputs of the maps, in the type of `x`: weights are rounded to it
 ///
 /// # Errors
 /// [`KernelError::Shape`] if a map is for another length than its axis has.
@@ -79,7 +94,7 @@ pub fn map_axes(x: Tensor<5>, maps: &[Option<AxisMap>; 3]) -> Result<Tensor<5>, 
         shape.swap(axis, 4);
         let rows = shape[..4].iter().product::<usize>();
         let matrix = TensorData::new(map.weights.clone(), [map.outputs(), map.inputs]);
-        let matrix = Tensor::<2>::from_data(matrix, &x.device());
+        let matrix = cast(Tensor::<2>::from_data(matrix, &x.device()), x.dtype());
         let lines = x.swap_dims(axis, 4).reshape([rows, map.inputs]);
         shape[4] = map.outputs();
         x = lines
@@ -88,4 +103,22 @@ pub fn map_axes(x: Tensor<5>, maps: &[Option<AxisMap>; 3]) -> Result<Tensor<5>, 
             .swap_dims(axis, 4);
     }
     Ok(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_that_are_none_are_refused() {
+        let identity = AxisMap::from_rows(3, 3, |i, add| add(i as i64, 1.0));
+        assert_eq!(AxisMap::gaussian(3, 0.0), Ok(identity));
+        for sigma in [-0.5, f64::NAN, f64::INFINITY, 1e300] {
+            let refused = AxisMap::gaussian(3, sigma);
+            assert!(
+                matches!(refused, Err(KernelError::Parameter { .. })),
+                "{sigma}"
+            );
+        }
+    }
 }

@@ -1,6 +1,7 @@
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
+use super::axes::at_least;
 use crate::{
     KernelError,
     ops::{Bias, ConvGeometry, ConvOps},
@@ -14,13 +15,14 @@ const AXES: [&str; 3] = ["depth", "height", "width"];
 /// Differentiable; gradients that nobody asks for are not computed.
 ///
 /// # Shapes
-/// - `x`: `[batch, in, depth, height, width]`
+/// - `x`: `[batch, in, depth, height, width]`, of any type, which weight, bias and output have too
 /// - `weight`: `[out, in, depth, height, width]`, `bias`: `[out]`
 /// - output: `[batch, out, ..]` of [`ConvGeometry::output_sizes`]
 ///
 /// # Errors
-/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if the padded
-/// volume is smaller than the kernel, [`KernelError::Parameter`] if a stride or a dilation is 0.
+/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if an axis of `x`
+/// is empty or the padded volume smaller than the kernel, [`KernelError::Parameter`] if a stride or
+/// a dilation is 0, or weight or bias are of another type.
 pub fn conv3d(
     x: Tensor<5>,
     weight: Tensor<5>,
@@ -28,10 +30,12 @@ pub fn conv3d(
     geometry: ConvGeometry,
 ) -> Result<Tensor<5>, KernelError> {
     const OP: &str = "conv3d";
+    at_least(OP, x.dims(), [1; 5])?;
     let [_, channels, sizes @ ..] = x.dims();
     let [out, _, kernel @ ..] = weight.dims();
     check(OP, &geometry, channels, weight.dims(), 1)?;
     check_bias(OP, bias.as_ref(), out)?;
+    check_types(OP, &x, &weight, bias.as_ref())?;
     if geometry.output_sizes(sizes, kernel).is_none() {
         return Err(too_short(OP, sizes, |axis| {
             let reach = geometry.dilation[axis] * kernel[axis].saturating_sub(1) + 1;
@@ -55,14 +59,14 @@ pub fn conv3d(
 /// Differentiable; gradients that nobody asks for are not computed.
 ///
 /// # Shapes
-/// - `x`: `[batch, in, depth, height, width]`
+/// - `x`: `[batch, in, depth, height, width]`, of any type, which weight, bias and output have too
 /// - `weight`: `[in, out, depth, height, width]`, `bias`: `[out]`
 /// - output: `[batch, out, ..]` of [`ConvGeometry::transposed_sizes`]
 ///
 /// # Errors
-/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if the output
-/// would be empty, [`KernelError::Parameter`] if a stride or a dilation is 0 or an output padding
-/// is not below its stride.
+/// [`KernelError::Shape`] if weight or bias do not fit, [`KernelError::TooShort`] if an axis of `x`
+/// is empty or one of the output would be, [`KernelError::Parameter`] if a stride or a dilation is
+/// 0, an output padding is not below its stride, or weight or bias are of another type.
 pub fn conv_transpose3d(
     x: Tensor<5>,
     weight: Tensor<5>,
@@ -71,10 +75,12 @@ pub fn conv_transpose3d(
     geometry: ConvGeometry,
 ) -> Result<Tensor<5>, KernelError> {
     const OP: &str = "conv_transpose3d";
+    at_least(OP, x.dims(), [1; 5])?;
     let [_, channels, sizes @ ..] = x.dims();
     let [_, out, kernel @ ..] = weight.dims();
     check(OP, &geometry, channels, weight.dims(), 0)?;
     check_bias(OP, bias.as_ref(), out)?;
+    check_types(OP, &x, &weight, bias.as_ref())?;
     for axis in 0..3 {
         if output_padding[axis] >= geometry.stride[axis] {
             return Err(KernelError::Parameter {
@@ -154,6 +160,29 @@ fn check_bias(op: &'static str, bias: Option<&Tensor<1>>, out: usize) -> Result<
         }),
         _ => Ok(()),
     }
+}
+
+/// No backend computes with two types.
+fn check_types(
+    op: &'static str,
+    x: &Tensor<5>,
+    weight: &Tensor<5>,
+    bias: Option<&Tensor<1>>,
+) -> Result<(), KernelError> {
+    let expected = x.dtype();
+    let found = |(parameter, got): (&'static str, DType)| {
+        (got != expected).then(|| KernelError::Parameter {
+            op,
+            parameter,
+            expected: format!("the type of x, {expected:?}"),
+            got: format!("{got:?}"),
+        })
+    };
+    let bias = bias.map(|bias| ("bias", bias.dtype()));
+    let mut tensors = [Some(("weight", weight.dtype())), bias]
+        .into_iter()
+        .flatten();
+    tensors.find_map(found).map_or(Ok(()), Err)
 }
 
 /// The first axis that is shorter than `least` of it.

@@ -36,9 +36,9 @@ impl DiceCe {
     /// The loss.
     ///
     /// # Shapes
-    /// - `logits`: `[batch, class, depth, height, width]`
+    /// - `logits`: `[batch, class, depth, height, width]`, of any type
     /// - `labels`: `[batch, depth, height, width]`, values in `0..class`
-    /// - output: `[1]`
+    /// - output: `[1]`, computed in `f32`
     ///
     /// # Errors
     /// [`KernelError::Shape`] if the labels do not fit the logits, [`KernelError::TooShort`] with a

@@ -1,10 +1,14 @@
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
+use super::{axes::at_least, cast};
 use crate::{
     KernelError,
     ops::{DISTANCE_EPSILON, SpectralOps},
 };
+
+/// The smallest volume in which slices can differ.
+const PAIR: [usize; 5] = [1, 1, 2, 1, 1];
 
 /// How [`inter_slice_divergence`] is scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,30 +37,15 @@ pub enum IscScaling {
 /// slice; every height and width works. Differentiable; the gradient of `|F|` at 0 is 0.
 ///
 /// # Shapes
-/// - `x`: `[batch, channel, depth, height, width]`
-/// - output: `[batch, channel, depth - 1]`
+/// - `x`: `[batch, channel, depth, height, width]`, of any type
+/// - output: `[batch, channel, depth - 1]`, computed in `f32`
 ///
 /// # Errors
-/// [`KernelError::TooShort`] if depth is below 2 or a slice is empty.
+/// [`KernelError::TooShort`] if depth is below 2 or another axis is empty.
 pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
-    let [batch, channels, depth, height, width] = x.dims();
-    let axes = [
-        ("batch", batch, 1),
-        ("channel", channels, 1),
-        ("depth", depth, 2),
-        ("height", height, 1),
-        ("width", width, 1),
-    ];
-    for (axis, got, least) in axes {
-        if got < least {
-            return Err(KernelError::TooShort {
-                op: "slice_distances",
-                axis,
-                least,
-                got,
-            });
-        }
-    }
+    at_least("slice_distances", x.dims(), PAIR)?;
+    // Sums over a slice need more bits than a half has, and more range.
+    let x = cast(x, FloatDType::F32);
     Ok(Tensor::from_dispatch(
         <Dispatch as SpectralOps>::slice_distances(x.into_dispatch()),
     ))
@@ -77,10 +66,10 @@ pub fn slice_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
 /// slice on a support that does not change. (Ours, not the paper's.)
 ///
 /// # Shapes
-/// - `delta`: `[batch, channel, depth, height, width]`
+/// - `delta`: `[batch, channel, depth, height, width]`, of any type, as `support`
 /// - `support`: `[batch, 1, depth, height, width]`, the share of epsilon that delta may use: 1 where it may be non-zero and 0
 ///   elsewhere, or between. Where it is between, the sum of shares stands for `n`, and the bound is not attained
-/// - output: `[1]`
+/// - output: `[1]`, computed in `f32`
 ///
 /// # Errors
 /// [`KernelError::TooShort`] as [`slice_distances`], [`KernelError::Shape`] if `support` does not
@@ -100,6 +89,7 @@ pub fn inter_slice_divergence(
             got: support.dims().to_vec(),
         });
     }
+    let delta = cast(delta, FloatDType::F32);
     let distances = match scaling {
         IscScaling::Phase { .. } => complex_distances(delta)?,
         _ => slice_distances(delta)?,
@@ -119,9 +109,7 @@ pub fn inter_slice_divergence(
         });
     }
     // Slices without support carry no perturbation; they would only dilute the mean.
-    let per_slice: Tensor<2> = support
-        .clone()
-        .detach()
+    let per_slice: Tensor<2> = cast(support.clone().detach(), FloatDType::F32)
         .reshape([batch, depth, height * width])
         .sum_dim(2)
         .reshape([batch, depth]);
@@ -135,15 +123,8 @@ pub fn inter_slice_divergence(
 
 /// `sqrt(sum_{h,w} (x_{z+1} - x_z)^2 + 1e-10)`, `[batch, channel, depth - 1]`.
 fn complex_distances(x: Tensor<5>) -> Result<Tensor<3>, KernelError> {
+    at_least("inter_slice_divergence", x.dims(), PAIR)?;
     let [batch, channels, depth, height, width] = x.dims();
-    if depth < 2 {
-        return Err(KernelError::TooShort {
-            op: "inter_slice_divergence",
-            axis: "depth",
-            least: 2,
-            got: depth,
-        });
-    }
     let slices = x.reshape([batch, channels, depth, height * width]);
     let step = slices.clone().narrow(2, 1, depth - 1) - slices.narrow(2, 0, depth - 1);
     let squares = step.clone() * step;

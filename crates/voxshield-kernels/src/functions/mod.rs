@@ -1,6 +1,7 @@
 //! What users call: arguments are checked, then the operation is dispatched to the tensor's device.
 
 mod adam;
+mod axes;
 mod axis_map;
 mod cast;
 mod convolution;

@@ -1,6 +1,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
+use super::axes::at_least;
 use crate::{KernelError, ops::NormOps};
 
 /// The activation that [`instance_norm_act`] ends with.
@@ -51,15 +52,7 @@ pub fn instance_norm_act(
 ) -> Result<Tensor<5>, KernelError> {
     const OP: &str = "instance_norm_act";
     let dims = x.dims();
-    let axes = ["batch", "channel", "depth", "height", "width"];
-    if let Some((axis, _)) = axes.into_iter().zip(dims).find(|&(_, n)| n == 0) {
-        return Err(KernelError::TooShort {
-            op: OP,
-            axis,
-            least: 1,
-            got: 0,
-        });
-    }
+    at_least(OP, dims, [1; 5])?;
     let parameter = |parameter, expected: &str, got: f64| KernelError::Parameter {
         op: OP,
         parameter,

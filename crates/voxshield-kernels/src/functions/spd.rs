@@ -1,7 +1,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{FloatDType, Tensor};
 
-use super::cast;
+use super::{axes::at_least, cast};
 use crate::{KernelError, ops::DivergenceOps};
 
 /// Semantic prediction divergence, `mean |noisy - clean|` over all logits.
@@ -12,11 +12,11 @@ use crate::{KernelError, ops::DivergenceOps};
 /// device), as nothing should flow into it.
 ///
 /// # Shapes
-/// - `noisy`, `clean`: `[batch, class, depth, height, width]`
-/// - output: `[1]`
+/// - `noisy`, `clean`: `[batch, class, depth, height, width]`, of any type
+/// - output: `[1]`, computed in `f32`
 ///
 /// # Errors
-/// [`KernelError::Shape`] if the two shapes differ.
+/// [`KernelError::Shape`] if the two shapes differ, [`KernelError::TooShort`] if an axis is empty.
 pub fn semantic_divergence(noisy: Tensor<5>, clean: Tensor<5>) -> Result<Tensor<1>, KernelError> {
     if noisy.dims() != clean.dims() {
         return Err(KernelError::Shape {
@@ -26,6 +26,7 @@ pub fn semantic_divergence(noisy: Tensor<5>, clean: Tensor<5>) -> Result<Tensor<
             got: clean.dims().to_vec(),
         });
     }
+    at_least("semantic_divergence", noisy.dims(), [1; 5])?;
     let [noisy, clean] = [noisy, clean].map(|logits| cast(logits, FloatDType::F32));
     Ok(Tensor::from_dispatch(
         <Dispatch as DivergenceOps>::mean_distance(noisy.into_dispatch(), clean.into_dispatch()),

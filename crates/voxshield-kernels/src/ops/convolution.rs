@@ -94,7 +94,7 @@ impl<B: Backend> Bias<B> {
 /// [`convolve_weight_gradient`](Self::convolve_weight_gradient) with the two volumes exchanged.
 ///
 /// The default bodies are Burn's own operations; a backend overrides them where it knows better.
-/// Sizes are checked by the public functions, not here.
+/// Sizes and types, of which there is one, are checked by the public functions, not here.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

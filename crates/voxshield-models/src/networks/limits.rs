@@ -7,7 +7,7 @@ const MAX_PARAMETERS: u64 = 1 << 30;
 /// No volume has an axis this long.
 const MAX_TOTAL_STRIDE: usize = 1 << 16;
 
-pub(super) fn not_zero(what: &'static str, values: &[usize]) -> Result<(), ModelError> {
+pub(crate) fn not_zero(what: &'static str, values: &[usize]) -> Result<(), ModelError> {
     match values.contains(&0) {
         true => Err(ModelError::Zero { what }),
         false => Ok(()),
@@ -41,7 +41,7 @@ pub(super) fn total_stride(strides: &[usize]) -> usize {
 }
 
 /// Refuses a network before its weights are allocated.
-pub(super) fn affordable(parameters: u64) -> Result<(), ModelError> {
+pub(crate) fn affordable(parameters: u64) -> Result<(), ModelError> {
     match parameters > MAX_PARAMETERS {
         true => Err(ModelError::TooLarge {
             parameters,

@@ -4,7 +4,7 @@
 
 pub(crate) mod attention_unet;
 pub(crate) mod con_res_net;
-mod limits;
+pub(crate) mod limits;
 pub(crate) mod nnunet;
 pub(crate) mod residual_unet;
 pub(crate) mod seg_res_net;

@@ -1,5 +1,6 @@
 //! Every refusal names what is accepted.
 
+mod contour_unet;
 mod transformers;
 
 use voxshield_models::{

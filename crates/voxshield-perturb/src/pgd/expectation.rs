@@ -115,6 +115,27 @@ impl Expectation {
         Ok(())
     }
 
+    /// Refuses a surrogate of which a step with noise on the weights would lose something: copies are trained, and only gradients
+    /// come back from them.
+    pub(super) fn check_surrogate(
+        &self,
+        name: &str,
+        network: &dyn Network,
+    ) -> Result<(), PerturbError> {
+        let statistics = || network.describe().iter().any(|other| other.running);
+        let has_more = || network.draws_in_training() || statistics();
+        match self.weight_noise.is_some() && has_more() {
+            true => Err(PerturbError::Config {
+                what: "surrogate of a method with noise on the weights",
+                expected: "a network whose training changes nothing but its weights (no batch \
+                           normalisation, no dropout), such as residual-unet"
+                    .into(),
+                found: name.into(),
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Value and gradient of a criterion at a perturbed volume, `[batch, channel, depth, height, width]`, 0..1; `targets` are frozen.
     ///
     /// # Errors

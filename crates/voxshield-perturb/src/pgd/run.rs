@@ -48,8 +48,8 @@ impl Pgd {
     /// A loop that is ready to run on `device` (without autodiff), for images of `channels` and `classes`, background included.
     ///
     /// # Errors
-    /// [`PerturbError::Config`] if a setting is out of range, [`PerturbError::Model`] if the surrogate cannot be built or the device
-    /// does not have the precision.
+    /// [`PerturbError::Config`] if a setting is out of range or a recipe with noise on the weights has a surrogate with batch
+    /// normalisation or dropout, [`PerturbError::Model`] if the surrogate cannot be built or the device does not have the precision.
     pub fn new(
         config: PgdConfig,
         channels: usize,
@@ -57,11 +57,14 @@ impl Pgd {
         device: &Device,
     ) -> Result<Self, PerturbError> {
         config.validate()?;
+        let surrogate = config.common.learner(channels, classes, device)?;
+        let expectation = &config.recipe.expectation;
+        expectation.check_surrogate(&config.common.surrogate, surrogate.network())?;
         Ok(Self {
             device: device.clone(),
             channels,
             classes,
-            surrogate: config.common.learner(channels, classes, device)?,
+            surrogate,
             criterion: config.recipe.objective.criterion(classes),
             config,
             history: Vec::new(),

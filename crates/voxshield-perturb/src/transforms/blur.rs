@@ -21,7 +21,8 @@ impl Blur {
 impl Change for Blur {
     fn image(&self, x: Tensor<5>) -> Tensor<5> {
         let [_, _, depth, height, width] = x.dims();
-        let maps = [depth, height, width].map(|n| Some(AxisMap::gaussian(n, self.sigma)));
+        let gaussian = |n| AxisMap::gaussian(n, self.sigma).expect("a sigma of about a voxel");
+        let maps = [depth, height, width].map(|n| Some(gaussian(n)));
         map_axes(x, &maps).expect("maps of the image's own lengths")
     }
 }

@@ -316,3 +316,27 @@ fn settings_and_sources_that_cannot_be_used_are_typed_errors() {
     let refused = pgd.run(&mut source, &mut MemoryDeltas::new(2), &mut |_| {});
     assert!(matches!(refused, Err(PerturbError::Diverged { .. })));
 }
+
+/// Noisy copies are trained and thrown away, so that statistics would stay where they began.
+#[test]
+fn noise_on_the_weights_needs_a_surrogate_that_is_nothing_but_weights() {
+    for (surrogate, fits) in [
+        ("residual-unet", true),
+        ("attention-unet", false),
+        ("v-net", false),
+        ("con-res-net", false),
+    ] {
+        let mut config = config("pue");
+        config.common.surrogate = surrogate.into();
+        config.common.patch = [32; 3];
+        match Pgd::new(config, 2, CLASSES, &device()).err() {
+            None => assert!(fits, "{surrogate}"),
+            Some(error) => {
+                assert!(matches!(error, PerturbError::Config { .. }), "{error}");
+                let text = error.to_string();
+                assert!(text.contains("batch normalisation"), "{text}");
+                assert!(!fits && text.ends_with(surrogate), "{text}");
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::{
     plan::{Plan, SEGMENT},
     rows::{row_adjoint, row_spectra},
 };
-use crate::backends::cube_launch::{UNITS, add_parts, addresses, all_f32, cube_dim, empty, grid};
+use crate::backends::cube_launch::{UNITS, add_parts, addresses, cube_dim, empty, grid};
 use crate::ops::{DISTANCE_EPSILON, SpectralOps, composition};
 
 // Sizes without a plan take the composition, on the same device: a DFT by matrix products.
@@ -30,8 +30,7 @@ impl SpectralOps for CubeBackend {
         distances: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let f32 = all_f32(&[&distances, &gradient]);
-        let Some(plan) = plan(&x).filter(|_| f32) else {
+        let Some(plan) = plan(&x) else {
             return composition::slice_distances_backward::<Self>(x, distances, gradient);
         };
         let [x, distances, gradient] = [x, distances, gradient].map(into_contiguous);
@@ -42,7 +41,7 @@ impl SpectralOps for CubeBackend {
 fn plan(x: &CubeTensor) -> Option<Plan> {
     let shape = x.shape();
     let shared = x.client.properties().hardware.max_shared_memory_size;
-    Plan::new(shape[3], shape[4], shared).filter(|_| all_f32(&[x]))
+    Plan::new(shape[3], shape[4], shared)
 }
 
 /// The slices of all volumes, one after the other, and what their transforms need.

@@ -172,6 +172,10 @@ impl ConResNet {
 }
 
 impl Segmenter for ConResNet {
+    fn draws_in_training(&self) -> bool {
+        self.config.dropout > 0.0
+    }
+
     fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         self.head_seg.forward(self.features(x).0)
     }

@@ -92,6 +92,10 @@ impl SegResNet {
 }
 
 impl Segmenter for SegResNet {
+    fn draws_in_training(&self) -> bool {
+        self.config.dropout > 0.0
+    }
+
     fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let run = |blocks: &[ResBlock], x| blocks.iter().fold(x, |x, block| block.forward(x));
         let mut x = self.dropout.forward(self.first.forward(x));
