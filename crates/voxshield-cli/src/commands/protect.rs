@@ -2,8 +2,8 @@ use anyhow::{bail, ensure};
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{
-        BilevelConfig, ClosedForm, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig,
-        RandomNoise, Scale, Schedule, SharedBy, SharedNoiseConfig, Support, SurrogateConfig,
+        BilevelConfig, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig, Scale, Schedule,
+        SharedBy, SharedNoiseConfig, SurrogateConfig,
     },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
@@ -77,30 +77,24 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             ..common
         });
     }
-    let known = PerturbationMethod::find(&args.method);
-    let kind = known.map(PerturbationMethod::kind);
+    let kind = PerturbationMethod::find(&args.method).map(PerturbationMethod::kind);
     meaningful(args, kind)?;
-    let method = match kind {
-        Some(MethodKind::Random) => Method::Random {
-            noise: args.noise.unwrap_or(RandomNoise::Uniform),
-            epsilon,
-            seed: args.seed,
-        },
-        Some(MethodKind::Bilevel(generator)) => Method::Bilevel(bilevel(args, generator, epsilon)),
-        Some(MethodKind::Shared(by)) => Method::SharedNoise(shared_noise(args, by, epsilon)?),
-        Some(MethodKind::SampleWise) => Method::SampleWise(sample_wise(args, epsilon)?),
-        _ => Method::ClosedForm {
-            code: ClosedForm::find(&args.method)?,
-            epsilon,
-            seed: args.seed,
-        },
-    };
+    let ProtectOptions {
+        mut method,
+        support,
+        ..
+    } = ProtectOptions::of(&args.method, epsilon, args.seed)?;
+    match &mut method {
+        Method::Random { noise, .. } => set(noise, args.noise),
+        Method::Bilevel(config) => *config = bilevel(args, config.generator, epsilon),
+        Method::SharedNoise(config) => *config = shared_noise(args, config.shared_by, epsilon)?,
+        Method::SampleWise(config) => *config = sample_wise(args, epsilon)?,
+        Method::ClosedForm { .. } | Method::SavedGenerator(_) => {}
+    }
     let weights = args.surrogate_weights.as_deref();
     Ok(ProtectOptions {
         method,
-        support: args
-            .support
-            .unwrap_or_else(|| known.map_or(Support::Roi, PerturbationMethod::default_support)),
+        support: args.support.unwrap_or(support),
         normalisation: args.normalise.unwrap_or_default(),
         surrogate_weights: weights.map(SurrogateWeights::open).transpose()?,
         save_generator: args.save_generator.as_deref().map(GeneratorTarget::new),
