@@ -94,7 +94,7 @@ impl TrainingEstimate {
 ///
 /// # Errors
 /// [`PipelineError::UnknownCase`] if there is no labelled case of that name,
-/// [`PipelineError::OutputOverlaps`] if `scratch` is in the dataset, else as
+/// [`PipelineError::PreviewInside`] if `scratch` is in the dataset, else as
 /// [`protect`](super::protect).
 pub fn preview(
     root: &Path,
@@ -106,7 +106,14 @@ pub fn preview(
 ) -> Result<Preview, PipelineError> {
     options.validate()?;
     let device = options.device.open()?;
-    check_apart(root, &scratch.join("voxshield-preview"))?;
+    // A folder in `scratch` is written to, not `scratch` itself, which may hold the dataset.
+    check_apart(root, &scratch.join("voxshield-preview")).map_err(|error| match error {
+        PipelineError::OutputOverlaps { dataset, .. } => PipelineError::PreviewInside {
+            folder: scratch.to_path_buf(),
+            dataset,
+        },
+        error => error,
+    })?;
     let mut dataset = discover(root)?;
     if !options.labels.is_files() {
         dataset = dataset.without_need_of_labels();

@@ -127,7 +127,13 @@ fn previews_that_cannot_be_made_are_typed_errors() {
     assert!(matches!(&error, PipelineError::UnknownCase { known, .. } if known.len() == 3));
     assert!(error.to_string().contains(&second(&clean)), "{error}");
     let inside = run(&clean, &second(&clean), &clean, &random(0.02)).unwrap_err();
-    assert!(matches!(inside, PipelineError::OutputOverlaps { .. }));
+    assert!(matches!(&inside, PipelineError::PreviewInside { folder, .. } if *folder == clean));
+    // Nobody asked for the folder of the trial.
+    let text = inside.to_string();
+    assert!(
+        text.contains("--out") && !text.contains("voxshield-preview"),
+        "{text}"
+    );
     let missing = run(
         &clean,
         &second(&clean),
