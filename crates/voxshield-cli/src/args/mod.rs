@@ -10,7 +10,7 @@ use voxshield::{
     pipeline::{DeviceChoice, MemoryLimit},
 };
 
-use self::parse::{epsilon, patch, spacing};
+use self::parse::{count, epsilon, patch, spacing};
 pub(crate) use self::{
     evaluation::{Augment, EvaluateArgs, Optimiser},
     protection::{Preset, PreviewArgs, ProtectArgs, ProtectionArgs},
@@ -120,10 +120,10 @@ pub(crate) struct DemoArgs {
 #[derive(Args)]
 pub(crate) struct ModelsArgs {
     /// Channels of the input.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = count)]
     pub(crate) channels: usize,
     /// Classes, background included.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = count)]
     pub(crate) classes: usize,
     /// Patch size D,H,W (or one number for a cube) in voxels.
     #[arg(long, default_value = "96", value_parser = patch)]
