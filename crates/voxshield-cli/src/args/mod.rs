@@ -155,11 +155,11 @@ impl From<NetworkWidth> for Width {
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct ComputeArgs {
-    /// The type of the networks' activations: f32, or bf16 or f16, which halve their memory and are faster on
+    /// The type of the networks' activations: f32 (the default), or bf16 or f16, which halve their memory and are faster on
     /// GPUs with matrix units for it. Weights and losses are f32. An error where the device has no
     /// such type.
-    #[arg(long, default_value = "f32")]
-    pub(crate) precision: Precision,
+    #[arg(long)]
+    pub(crate) precision: Option<Precision>,
     /// Compute activations again in the backward pass where that is cheap, instead of keeping them:
     /// less memory, a little more time, the same result.
     #[arg(long)]

@@ -83,7 +83,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         mut method,
         support,
         ..
-    } = ProtectOptions::of(&args.method, epsilon, args.seed)?;
+    } = ProtectOptions::of(&args.method, epsilon, args.seed.unwrap_or_default())?;
     match &mut method {
         Method::Random { noise, .. } => set(noise, args.noise),
         Method::Bilevel(config) => *config = bilevel(args, config.generator, epsilon),
@@ -110,6 +110,8 @@ fn meaningful(args: &ProtectionArgs, kind: Option<MethodKind>) -> anyhow::Result
     let surrogate = generator || sample_wise || shared;
     let random = kind == Some(MethodKind::Random);
     let flags = [
+        // A saved generator has a seed of its own.
+        ("--seed", args.seed.is_some(), kind.is_some()),
         ("--noise", args.noise.is_some(), random),
         ("--preset", args.preset.is_some(), surrogate),
         ("--surrogate", !args.surrogate.is_empty(), surrogate),
@@ -129,6 +131,7 @@ fn meaningful(args: &ProtectionArgs, kind: Option<MethodKind>) -> anyhow::Result
         ("--batch", args.batch.is_some(), surrogate),
         ("--patch", args.patch.is_some(), surrogate),
         ("--transforms", args.transforms.is_some(), surrogate),
+        ("--precision", args.compute.precision.is_some(), surrogate),
         ("--checkpointing", args.compute.checkpointing, surrogate),
         ("--band-limit", args.band_limit.is_some(), generator),
         ("--isc-weight", args.isc_weight.is_some(), generator),
@@ -221,8 +224,8 @@ fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig>
 /// The flags of all methods with a surrogate.
 fn set_common(config: &mut SurrogateConfig, args: &ProtectionArgs, epsilon: f64) {
     config.epsilon = epsilon;
-    config.seed = args.seed;
-    config.precision = args.compute.precision;
+    set(&mut config.seed, args.seed);
+    set(&mut config.precision, args.compute.precision);
     config.checkpointing = args.compute.checkpointing;
     set(&mut config.surrogate, args.surrogate.first().cloned());
     set(&mut config.networks, args.width.map(Into::into));
@@ -293,4 +296,45 @@ fn summary(manifest: &Manifest) {
         manifest.support,
         manifest.seed
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use voxshield::models::Precision;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parsed(flags: &str) -> anyhow::Result<ProtectOptions> {
+        let line = format!("voxshield protect clean out {flags}");
+        match Cli::try_parse_from(line.split_whitespace())?.command {
+            Command::Protect(args) => options(&args.protection),
+            _ => unreachable!("the line says protect"),
+        }
+    }
+
+    #[test]
+    fn flags_that_mean_nothing_are_errors_also_with_the_value_of_the_default() {
+        for (flags, wrong) in [
+            ("--generator file --seed 99", "--seed"),
+            ("--generator file --seed 0", "--seed"),
+            ("--generator file --precision f32", "--precision"),
+            (
+                "--method contrast-inversion --precision bf16",
+                "--precision",
+            ),
+            ("--method random --checkpointing", "--checkpointing"),
+        ] {
+            let error = parsed(flags).unwrap_err().to_string();
+            let expected = format!("{wrong}: without meaning");
+            assert!(error.starts_with(&expected), "{flags}: {error}");
+        }
+        let common = |flags| parsed(flags).unwrap().method.common().cloned().unwrap();
+        let asked = common("--method emn --seed 3 --precision bf16");
+        assert_eq!((asked.seed, asked.precision), (3, Precision::Bf16));
+        let default = common("--method emn --preset paper");
+        assert_eq!((default.seed, default.precision), (0, Precision::F32));
+        assert_eq!(parsed("--method random --seed 3").unwrap().method.seed(), 3);
+    }
 }
