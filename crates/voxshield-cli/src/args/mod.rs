@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
     models::{Precision, Width},
-    pipeline::{DeviceChoice, MemoryLimit},
+    pipeline::{DeviceChoice, LabelSource, MemoryLimit, NormalisationChoice},
 };
 
 use self::parse::{count, epsilon, patch, spacing};
@@ -40,14 +40,9 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Phantom dataset -> protect -> train victims -> table, on the CPU, in minutes.
     Demo(DemoArgs),
-    /// What a file or a dataset is: layout, geometry, classes, epsilon in stored steps.
-    Inspect {
-        /// A NIfTI file or a dataset folder.
-        path: PathBuf,
-        /// The bound to judge by, in normalised units.
-        #[arg(long, default_value = "4/255", value_parser = epsilon)]
-        epsilon: f64,
-    },
+    /// What a file or a dataset is, and which cases `protect` would take: layout, geometry, classes, intensity ranges, epsilon in
+    /// stored steps.
+    Inspect(InspectArgs),
     /// Read DICOM series, and write them as a dataset of NIfTI volumes that can be protected.
     Import {
         /// A folder with images/CASE/ (the files of one series each) and labels/CASE.nii.gz, or one series.
@@ -100,6 +95,19 @@ pub(crate) enum Command {
     Methods,
     /// What can be computed on.
     Devices,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// A NIfTI file or a dataset folder.
+    pub(crate) path: PathBuf,
+    /// The bound to judge by, in normalised units.
+    #[arg(long, default_value = "4/255", value_parser = epsilon)]
+    pub(crate) epsilon: f64,
+    #[arg(long, help = format!("How intensities are brought to 0..1, as for `protect`: {}; auto by default", NormalisationChoice::HELP))]
+    pub(crate) normalise: Option<NormalisationChoice>,
+    #[arg(long, help = format!("Where labels come from, as for `protect`: {}; files by default", LabelSource::HELP))]
+    pub(crate) labels: Option<LabelSource>,
 }
 
 #[derive(Args)]
