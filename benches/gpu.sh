@@ -4,9 +4,10 @@
 #   benches/gpu.sh build [BUNDLE]            here: builds, strips and compresses; BUNDLE is target/gpu.tar.xz
 #   benches/gpu.sh run BUNDLE PEER [OUT]     there, in a checkout: parity tests, then steps beside PyTorch's
 #
-# PEER is a PyTorch script that takes --size, --batch, --reps, --device, --amp, --tf32, --channels-last and --compile
-# and prints a JSON line as `examples/peer_step.rs` does; `none` leaves it out. The log of the tests and the JSON lines
-# go to the folder OUT (gpu-results): tests.log, steps.jsonl. The script ends with 1 if a test failed.
+# PEER is a PyTorch script, not part of this repository, that takes --size, --batch, --reps, --device, --amp, --tf32,
+# --channels-last and --compile and prints a JSON line as `examples/peer_step.rs` does; `none` leaves it out. The log of
+# the tests and the JSON lines go to the folder OUT (gpu-results): tests.log, steps.jsonl. The script ends with 1 if a
+# test failed.
 #
 # build:
 #   FEATURES   devices to build for, 'cuda vulkan' unless set; 'fusion' adds kernel fusion

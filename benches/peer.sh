@@ -3,8 +3,8 @@
 #
 #   benches/peer.sh PEER [SIZE ...]          sizes 32 64 96 unless given
 #
-# PEER is a PyTorch script that takes --size, --batch, --threads, --reps and --device and prints a JSON line as
-# `examples/peer_step.rs` does. PyTorch and MONAI are installed into a virtual environment in $VENV.
+# PEER is a PyTorch script, not part of this repository, that takes --size, --batch, --threads, --reps and --device and
+# prints a JSON line as `examples/peer_step.rs` does. PyTorch and MONAI are installed into a virtual environment in $VENV.
 #
 # ROUNDS   alternations, 3 unless set
 # THREADS  2 unless set

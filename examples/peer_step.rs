@@ -1,4 +1,4 @@
-//! Times one S-step and one N-step with the paper's networks; the PyTorch peer prints the same JSON.
+//! Times one S-step and one N-step with the paper's networks; a PyTorch peer, which is not part of this repository, prints the same JSON.
 //!
 //! ```sh
 //! cargo run --release --example peer_step --features flex -- --size 64 --threads 2

@@ -1,5 +1,5 @@
-//! VoxShield protects labelled 3D medical volumes before publication: an invisible, bounded
-//! perturbation makes segmentation networks that are trained on them fail on clean data.
+//! VoxShield adds bounded perturbations to labelled 3D medical volumes before publication, which are meant to make unasked training
+//! on them harder. How far they do was measured: the README has the numbers, and what is not promised.
 //!
 //! This crate is the facade. The parts are crates of their own and are re-exported here:
 //!

@@ -17,6 +17,16 @@ pub enum PipelineError {
         /// The dataset.
         dataset: PathBuf,
     },
+    /// The folder of a preview is the dataset, or inside it.
+    #[error(
+        "the picture and the files of the trial would go to {folder}, inside the dataset {dataset}, which is never written to; name another place with --out"
+    )]
+    PreviewInside {
+        /// The folder of the picture.
+        folder: PathBuf,
+        /// The dataset.
+        dataset: PathBuf,
+    },
     /// The output folder has something in it.
     #[error("the output folder {path} is not empty; choose a new one or remove what is there")]
     OutputNotEmpty {

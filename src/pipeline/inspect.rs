@@ -2,10 +2,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{PipelineError, PreparedCase};
+use super::{
+    NormalisationChoice, PipelineError, PreparedCase, ProtectOptions, ScanEvent, ScannedCase,
+    memory::Work, scan::scan_seeing,
+};
 use crate::data::{
-    Case, DataError, Datatype, LabelMap, Modality, Normalisation, StoredVolume, Volume, discover,
-    identifying_name,
+    DataError, FailedCase, IntensityRange, LabelMap, Modality, Normalisation, StoredVolume, Volume,
+    discover, identifying_name,
 };
 
 /// What a path is.
@@ -22,11 +25,13 @@ pub enum Inspection {
         channels: Vec<String>,
         /// Label values and names, where the dataset gives names.
         labels: Vec<(u16, String)>,
-        /// Its cases.
+        /// Its cases that can be protected.
         cases: Vec<CaseSummary>,
         /// Cases that cannot be used: id and reason.
         problems: Vec<(String, String)>,
-        /// What the program works around, and the owner may want to mend: labels that the header places elsewhere.
+        /// Cases that are left out for want of a label: id and reason.
+        skipped: Vec<(String, String)>,
+        /// What the program works around, and the owner may want to mend: labels that the header places elsewhere, or that there are none.
         cautions: Vec<String>,
         /// What may identify somebody: free text in headers, the shape of names. Protection keeps both as they are.
         warnings: Vec<String>,
@@ -48,7 +53,11 @@ pub struct FileSummary {
     pub spacing: [f64; 3],
     /// Smallest and largest intensity.
     pub extent: [f32; 2],
-    /// Epsilon in stored steps per channel if the file is normalised as MRI is, or why there is none; CT depends on the whole dataset.
+    /// How it is normalised: as asked for, else as its intensities suggest.
+    pub normalisation: NormalisationChoice,
+    /// (lo, hi) of each channel in file units; empty where the file alone does not say.
+    pub ranges: Vec<IntensityRange>,
+    /// Epsilon in stored steps per channel, or why there is none; CT depends on the whole dataset.
     pub epsilon_stored: String,
     /// Bytes of header extensions and padding before the voxels.
     pub header_bytes: usize,
@@ -56,7 +65,7 @@ pub struct FileSummary {
     pub warnings: Vec<String>,
 }
 
-/// One case of a dataset.
+/// One case of a dataset, as `protect` takes it.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseSummary {
     /// Its id.
@@ -67,63 +76,54 @@ pub struct CaseSummary {
     pub datatype: String,
     /// Axis codes of the first file.
     pub axes: String,
-    /// Modality of each channel; guessed where the dataset does not say.
+    /// Modality of each channel; guessed where neither dataset nor options say.
     pub modality: Vec<Modality>,
     /// Label values.
     pub classes: Vec<u16>,
     /// Share of labelled voxels.
     pub foreground: f64,
-    /// Epsilon in stored steps per channel (MRI channels of integer type; CT depends on the whole
-    /// dataset and is given by `protect`).
-    pub epsilon_stored: Option<String>,
+    /// (lo, hi) of each channel in file units.
+    pub ranges: Vec<IntensityRange>,
+    /// Epsilon in stored steps per channel; `float` for one that has no steps.
+    pub epsilon_stored: String,
 }
 
-/// Says what a file or a dataset is. `epsilon` is in normalised units.
+/// Says what a file or a dataset is, and which cases [`protect`](super::protect) with these options would take: a dataset is read
+/// as it reads it before it begins. Of a file, options matter that say how it is normalised, and epsilon.
 ///
 /// # Errors
-/// [`PipelineError`] if the path is neither a readable NIfTI file nor a dataset.
-pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
+/// [`PipelineError`] if the path is neither a readable NIfTI file nor a dataset, or the options are out of range.
+pub fn inspect(path: &Path, options: &ProtectOptions) -> Result<Inspection, PipelineError> {
+    options.validate()?;
     if path.is_file() {
-        let stored = StoredVolume::read(path)?;
-        let header_bytes = stored.header_bytes().len();
-        let volume = Volume::from_files(vec![stored])?;
-        let mut summary = file_summary(&volume, header_bytes, epsilon);
-        let name = path.file_name().unwrap_or_default();
-        summary.warnings.extend(identifying_name(name.as_ref()));
-        return Ok(Inspection::File(summary));
+        return Ok(Inspection::File(file_summary(path, options)?));
     }
-    let dataset = discover(path)?;
-    let mut problems: Vec<(String, String)> = dataset
-        .problems
-        .iter()
-        .map(|p| (p.id.clone(), p.error.to_string()))
-        .collect();
-    let paths = |case: &Case| {
-        case.images
-            .iter()
-            .chain(&case.label)
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    let files = dataset.cases.iter().flat_map(paths);
-    let files = files.chain(dataset.auxiliary.iter().cloned());
-    let mut warnings: Vec<String> = files.filter_map(|path| identifying_name(&path)).collect();
-    let (mut cases, mut cautions) = (Vec::new(), Vec::new());
-    for case in &dataset.cases {
-        match PreparedCase::open(&dataset, case) {
-            Ok(prepared) => {
-                for (file, path) in prepared.volume.files().iter().zip(&case.images) {
-                    let fields = file.identifying_fields().into_iter();
-                    warnings.extend(fields.map(|field| format!("{}: {field}", path.display())));
-                }
-                cautions.extend(prepared.warning.clone());
-                let modalities = prepared.modalities(&dataset);
-                match case_summary(&case.id, &prepared, modalities, epsilon) {
-                    Ok(summary) => cases.push(summary),
-                    Err(error) => problems.push((case.id.clone(), error.to_string())),
-                }
+    let mut cautions = Vec::new();
+    let (scanned, cases) = scan_seeing(
+        discover(path)?,
+        options,
+        Work::Protect(options),
+        &case_summary,
+        &mut |event| {
+            if let ScanEvent::Warning(text) = event {
+                cautions.push(text);
             }
-            Err(error) => problems.push((case.id.clone(), error.to_string())),
+        },
+    )?;
+    if let Some(cases) = scanned.unlabelled() {
+        let path = path.to_path_buf();
+        cautions.push(PipelineError::NoLabels { path, cases }.to_string());
+    }
+    let dataset = &scanned.dataset;
+    let images = || dataset.cases.iter().flat_map(|case| &case.images);
+    let labels = dataset.cases.iter().flat_map(|case| &case.label);
+    let names = images().chain(labels).chain(&dataset.auxiliary);
+    let mut warnings: Vec<String> = names.filter_map(|path| identifying_name(path)).collect();
+    for path in images() {
+        // What has no header is among the problems.
+        if let Ok(frame) = StoredVolume::frame_of(&dataset.root.join(path)) {
+            let fields = frame.identifying_fields().into_iter();
+            warnings.extend(fields.map(|field| format!("{}: {field}", path.display())));
         }
     }
     Ok(Inspection::Dataset {
@@ -131,13 +131,21 @@ pub fn inspect(path: &Path, epsilon: f64) -> Result<Inspection, PipelineError> {
         channels: dataset.channels.iter().map(|c| c.name.clone()).collect(),
         labels: dataset.labels.clone().into_iter().collect(),
         cases,
-        problems,
+        problems: reasons(scanned.failed),
+        skipped: reasons(scanned.skipped),
         cautions,
         warnings,
     })
 }
 
-fn file_summary(volume: &Volume, header_bytes: usize, epsilon: f64) -> FileSummary {
+fn reasons(failed: Vec<FailedCase>) -> Vec<(String, String)> {
+    failed.into_iter().map(|f| (f.id, f.reason)).collect()
+}
+
+fn file_summary(path: &Path, options: &ProtectOptions) -> Result<FileSummary, PipelineError> {
+    let stored = StoredVolume::read(path)?;
+    let header_bytes = stored.header_bytes().len();
+    let volume = Volume::from_files(vec![stored])?;
     let stored = &volume.files()[0];
     let scaling = stored.scaling();
     let extent = (0..volume.channels())
@@ -145,59 +153,75 @@ fn file_summary(volume: &Volume, header_bytes: usize, epsilon: f64) -> FileSumma
         .fold([f32::INFINITY, f32::NEG_INFINITY], |[lo, hi], v| {
             [lo.min(v), hi.max(v)]
         });
-    FileSummary {
+    let normalisation = match (options.normalisation, Modality::guess(&volume)) {
+        (NormalisationChoice::Auto, Modality::Ct) => NormalisationChoice::Ct,
+        (NormalisationChoice::Auto, Modality::Mri) => NormalisationChoice::Mri,
+        (asked, _) => asked,
+    };
+    let ranges = ranges_of_file(&volume, normalisation);
+    let steps = ranges.as_deref().map_or_else(Clone::clone, |ranges| {
+        let steps = volume.epsilon_stored(ranges, options.method.epsilon());
+        steps.map_or_else(|error| error.to_string(), |steps| in_words(&steps))
+    });
+    let mut warnings = stored.identifying_fields();
+    let name = path.file_name().unwrap_or_default();
+    warnings.extend(identifying_name(name.as_ref()));
+    Ok(FileSummary {
         dims: stored.dims(),
-        datatype: name(stored.datatype()),
+        datatype: stored.datatype().to_string(),
         scaling: [scaling.slope, scaling.inter],
         axes: volume.orientation().codes(),
         spacing: volume.spacing(),
         extent,
-        epsilon_stored: stored_steps(volume, epsilon).unwrap_or_else(|error| error.to_string()),
+        normalisation,
+        ranges: ranges.unwrap_or_default(),
+        epsilon_stored: steps,
         header_bytes,
-        warnings: stored.identifying_fields(),
-    }
-}
-
-fn case_summary(
-    id: &str,
-    prepared: &PreparedCase,
-    modality: Vec<Modality>,
-    epsilon: f64,
-) -> Result<CaseSummary, DataError> {
-    let volume = &prepared.volume;
-    let shape = volume.shape();
-    let voxels = shape.iter().product::<usize>().max(1);
-    Ok(CaseSummary {
-        id: id.to_owned(),
-        shape,
-        datatype: name(volume.files()[0].datatype()),
-        axes: volume.orientation().codes(),
-        classes: prepared.labels.iter().flat_map(LabelMap::classes).collect(),
-        foreground: prepared
-            .labels
-            .as_ref()
-            .map_or(0, LabelMap::foreground_count) as f64
-            / voxels as f64,
-        epsilon_stored: modality
-            .iter()
-            .all(|m| *m == Modality::Mri)
-            .then(|| stored_steps(volume, epsilon))
-            .transpose()?,
-        modality,
+        warnings,
     })
 }
 
-fn stored_steps(volume: &Volume, epsilon: f64) -> Result<String, DataError> {
-    let ranges = (0..volume.channels())
-        .map(|channel| Normalisation::Mri.range(volume, channel))
-        .collect::<Result<Vec<_>, _>>()?;
-    let steps = volume.epsilon_stored(&ranges, epsilon)?;
+/// The range of each channel, or why the file alone does not say.
+fn ranges_of_file(
+    volume: &Volume,
+    choice: NormalisationChoice,
+) -> Result<Vec<IntensityRange>, String> {
+    let normalisation = match choice {
+        NormalisationChoice::Window { lo, hi } => Normalisation::Window { lo, hi },
+        NormalisationChoice::Ct => {
+            return Err(
+                "CT depends on the labelled voxels of the whole dataset: inspect that, or pass --normalise window:LO,HI"
+                    .into(),
+            );
+        }
+        _ => Normalisation::Mri,
+    };
+    let ranges = (0..volume.channels()).map(|channel| normalisation.range(volume, channel));
+    let ranges: Result<Vec<_>, DataError> = ranges.collect();
+    ranges.map_err(|error| error.to_string())
+}
+
+fn case_summary(prepared: &PreparedCase, scanned: &ScannedCase) -> CaseSummary {
+    let volume = &prepared.volume;
+    let shape = volume.shape();
+    let labels = prepared.labels.as_ref();
+    let labelled = labels.map_or(0, LabelMap::foreground_count);
+    CaseSummary {
+        id: scanned.case.id.clone(),
+        shape,
+        datatype: volume.files()[0].datatype().to_string(),
+        axes: volume.orientation().codes(),
+        modality: scanned.modalities.clone(),
+        classes: labels.into_iter().flat_map(LabelMap::classes).collect(),
+        foreground: labelled as f64 / shape.iter().product::<usize>().max(1) as f64,
+        ranges: scanned.ranges.clone(),
+        epsilon_stored: in_words(&scanned.epsilon_stored),
+    }
+}
+
+fn in_words(steps: &[Option<i64>]) -> String {
     let steps = steps
         .iter()
         .map(|s| s.map_or_else(|| "float".to_owned(), |s| s.to_string()));
-    Ok(steps.collect::<Vec<_>>().join(", "))
-}
-
-fn name(datatype: Datatype) -> String {
-    datatype.to_string()
+    steps.collect::<Vec<_>>().join(", ")
 }

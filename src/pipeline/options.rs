@@ -155,7 +155,8 @@ impl SurrogateWeights {
 pub struct ProtectOptions {
     /// Where the perturbation comes from.
     pub method: Method,
-    /// Where it may be.
+    /// Where it may be. The default is [`Support::Roi`], which is right for the default method; others were measured elsewhere and
+    /// do next to nothing there: [`ProtectOptions::of`] knows where.
     pub support: Support,
     /// Where labels come from.
     #[serde(default)]

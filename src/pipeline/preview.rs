@@ -93,8 +93,8 @@ impl TrainingEstimate {
 /// The protected file is written to a temporary folder within `scratch` and removed again.
 ///
 /// # Errors
-/// [`PipelineError::UnknownCase`] if there is no labelled case of that name,
-/// [`PipelineError::OutputOverlaps`] if `scratch` is in the dataset, else as
+/// [`PipelineError::UnknownCase`] if there is no labelled case of that name, [`PipelineError::NoLabels`] if there is none at all,
+/// [`PipelineError::PreviewInside`] if `scratch` is in the dataset, else as
 /// [`protect`](super::protect).
 pub fn preview(
     root: &Path,
@@ -106,7 +106,14 @@ pub fn preview(
 ) -> Result<Preview, PipelineError> {
     options.validate()?;
     let device = options.device.open()?;
-    check_apart(root, &scratch.join("voxshield-preview"))?;
+    // A folder in `scratch` is written to, not `scratch` itself, which may hold the dataset.
+    check_apart(root, &scratch.join("voxshield-preview")).map_err(|error| match error {
+        PipelineError::OutputOverlaps { dataset, .. } => PipelineError::PreviewInside {
+            folder: scratch.to_path_buf(),
+            dataset,
+        },
+        error => error,
+    })?;
     let mut dataset = discover(root)?;
     if !options.labels.is_files() {
         dataset = dataset.without_need_of_labels();
@@ -209,10 +216,19 @@ fn relevant(
     let files = options.labels.is_files();
     let labelled = || (dataset.cases.iter()).filter(|case| case.label.is_some() || !files);
     let Some(case) = labelled().find(|case| case.id == id) else {
-        return Err(PipelineError::UnknownCase {
-            id: id.to_owned(),
-            dataset: dataset.root.clone(),
-            known: labelled().map(|case| case.id.clone()).collect(),
+        let known: Vec<String> = labelled().map(|case| case.id.clone()).collect();
+        let unlabelled = dataset.cases.len() + dataset.unlabelled.len();
+        let root = dataset.root.clone();
+        return Err(match known.is_empty() && unlabelled > 0 {
+            true => PipelineError::NoLabels {
+                path: root,
+                cases: unlabelled,
+            },
+            false => PipelineError::UnknownCase {
+                id: id.to_owned(),
+                dataset: root,
+                known,
+            },
         });
     };
     let whole = match options.normalisation {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::data::{
     Case, CtStatisticsBuilder, DataError, Dataset, FailedCase, Foreground, IntensityRange,
-    Modality, Normalisation, NormalisationRecord, discover,
+    LayoutError, Modality, Normalisation, NormalisationRecord, discover,
 };
 
 /// What a pass over a dataset found out; holds no voxels.
@@ -38,8 +38,21 @@ pub struct Scanned {
 pub struct ScannedCase {
     /// Where its files are.
     pub case: Case,
+    /// The modality of each channel; guessed where neither dataset nor options say.
+    pub modalities: Vec<Modality>,
     /// One range a channel.
     pub ranges: Vec<IntensityRange>,
+    /// Epsilon in stored steps, one number a channel; `None` for floats.
+    pub epsilon_stored: Vec<Option<i64>>,
+}
+
+impl Scanned {
+    /// How many cases there are, if they lack labels and nothing else, be it that none was expected, and labels were asked for.
+    pub(super) fn unlabelled(&self) -> Option<usize> {
+        let missing = self.dataset.unlabelled.len();
+        let alone = self.cases.is_empty() && self.failed.len() == missing;
+        Some(missing + self.skipped.len()).filter(|&count| alone && count > 0)
+    }
 }
 
 /// Progress of a scan.
@@ -82,6 +95,18 @@ pub(super) fn scan_dataset(
     work: Work<'_>,
     observer: &mut dyn FnMut(ScanEvent),
 ) -> Result<Scanned, PipelineError> {
+    let (scanned, _) = scan_seeing(dataset, options, work, &|_, _| (), observer)?;
+    Ok(scanned)
+}
+
+/// As [`scan_dataset`], and what `see` makes of each usable case while its voxels are in memory, in their order.
+pub(super) fn scan_seeing<T: Send>(
+    dataset: Dataset,
+    options: &ProtectOptions,
+    work: Work<'_>,
+    see: &(impl Fn(&PreparedCase, &ScannedCase) -> T + Sync),
+    observer: &mut dyn FnMut(ScanEvent),
+) -> Result<(Scanned, Vec<T>), PipelineError> {
     let choice = options.normalisation;
     let dataset = match options.labels {
         LabelSource::Files => dataset,
@@ -90,7 +115,15 @@ pub(super) fn scan_dataset(
     let mut failed: Vec<FailedCase> = dataset
         .problems
         .iter()
-        .map(|p| failure(&p.id, &p.path, p.error.to_string()))
+        .map(|p| {
+            let hint = match *p.error {
+                DataError::Layout(LayoutError::MissingLabel { .. }) => {
+                    "; --labels none protects cases without"
+                }
+                _ => "",
+            };
+            failure(&p.id, &p.path, format!("{}{hint}", p.error))
+        })
         .collect();
     let (usable, unlabelled): (Vec<Case>, Vec<Case>) = dataset
         .cases
@@ -101,7 +134,7 @@ pub(super) fn scan_dataset(
         .iter()
         .map(|case| {
             let path = case.images.first().cloned().unwrap_or_default();
-            let reason = "no label: not protected, and not copied to the output";
+            let reason = "no label: not protected, and not copied to the output; --labels none protects cases without";
             failure(&case.id, &path, reason.to_owned())
         })
         .collect();
@@ -141,7 +174,7 @@ pub(super) fn scan_dataset(
         normalisers.push(statistics.transpose()?);
     }
     let mut records: Vec<NormalisationRecord> = Vec::new();
-    let mut cases = Vec::new();
+    let (mut cases, mut all_seen) = (Vec::new(), Vec::new());
     let read = total / 2;
     let choose = |candidate: &Candidate| -> Vec<Normalisation> {
         let modalities = candidate.modalities.iter().enumerate();
@@ -162,13 +195,13 @@ pub(super) fn scan_dataset(
         |index| {
             let candidate = &candidates[index];
             let chosen = choose(candidate);
-            second_look(&dataset, &candidate.case, &chosen, options, work)
-                .map(|ranges| (chosen, ranges))
+            second_look(&dataset, candidate, &chosen, options, work, see)
+                .map(|(case, seen)| (chosen, case, seen))
         },
         |index, look| {
             let candidate = &candidates[index];
             match look {
-                Ok((chosen, ranges)) => {
+                Ok((chosen, case, seen)) => {
                     for (channel, normalisation) in chosen.into_iter().enumerate() {
                         let name = dataset.channels.get(channel).map(|c| c.name.clone());
                         let record = NormalisationRecord {
@@ -180,10 +213,8 @@ pub(super) fn scan_dataset(
                             records.push(record);
                         }
                     }
-                    cases.push(ScannedCase {
-                        case: candidate.case.clone(),
-                        ranges,
-                    });
+                    cases.push(case);
+                    all_seen.push(seen);
                 }
                 Err(error) => failed.push(case_failure(&candidate.case, &error)),
             }
@@ -191,7 +222,7 @@ pub(super) fn scan_dataset(
             observer(ScanEvent::Case { done, total });
         },
     );
-    Ok(Scanned {
+    let scanned = Scanned {
         cases,
         failed,
         skipped,
@@ -199,7 +230,8 @@ pub(super) fn scan_dataset(
         channels: channels.unwrap_or(1),
         normalisation: records,
         dataset,
-    })
+    };
+    Ok((scanned, all_seen))
 }
 
 /// What the first pass sees of a case: of its voxels only the foreground of CT channels stays.
@@ -295,13 +327,14 @@ impl FirstLook {
     }
 }
 
-fn second_look(
+fn second_look<T>(
     dataset: &Dataset,
-    case: &Case,
+    Candidate { case, modalities }: &Candidate,
     chosen: &[Normalisation],
     options: &ProtectOptions,
     work: Work<'_>,
-) -> Result<Vec<IntensityRange>, PipelineError> {
+    see: &impl Fn(&PreparedCase, &ScannedCase) -> T,
+) -> Result<(ScannedCase, T), PipelineError> {
     check_memory(dataset, case, work, options.max_memory)?;
     let _room = Room::of_case(dataset, case);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
@@ -313,7 +346,7 @@ fn second_look(
     // The label with the smallest share must have a step of its own, or its weight is a silent 0.
     let (epsilon, share) = (options.method.epsilon(), options.label_weights.smallest());
     let steps = |epsilon| prepared.volume.epsilon_stored(&ranges, epsilon);
-    steps(epsilon)?;
+    let epsilon_stored = steps(epsilon)?;
     steps(epsilon * f64::from(share)).map_err(|error| match error {
         DataError::EpsilonBelowOneStep {
             path,
@@ -330,7 +363,14 @@ fn second_look(
         error => error.into(),
     })?;
     prepared.support(options, &case.id, &ranges)?;
-    Ok(ranges)
+    let scanned = ScannedCase {
+        case: case.clone(),
+        modalities: modalities.clone(),
+        ranges,
+        epsilon_stored,
+    };
+    let seen = see(&prepared, &scanned);
+    Ok((scanned, seen))
 }
 
 pub(super) fn case_failure(case: &Case, error: &PipelineError) -> FailedCase {

@@ -4,6 +4,7 @@
 #![cfg(feature = "flex")]
 
 mod evaluate;
+mod inspect;
 mod options;
 mod pairs;
 mod pipeline;

@@ -10,7 +10,7 @@ use voxshield::{
     },
 };
 
-use crate::support::{config, phantoms, random};
+use crate::support::{config, phantoms, random, unlabelled};
 
 fn run(
     root: &Path,
@@ -126,8 +126,21 @@ fn previews_that_cannot_be_made_are_typed_errors() {
     let error = run(&clean, "nobody", folder.path(), &random(0.02)).unwrap_err();
     assert!(matches!(&error, PipelineError::UnknownCase { known, .. } if known.len() == 3));
     assert!(error.to_string().contains(&second(&clean)), "{error}");
+    let images = folder.path().join("images");
+    unlabelled(&images, 2);
+    let error = run(&images, "case0", folder.path(), &random(0.02)).unwrap_err();
+    assert!(
+        matches!(error, PipelineError::NoLabels { cases: 2, .. }),
+        "{error}"
+    );
     let inside = run(&clean, &second(&clean), &clean, &random(0.02)).unwrap_err();
-    assert!(matches!(inside, PipelineError::OutputOverlaps { .. }));
+    assert!(matches!(&inside, PipelineError::PreviewInside { folder, .. } if *folder == clean));
+    // Nobody asked for the folder of the trial.
+    let text = inside.to_string();
+    assert!(
+        text.contains("--out") && !text.contains("voxshield-preview"),
+        "{text}"
+    );
     let missing = run(
         &clean,
         &second(&clean),

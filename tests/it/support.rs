@@ -1,6 +1,6 @@
 //! What these tests share: small datasets, and options that take no time.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use voxshield::{
     data::{Manifest, PhantomConfig, write_phantom_dataset},
@@ -11,6 +11,17 @@ use voxshield::{
 /// Two labels in 12 x 17 x 14 voxels; another seed is another set.
 pub(crate) fn phantoms(root: &Path, cases: u64, seed: u64) {
     write_phantom_dataset(root, cases, &PhantomConfig::new([12, 17, 14], seed)).unwrap();
+}
+
+/// `cases` phantoms as images only.
+pub(crate) fn unlabelled(root: &Path, cases: u64) {
+    let labelled = root.with_extension("labelled");
+    phantoms(&labelled, cases, 5);
+    fs::create_dir_all(root.join("images")).unwrap();
+    for (index, entry) in fs::read_dir(labelled.join("imagesTr")).unwrap().enumerate() {
+        let name = format!("images/case{index}.nii.gz");
+        fs::copy(entry.unwrap().path(), root.join(name)).unwrap();
+    }
 }
 
 /// A training of a few steps.

@@ -1,7 +1,8 @@
 //! The command `voxshield`: thin over the library crate of the same name.
 //!
 //! stdout is the result (text, or JSON with `--format json`); everything else goes to stderr. Exit
-//! code 0: done; 1: some cases failed or a check said no; 2: usage or internal error.
+//! code 0: done; 1: some cases failed or a check said no; 2: usage or internal error, or a result that stdout did not take. A
+//! reader that stops early changes none of them.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match commands::run(cli) {
+    let outcome = commands::run(cli).and_then(|outcome| output::finish().map(|()| outcome));
+    match outcome {
         Ok(output::Outcome::Done) => ExitCode::SUCCESS,
         Ok(output::Outcome::Refused) => ExitCode::from(1),
         Err(error) => {

@@ -1,10 +1,13 @@
 //! The only place that prints.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool prints"
-)]
+//!
+//! Not with `println!`, which panics where the reader has gone.
 
+use std::{
+    io::{self, Write},
+    sync::OnceLock,
+};
+
+use anyhow::bail;
 use serde::Serialize;
 use voxshield::{data::DataError, pipeline::PipelineError};
 
@@ -22,27 +25,47 @@ impl Outcome {
     }
 }
 
+/// The first write to stdout that failed; nothing is written after it, and the work goes on.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
 /// A line of the result.
 pub(crate) fn line(text: impl AsRef<str>) {
-    println!("{}", text.as_ref());
+    if FAILED.get().is_none()
+        && let Err(error) = writeln!(io::stdout().lock(), "{}", text.as_ref())
+    {
+        // One thread prints, so that there is none yet.
+        let _ = FAILED.set(error);
+    }
 }
 
 /// The result as JSON.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    line(serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
-/// Something for the person at the terminal.
+/// An error if a part of the result is lost. A reader that has seen enough, such as `head`, lost nothing: the exit code is that of
+/// the work.
+pub(crate) fn finish() -> anyhow::Result<()> {
+    let flushed = io::stdout().flush().err();
+    match FAILED.get().or(flushed.as_ref()) {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => bail!(
+            "stdout: the result could not be written: {error}; files that the command made are complete"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Something for the person at the terminal; who closed stderr does not miss it.
 pub(crate) fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
 }
 
 /// The error with its causes, and a hint where there is one.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("error: {}", chain(error));
+    note(format!("error: {}", chain(error)));
     if let Some(hint) = error.downcast_ref().and_then(hint) {
-        eprintln!("hint: {hint}");
+        note(format!("hint: {hint}"));
     }
 }
 

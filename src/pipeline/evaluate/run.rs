@@ -14,9 +14,12 @@ use super::{
     utility::utility,
 };
 use crate::{
-    eval::record::{
-        Cell, EvaluationRecord, EvaluationSettings, Quality, Role, Summary, TrainingSet,
+    eval::{
+        EvalError, Preprocessing,
+        record::{Cell, EvaluationRecord, EvaluationSettings, Quality, Role, Summary, TrainingSet},
     },
+    models::{Architecture, ModelError, NetworkSpec},
+    perturb::PerturbError,
     pipeline::{PipelineError, check_apart},
 };
 
@@ -28,8 +31,8 @@ use crate::{
 /// written there as `evaluation.json` and `report.html`.
 ///
 /// # Errors
-/// [`PipelineError`] if the evaluation cannot be done at all: a test case that is in a training set, an
-/// unknown defence, a work folder inside a dataset, a dataset without labelled cases, a full disk.
+/// [`PipelineError`] if the evaluation cannot be done at all: a patch that a victim's network does not take, a test case that
+/// is in a training set, an unknown defence, a work folder inside a dataset, a dataset without labelled cases, a full disk.
 pub fn evaluate(
     paths: &EvaluatePaths,
     options: &EvaluateOptions,
@@ -70,6 +73,7 @@ pub fn evaluate(
     Ok(record)
 }
 
+/// Refuses what can be refused before anything is read: that is hours before the victim that it is about.
 fn validate(options: &EvaluateOptions) -> Result<(), PipelineError> {
     let positive = [
         ("steps", options.training.steps),
@@ -81,6 +85,46 @@ fn validate(options: &EvaluateOptions) -> Result<(), PipelineError> {
     ];
     if let Some((what, _)) = positive.iter().find(|(_, value)| *value == 0) {
         return Err(PipelineError::NothingToDo { what });
+    }
+    let device = options.device.open()?;
+    for victim in &options.victims {
+        let network = &victim.network;
+        let (what, patch) = match victim.preprocessing {
+            Preprocessing::Paper => ("grid (--grid)", options.grid),
+            _ => ("patch size (--patch)", options.training.patch),
+        };
+        let spacing = match victim.preprocessing {
+            // nnU-Net's networks are planned for the spacing of the dataset where none was asked for: not known yet.
+            Preprocessing::NnUnet if network.starts_with("nnunet") => options.target_spacing,
+            _ => Some([1.0; 3]),
+        };
+        let Some(spacing) = spacing else { continue };
+        let spec = NetworkSpec {
+            patch,
+            spacing,
+            width: options.width(),
+            ..NetworkSpec::new(1, 2)
+        };
+        let known = Architecture::find(network).map_err(EvalError::from)?;
+        let [depth, height, width] = patch;
+        let fits = known
+            .init(&spec, 0, &device)
+            .and_then(|built| built.check_input(&[1, 1, depth, height, width]));
+        if let Err(error) = fits {
+            let expected = match error {
+                ModelError::InputSize { multiple, .. } => {
+                    format!("multiples of {multiple:?} voxels for {network}")
+                }
+                error => format!("what {network} takes ({error})"),
+            };
+            let found = format!("{patch:?}");
+            return Err(PerturbError::Config {
+                what,
+                expected,
+                found,
+            }
+            .into());
+        }
     }
     Ok(())
 }

@@ -98,16 +98,10 @@ pub fn protect(
         observer(ProtectEvent::Scan(event));
     })?;
     observer(ProtectEvent::Scanned(&scanned));
-    // Cases without labels only, be it that none was expected.
-    let unlabelled = scanned.dataset.unlabelled.len() + scanned.skipped.len();
-    if options.labels.is_files()
-        && scanned.cases.is_empty()
-        && scanned.failed.len() == scanned.dataset.unlabelled.len()
-        && unlabelled > 0
-    {
+    if let Some(cases) = scanned.unlabelled() {
         return Err(PipelineError::NoLabels {
             path: root.to_path_buf(),
-            cases: unlabelled,
+            cases,
         });
     }
     if scanned.cases.is_empty() {

@@ -6,7 +6,7 @@ use ndarray::Array3;
 use voxshield::{
     data::{Affine, NewVoxels, write_new},
     eval::{Preprocessing, VictimConfig, record::Outcome},
-    pipeline::{EvaluateOptions, EvaluatePaths},
+    pipeline::{EvaluateOptions, EvaluatePaths, Victim, evaluate},
 };
 
 use super::{done, folders, quick, run, victim};
@@ -18,18 +18,19 @@ fn a_victim_that_fails_is_one_failed_cell() {
     let options = EvaluateOptions {
         victims: vec![
             victim("residual-unet", Preprocessing::Plain),
-            // Its windows do not fit patches of 16.
-            victim("swin-unetr", Preprocessing::Plain),
+            victim("residual-unet", Preprocessing::NnUnet),
         ],
+        // Volumes of 10^12 voxels.
+        target_spacing: Some([1e-3; 3]),
         ..quick()
     };
     let (record, _) = run(&paths, &options);
     for cell in &record.cells {
         match &cell.outcome {
-            Outcome::Done(_) => assert_eq!(cell.key.network, "residual-unet"),
+            Outcome::Done(_) => assert_eq!(cell.key.preprocessing, Preprocessing::Plain),
             Outcome::Failed { reason } => {
-                assert_eq!(cell.key.network, "swin-unetr");
-                assert!(reason.contains("16"), "{reason}");
+                assert_eq!(cell.key.preprocessing, Preprocessing::NnUnet);
+                assert!(reason.contains("resampling"), "{reason}");
             }
         }
     }
@@ -66,6 +67,55 @@ fn a_victim_that_fails_is_one_failed_cell() {
             panic!("steps of size 1e30 are no training")
         };
         assert!(reason.contains("lower the learning rate"), "{reason}");
+    }
+}
+
+#[test]
+fn a_patch_that_a_network_does_not_take_is_refused_before_anything_is_read() {
+    let paths = EvaluatePaths {
+        protected: "none".into(),
+        clean: None,
+        test: "none".into(),
+        attacker: None,
+        compare: vec![],
+        work: "none".into(),
+    };
+    let refused = |second: Victim| {
+        let options = EvaluateOptions {
+            victims: vec![victim("residual-unet", Preprocessing::Plain), second],
+            grid: [30; 3],
+            ..quick()
+        };
+        let error = evaluate(&paths, &options, &mut |_| panic!("something was begun"));
+        error.unwrap_err().to_string()
+    };
+    // Patches are of 16.
+    for (second, flag, expected) in [
+        (
+            victim("swin-unetr", Preprocessing::Plain),
+            "--patch",
+            "[32, 32, 32]",
+        ),
+        (
+            victim("swin-unetr", Preprocessing::NnUnet),
+            "--patch",
+            "[32, 32, 32]",
+        ),
+        (
+            victim("residual-unet", Preprocessing::Paper),
+            "--grid",
+            "[4, 4, 4]",
+        ),
+        (
+            victim("unetr", Preprocessing::Paper),
+            "--grid",
+            "multiple of 16",
+        ),
+    ] {
+        let error = refused(second.clone());
+        for part in [flag, expected, second.network.as_str()] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
     }
 }
 

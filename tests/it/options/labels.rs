@@ -6,18 +6,7 @@ use voxshield::{
     pipeline::{LabelSource, PipelineError, ProtectOptions},
 };
 
-use crate::support::{assert_kept, coded, learned, phantoms, run};
-
-/// `cases` phantoms as images only.
-fn unlabelled(root: &Path, cases: u64) {
-    let labelled = root.with_extension("labelled");
-    phantoms(&labelled, cases, 5);
-    fs::create_dir_all(root.join("images")).unwrap();
-    for (index, entry) in fs::read_dir(labelled.join("imagesTr")).unwrap().enumerate() {
-        let name = format!("images/case{index}.nii.gz");
-        fs::copy(entry.unwrap().path(), root.join(name)).unwrap();
-    }
-}
+use crate::support::{assert_kept, coded, learned, phantoms, run, unlabelled};
 
 #[test]
 fn images_without_labels_are_protected_on_their_intensity_classes() {

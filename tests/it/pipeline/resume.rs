@@ -8,7 +8,7 @@ use std::{
 
 use voxshield::{
     data::{Recipients, generate_identity},
-    perturb::{Event, PgdConfig, Scale, SurrogateConfig},
+    perturb::{ClosedForm, Event, PgdConfig, Scale, SurrogateConfig},
     pipeline::{Method, PipelineError, ProtectEvent, ProtectOptions, protect, verify},
 };
 
@@ -105,11 +105,28 @@ fn a_complete_output_is_compared_with_the_run_that_is_asked_for() {
         ..options.clone()
     };
     assert!(other_run(&clean, &out, &unlock).contains("unlock_to"));
-    let weaker = ProtectOptions {
-        resume: true,
-        ..random(0.05)
+    let with = |method: Method| ProtectOptions {
+        method,
+        ..options.clone()
     };
-    assert!(other_run(&clean, &out, &weaker).contains("epsilon (0.1 there, 0.05 here)"));
+    let weaker = other_run(
+        &clean,
+        &out,
+        &with(Method::ClosedForm {
+            code: ClosedForm::find("checkerboard").unwrap(),
+            epsilon: 0.05,
+            seed: 2,
+        }),
+    );
+    assert_eq!(weaker, "epsilon (0.1 there, 0.05 here)");
+    // Of another method not every setting.
+    for (method, name) in [
+        (learned().method, "voxshield"),
+        (random(0.05).method, "random"),
+    ] {
+        let what = other_run(&clean, &out, &with(method));
+        assert_eq!(what, format!("method (checkerboard there, {name} here)"));
+    }
     assert_eq!(hashes(&out), before);
     fs::write(out.join("labelsTr/case_001.nii.gz"), "cut").unwrap();
     assert!(other_run(&clean, &out, &options).contains("files of case case_001"));

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voxshield::{
     models::{Precision, Width},
-    pipeline::{DeviceChoice, MemoryLimit},
+    pipeline::{DeviceChoice, LabelSource, MemoryLimit, NormalisationChoice},
 };
 
-use self::parse::{epsilon, patch, spacing};
+use self::parse::{count, epsilon, patch, spacing};
 pub(crate) use self::{
     evaluation::{Augment, EvaluateArgs, Optimiser},
     protection::{Preset, PreviewArgs, ProtectArgs, ProtectionArgs},
@@ -40,14 +40,9 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Phantom dataset -> protect -> train victims -> table, on the CPU, in minutes.
     Demo(DemoArgs),
-    /// What a file or a dataset is: layout, geometry, classes, epsilon in stored steps.
-    Inspect {
-        /// A NIfTI file or a dataset folder.
-        path: PathBuf,
-        /// The bound to judge by, in normalised units.
-        #[arg(long, default_value = "4/255", value_parser = epsilon)]
-        epsilon: f64,
-    },
+    /// What a file or a dataset is, and which cases `protect` would take: layout, geometry, classes, intensity ranges, epsilon in
+    /// stored steps.
+    Inspect(InspectArgs),
     /// Read DICOM series, and write them as a dataset of NIfTI volumes that can be protected.
     Import {
         /// A folder with images/CASE/ (the files of one series each) and labels/CASE.nii.gz, or one series.
@@ -103,6 +98,19 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// A NIfTI file or a dataset folder.
+    pub(crate) path: PathBuf,
+    /// The bound to judge by, in normalised units.
+    #[arg(long, default_value = "4/255", value_parser = epsilon)]
+    pub(crate) epsilon: f64,
+    #[arg(long, help = format!("How intensities are brought to 0..1, as for `protect`: {}; auto by default", NormalisationChoice::HELP))]
+    pub(crate) normalise: Option<NormalisationChoice>,
+    #[arg(long, help = format!("Where labels come from, as for `protect`: {}; files by default", LabelSource::HELP))]
+    pub(crate) labels: Option<LabelSource>,
+}
+
+#[derive(Args)]
 pub(crate) struct DemoArgs {
     /// Folder for the phantom datasets; a new `voxshield-demo*` in the current folder by default.
     pub(crate) output: Option<PathBuf>,
@@ -120,10 +128,10 @@ pub(crate) struct DemoArgs {
 #[derive(Args)]
 pub(crate) struct ModelsArgs {
     /// Channels of the input.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = count)]
     pub(crate) channels: usize,
     /// Classes, background included.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = count)]
     pub(crate) classes: usize,
     /// Patch size D,H,W (or one number for a cube) in voxels.
     #[arg(long, default_value = "96", value_parser = patch)]
@@ -155,11 +163,11 @@ impl From<NetworkWidth> for Width {
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct ComputeArgs {
-    /// The type of the networks' activations: f32, or bf16 or f16, which halve their memory and are faster on
+    /// The type of the networks' activations: f32 (the default), or bf16 or f16, which halve their memory and are faster on
     /// GPUs with matrix units for it. Weights and losses are f32. An error where the device has no
     /// such type.
-    #[arg(long, default_value = "f32")]
-    pub(crate) precision: Precision,
+    #[arg(long)]
+    pub(crate) precision: Option<Precision>,
     /// Compute activations again in the backward pass where that is cheap, instead of keeping them:
     /// less memory, a little more time, the same result.
     #[arg(long)]

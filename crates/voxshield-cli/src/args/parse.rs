@@ -97,8 +97,20 @@ pub(super) fn noise(text: &str) -> Result<RandomNoise, String> {
     }
 }
 
+/// A number of things of which there has to be one.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let number = text.trim().parse::<usize>().ok();
+    number
+        .filter(|&number| number > 0)
+        .ok_or_else(|| "expected a whole number above 0".into())
+}
+
 pub(super) fn patch(text: &str) -> Result<[usize; 3], String> {
-    per_axis(text)
+    let sizes = per_axis::<usize>(text)?;
+    match sizes.contains(&0) {
+        false => Ok(sizes),
+        true => Err("expected sizes above 0".into()),
+    }
 }
 
 pub(super) fn spacing(text: &str) -> Result<[f64; 3], String> {
@@ -160,7 +172,9 @@ mod tests {
         }
         assert_eq!(patch("16").unwrap(), [16; 3]);
         assert_eq!(patch("8,16,24").unwrap(), [8, 16, 24]);
-        assert!(patch("8,16").is_err());
+        assert!(patch("8,16").is_err() && patch("8,0,8").is_err());
+        assert_eq!(count("3"), Ok(3));
+        assert!(count("0").is_err() && count("-1").is_err());
         assert_eq!(spacing("2.5,1,1").unwrap(), [2.5, 1.0, 1.0]);
         assert!(spacing("0").is_err() && spacing("1,nan,1").is_err());
         assert_eq!(method("checkerboard").unwrap(), "checkerboard");

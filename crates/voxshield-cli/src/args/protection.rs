@@ -154,9 +154,9 @@ pub(crate) struct ProtectionArgs {
     /// Adam's step size for the noise generator.
     #[arg(long)]
     pub(crate) noise_rate: Option<f64>,
-    /// Seed of every random choice.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// Seed of every random choice; 0 by default, or that of `--generator`.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
     /// The most memory that the work on one case may take, such as 12G; three quarters of the machine's (or the control group's) by
     /// default. A case that needs more fails before it takes any.
     #[arg(long, value_name = "SIZE")]

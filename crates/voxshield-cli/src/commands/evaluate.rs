@@ -76,7 +76,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
             },
             learning_rate: args.learning_rate,
             seed: args.seed,
-            precision: args.compute.precision,
+            precision: args.compute.precision.unwrap_or_default(),
             checkpointing: args.compute.checkpointing,
             ..VictimConfig::narrow()
         },

@@ -1,15 +1,32 @@
-use std::path::Path;
-
-use voxshield::pipeline::{Inspection, inspect};
+use anyhow::ensure;
+use voxshield::{
+    data::IntensityRange,
+    pipeline::{Inspection, ProtectOptions, inspect},
+};
 
 use crate::{
-    args::Format,
+    args::{Format, InspectArgs},
     output::{self, Outcome},
 };
 
-pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<Outcome> {
-    let inspection = inspect(path, epsilon)?;
-    let good = !matches!(&inspection, Inspection::Dataset { problems, .. } if !problems.is_empty());
+pub(super) fn run(args: &InspectArgs, format: Format) -> anyhow::Result<Outcome> {
+    ensure!(
+        args.labels.is_none() || !args.path.is_file(),
+        "--labels: {} is one file, which has none; leave out, or inspect its dataset",
+        args.path.display()
+    );
+    let options = ProtectOptions {
+        normalisation: args.normalise.unwrap_or_default(),
+        labels: args.labels.unwrap_or_default(),
+        ..ProtectOptions::of("voxshield", args.epsilon, 0)?
+    };
+    let inspection = inspect(&args.path, &options)?;
+    let good = match &inspection {
+        Inspection::File(_) => true,
+        Inspection::Dataset {
+            cases, problems, ..
+        } => problems.is_empty() && !cases.is_empty(),
+    };
     if format == Format::Json {
         output::json(&inspection)?;
         return Ok(Outcome::of(good));
@@ -17,7 +34,9 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
     match inspection {
         Inspection::File(file) => {
             let [i, j, k, c] = file.dims;
-            output::line(format!("dimensions   {i} x {j} x {k}, {c} channel(s)"));
+            output::line(format!(
+                "dimensions   {i} x {j} x {k} (in the order of the file), {c} channel(s)"
+            ));
             output::line(format!("datatype     {}", file.datatype));
             output::line(format!(
                 "scaling      slope {}, intercept {}",
@@ -32,9 +51,16 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
                 "intensities  {} to {}",
                 file.extent[0], file.extent[1]
             ));
+            if !file.ranges.is_empty() {
+                output::line(format!(
+                    "range        {} becomes 0..1, as {}",
+                    ranges(&file.ranges),
+                    file.normalisation
+                ));
+            }
             output::line(format!(
-                "epsilon      {} (in stored steps, as MRI)",
-                file.epsilon_stored
+                "epsilon      in stored steps, as {}: {}",
+                file.normalisation, file.epsilon_stored
             ));
             output::line(format!(
                 "header       {} bytes before the voxels",
@@ -48,6 +74,7 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
             labels,
             cases,
             problems,
+            skipped,
             cautions,
             warnings,
         } => {
@@ -58,9 +85,10 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
                 output::line(format!("labels    {}", names.join(", ")));
             }
             output::line(format!(
-                "cases     {} usable, {} unusable",
+                "cases     {} usable, {} unusable, {} left out",
                 cases.len(),
-                problems.len()
+                problems.len(),
+                skipped.len()
             ));
             let rows: Vec<Vec<String>> = cases
                 .iter()
@@ -73,9 +101,8 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
                         format!("{:?}", case.modality[0]),
                         case.classes.len().to_string(),
                         format!("{:.2} %", 100.0 * case.foreground),
-                        case.epsilon_stored
-                            .clone()
-                            .unwrap_or_else(|| "by dataset".into()),
+                        ranges(&case.ranges),
+                        case.epsilon_stored.clone(),
                     ]
                 })
                 .collect();
@@ -87,11 +114,15 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
                 "modality",
                 "classes",
                 "foreground",
+                "range",
                 "epsilon in steps",
             ];
             output::table(&header, &rows);
             for (id, reason) in problems {
                 output::line(format!("unusable: {id}: {reason}"));
+            }
+            for (id, reason) in skipped {
+                output::line(format!("left out: {id}: {reason}"));
             }
             for caution in cautions {
                 output::line(format!("warning: {caution}"));
@@ -100,6 +131,16 @@ pub(super) fn run(path: &Path, epsilon: f64, format: Format) -> anyhow::Result<O
         }
     }
     Ok(Outcome::of(good))
+}
+
+/// What becomes 0 and what becomes 1 in each channel, in file units.
+fn ranges(ranges: &[IntensityRange]) -> String {
+    let number = |value: f64| match value.abs() < 100.0 {
+        true => format!("{value:.4}"),
+        false => format!("{value:.1}"),
+    };
+    let ends = |range: &IntensityRange| format!("{} to {}", number(range.lo), number(range.hi));
+    ranges.iter().map(ends).collect::<Vec<_>>().join(", ")
 }
 
 /// What may identify somebody; only the first, since a dataset has often the same in every file.

@@ -20,7 +20,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let (format, quiet) = (cli.format, cli.quiet);
     match cli.command {
         Command::Demo(args) => demo::run(&args, format, quiet),
-        Command::Inspect { path, epsilon } => inspect::run(&path, epsilon, format),
+        Command::Inspect(args) => inspect::run(&args, format),
         Command::Import { dicom, output } => import::run(&dicom, &output, format, quiet),
         Command::Preview(args) => preview::run(&args, format, quiet),
         Command::Protect(args) => protect::run(&args, format, quiet),

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use voxshield::{
     models::{ARCHITECTURES, ModelError, NetworkSpec},
-    pipeline::DeviceChoice,
+    pipeline::{DeviceChoice, devices},
 };
 
 use crate::{
@@ -14,8 +14,9 @@ struct Row {
     name: &'static str,
     title: &'static str,
     source: &'static str,
-    /// Absent where no such network fits the patch.
+    /// Absent where no such network can be built.
     parameters: Option<usize>,
+    /// Absent where none fits the patch, too.
     flops: Option<u64>,
     size_multiple: Option<[usize; 3]>,
     refused: Option<String>,
@@ -29,25 +30,43 @@ pub(super) fn run(args: &ModelsArgs, format: Format) -> anyhow::Result<Outcome> 
         spacing: args.spacing,
         width: args.width.into(),
     };
-    let device = DeviceChoice::Cpu.open()?;
+    // What is printed is the same on all devices.
+    let compiled = devices().into_iter().find(|device| device.compiled);
+    let choice = compiled.map_or(Ok(DeviceChoice::Cpu), |device| {
+        device.name.parse::<DeviceChoice>()
+    })?;
+    let device = choice.open()?;
     let rows: Vec<Row> = ARCHITECTURES
         .iter()
         .map(|architecture| {
-            let measured = architecture.init(&spec, 0, &device).and_then(|network| {
-                let [depth, height, width] = spec.patch;
-                network.check_input(&[1, spec.in_channels, depth, height, width])?;
-                let flops = network.flops(spec.patch);
-                Ok::<_, ModelError>((network.parameter_count(), flops, network.size_multiple()))
-            });
-            let known = measured.as_ref().ok();
+            let network = architecture.init(&spec, 0, &device);
+            let [depth, height, width] = spec.patch;
+            let shape = [1, spec.in_channels, depth, height, width];
+            let fits = match &network {
+                Ok(network) => network.check_input(&shape),
+                Err(error) => Err(error.clone()),
+            };
+            let size_multiple = match &network {
+                Ok(network) => Some(network.size_multiple()),
+                // UNETR is built for one size, of whole tokens.
+                Err(ModelError::NotAMultiple {
+                    what: "input_size",
+                    divisor,
+                    ..
+                }) => Some([*divisor; 3]),
+                Err(_) => None,
+            };
+            let built = network.as_ref().ok();
             Row {
                 name: architecture.name,
                 title: architecture.title,
                 source: architecture.source,
-                parameters: known.map(|k| k.0),
-                flops: known.map(|k| k.1),
-                size_multiple: known.map(|k| k.2),
-                refused: measured.as_ref().err().map(ToString::to_string),
+                parameters: built.map(|network| network.parameter_count()),
+                flops: built
+                    .filter(|_| fits.is_ok())
+                    .map(|network| network.flops(spec.patch)),
+                size_multiple,
+                refused: fits.err().map(|error| error.to_string()),
             }
         })
         .collect();

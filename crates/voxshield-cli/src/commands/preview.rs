@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 use voxshield::{
     data::{CaseRecord, write_file_atomic},
@@ -29,6 +29,10 @@ struct Summary<'a> {
 }
 
 pub(super) fn run(args: &PreviewArgs, format: Format, quiet: bool) -> anyhow::Result<Outcome> {
+    ensure!(
+        args.protection.save_generator.is_none(),
+        "--save-generator: what a preview trains on one case protects no others; leave out, or pass it to `protect`"
+    );
     let out = std::path::absolute(&args.out).context("the path of the picture")?;
     // Temporary files go where the picture goes.
     let folder = out.parent().unwrap_or(Path::new("."));

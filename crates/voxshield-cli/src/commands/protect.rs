@@ -2,8 +2,8 @@ use anyhow::{bail, ensure};
 use voxshield::{
     data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{
-        BilevelConfig, ClosedForm, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig,
-        RandomNoise, Scale, Schedule, SharedBy, SharedNoiseConfig, Support, SurrogateConfig,
+        BilevelConfig, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig, Scale, Schedule,
+        SharedBy, SharedNoiseConfig, SurrogateConfig,
     },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
@@ -77,30 +77,24 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
             ..common
         });
     }
-    let known = PerturbationMethod::find(&args.method);
-    let kind = known.map(PerturbationMethod::kind);
+    let kind = PerturbationMethod::find(&args.method).map(PerturbationMethod::kind);
     meaningful(args, kind)?;
-    let method = match kind {
-        Some(MethodKind::Random) => Method::Random {
-            noise: args.noise.unwrap_or(RandomNoise::Uniform),
-            epsilon,
-            seed: args.seed,
-        },
-        Some(MethodKind::Bilevel(generator)) => Method::Bilevel(bilevel(args, generator, epsilon)),
-        Some(MethodKind::Shared(by)) => Method::SharedNoise(shared_noise(args, by, epsilon)?),
-        Some(MethodKind::SampleWise) => Method::SampleWise(sample_wise(args, epsilon)?),
-        _ => Method::ClosedForm {
-            code: ClosedForm::find(&args.method)?,
-            epsilon,
-            seed: args.seed,
-        },
-    };
+    let ProtectOptions {
+        mut method,
+        support,
+        ..
+    } = ProtectOptions::of(&args.method, epsilon, args.seed.unwrap_or_default())?;
+    match &mut method {
+        Method::Random { noise, .. } => set(noise, args.noise),
+        Method::Bilevel(config) => *config = bilevel(args, config.generator, epsilon),
+        Method::SharedNoise(config) => *config = shared_noise(args, config.shared_by, epsilon)?,
+        Method::SampleWise(config) => *config = sample_wise(args, epsilon)?,
+        Method::ClosedForm { .. } | Method::SavedGenerator(_) => {}
+    }
     let weights = args.surrogate_weights.as_deref();
     Ok(ProtectOptions {
         method,
-        support: args
-            .support
-            .unwrap_or_else(|| known.map_or(Support::Roi, PerturbationMethod::default_support)),
+        support: args.support.unwrap_or(support),
         normalisation: args.normalise.unwrap_or_default(),
         surrogate_weights: weights.map(SurrogateWeights::open).transpose()?,
         save_generator: args.save_generator.as_deref().map(GeneratorTarget::new),
@@ -116,6 +110,8 @@ fn meaningful(args: &ProtectionArgs, kind: Option<MethodKind>) -> anyhow::Result
     let surrogate = generator || sample_wise || shared;
     let random = kind == Some(MethodKind::Random);
     let flags = [
+        // A saved generator has a seed of its own.
+        ("--seed", args.seed.is_some(), kind.is_some()),
         ("--noise", args.noise.is_some(), random),
         ("--preset", args.preset.is_some(), surrogate),
         ("--surrogate", !args.surrogate.is_empty(), surrogate),
@@ -135,6 +131,7 @@ fn meaningful(args: &ProtectionArgs, kind: Option<MethodKind>) -> anyhow::Result
         ("--batch", args.batch.is_some(), surrogate),
         ("--patch", args.patch.is_some(), surrogate),
         ("--transforms", args.transforms.is_some(), surrogate),
+        ("--precision", args.compute.precision.is_some(), surrogate),
         ("--checkpointing", args.compute.checkpointing, surrogate),
         ("--band-limit", args.band_limit.is_some(), generator),
         ("--isc-weight", args.isc_weight.is_some(), generator),
@@ -227,8 +224,8 @@ fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig>
 /// The flags of all methods with a surrogate.
 fn set_common(config: &mut SurrogateConfig, args: &ProtectionArgs, epsilon: f64) {
     config.epsilon = epsilon;
-    config.seed = args.seed;
-    config.precision = args.compute.precision;
+    set(&mut config.seed, args.seed);
+    set(&mut config.precision, args.compute.precision);
     config.checkpointing = args.compute.checkpointing;
     set(&mut config.surrogate, args.surrogate.first().cloned());
     set(&mut config.networks, args.width.map(Into::into));
@@ -299,4 +296,45 @@ fn summary(manifest: &Manifest) {
         manifest.support,
         manifest.seed
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use voxshield::models::Precision;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parsed(flags: &str) -> anyhow::Result<ProtectOptions> {
+        let line = format!("voxshield protect clean out {flags}");
+        match Cli::try_parse_from(line.split_whitespace())?.command {
+            Command::Protect(args) => options(&args.protection),
+            _ => unreachable!("the line says protect"),
+        }
+    }
+
+    #[test]
+    fn flags_that_mean_nothing_are_errors_also_with_the_value_of_the_default() {
+        for (flags, wrong) in [
+            ("--generator file --seed 99", "--seed"),
+            ("--generator file --seed 0", "--seed"),
+            ("--generator file --precision f32", "--precision"),
+            (
+                "--method contrast-inversion --precision bf16",
+                "--precision",
+            ),
+            ("--method random --checkpointing", "--checkpointing"),
+        ] {
+            let error = parsed(flags).unwrap_err().to_string();
+            let expected = format!("{wrong}: without meaning");
+            assert!(error.starts_with(&expected), "{flags}: {error}");
+        }
+        let common = |flags| parsed(flags).unwrap().method.common().cloned().unwrap();
+        let asked = common("--method emn --seed 3 --precision bf16");
+        assert_eq!((asked.seed, asked.precision), (3, Precision::Bf16));
+        let default = common("--method emn --preset paper");
+        assert_eq!((default.seed, default.precision), (0, Precision::F32));
+        assert_eq!(parsed("--method random --seed 3").unwrap().method.seed(), 3);
+    }
 }

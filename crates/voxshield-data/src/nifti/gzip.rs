@@ -1,10 +1,10 @@
 //! Reading a file, compressed or not, without trusting what it says about its size.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::error::DataError;
 
@@ -60,7 +60,7 @@ impl Source {
                 length
             },
             reader: if gzip {
-                Box::new(MultiGzDecoder::new(buffered))
+                Box::new(Members(Some(GzDecoder::new(buffered))))
             } else {
                 Box::new(buffered)
             },
@@ -169,5 +169,34 @@ impl Source {
     /// Bytes given so far.
     pub(crate) fn consumed(&self) -> u64 {
         self.consumed
+    }
+}
+
+/// The members of a gzip file as one stream. [`MultiGzDecoder`](flate2::bufread::MultiGzDecoder) takes a byte that was appended
+/// for a member that was cut off, and says so of the file.
+struct Members<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let read = member.read(bytes)?;
+            if read > 0 || bytes.is_empty() {
+                return Ok(read);
+            }
+            // The member has ended, and its checksum was right.
+            let next = member.get_mut().fill_buf()?.first().copied();
+            match next {
+                None => return Ok(0),
+                Some(0x1f) => {
+                    let ended = self.0.take();
+                    self.0 = ended.map(|member| GzDecoder::new(member.into_inner()));
+                }
+                Some(_) => {
+                    let reason = "bytes follow the end of the gzip data, and are none themselves";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+                }
+            }
+        }
+        Ok(0)
     }
 }

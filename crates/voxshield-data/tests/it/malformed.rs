@@ -245,6 +245,18 @@ fn several_gzip_members_are_one_file() {
 }
 
 #[test]
+fn bytes_behind_the_gzip_data_are_called_so() {
+    // One byte is less than any header of gzip, twenty are more.
+    for appended in [&b"\0"[..], &[7; 20]] {
+        let packed = [&gzip(&small().bytes())[..], appended].concat();
+        let error = read(&packed, "a.nii.gz").unwrap_err();
+        assert!(matches!(error, DataError::Gzip { .. }), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("follow the end of the gzip data"), "{error}");
+    }
+}
+
+#[test]
 fn pairs_need_both_halves_and_a_pair_name() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = small();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::STATE_FOLDER;
 use crate::{
     data::{CaseRecord, MANIFEST_NAME, Manifest, discover, sha256_file, sha256_volume},
-    pipeline::{PipelineError, ProtectOptions, lanes::in_order},
+    pipeline::{Method, PipelineError, ProtectOptions, lanes::in_order},
 };
 
 /// The manifest, if the output was complete before the run was resumed.
@@ -118,6 +118,14 @@ fn collect(name: &str, there: Option<&Value>, here: Option<&Value>, found: &mut 
     if there == here {
         return;
     }
+    // All settings of another method differ, and say nothing.
+    if name == "method"
+        && let (Some(there), Some(here)) = (method_name(there), method_name(here))
+        && there != here
+    {
+        found.push(format!("method ({there} there, {here} here)"));
+        return;
+    }
     if let (Some(Value::Object(there)), Some(Value::Object(here))) = (there, here) {
         let names: BTreeSet<&String> = there.keys().chain(here.keys()).collect();
         for name in names {
@@ -131,4 +139,10 @@ fn collect(name: &str, there: Option<&Value>, here: Option<&Value>, found: &mut 
         "sources" | "recipients" => format!("its {name}"),
         _ => format!("{name} ({} there, {} here)", text(there), text(here)),
     });
+}
+
+/// The name of a method by which users ask for it; `None` for any other value of that key.
+fn method_name(value: Option<&Value>) -> Option<&'static str> {
+    let method: Method = serde_json::from_value(value?.clone()).ok()?;
+    Some(method.name())
 }
