@@ -35,7 +35,8 @@ impl ProtectOptions {
             MethodKind::Shared(by) => Method::SharedNoise(SharedNoiseConfig::of(by, scale)),
             MethodKind::SampleWise => Method::SampleWise(PgdConfig::new(name, scale)?),
             MethodKind::Random => Method::Random {
-                noise: RandomNoise::Uniform,
+                // Of all distributions within epsilon the one with most power, as the control of `evaluate` is.
+                noise: RandomNoise::Rademacher,
                 epsilon,
                 seed,
             },

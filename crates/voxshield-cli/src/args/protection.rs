@@ -76,7 +76,7 @@ pub(crate) struct ProtectionArgs {
     /// Where the perturbation comes from; `voxshield methods` lists the names.
     #[arg(long, default_value = "voxshield", value_parser = method)]
     pub(crate) method: String,
-    /// Distribution of `--method random`: uniform (the default), gaussian, rademacher, salt-and-pepper[:SHARE]
+    /// Distribution of `--method random`: rademacher (-epsilon or epsilon, the default), uniform, gaussian, salt-and-pepper[:SHARE]
     /// or sparse[:SHARE].
     #[arg(long, value_parser = noise)]
     pub(crate) noise: Option<RandomNoise>,
