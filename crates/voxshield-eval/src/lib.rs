@@ -1,7 +1,7 @@
 //! Does a protected dataset protect? Victims, augmentation and metrics.
 //!
 //! * [`VictimTrainer`] trains a segmentation network the way an unauthorised user would, with or
-//!   without [`Augmentation`]; [`predict`] segments a whole volume with it.
+//!   without [`Augmentation`].
 //! * [`defences`] are what that user might do to the files first, [`training`] what she might do
 //!   while training.
 //! * [`detector`] asks whether a perturbation gives the label away.
@@ -18,7 +18,6 @@ pub mod detector;
 mod error;
 pub mod metrics;
 pub mod picture;
-mod predict;
 mod preprocessing;
 pub mod record;
 pub mod report;
@@ -29,6 +28,5 @@ mod victim;
 
 pub use augment::{Augmentation, augment, augmentation_margin};
 pub use error::EvalError;
-pub use predict::predict;
 pub use preprocessing::Preprocessing;
 pub use victim::{Optimiser, VictimConfig, VictimTrainer};
