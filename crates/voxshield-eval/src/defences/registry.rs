@@ -2,8 +2,8 @@ use std::fmt::Debug;
 
 use super::{
     LabelledVolume, bit_depth, gamma, gaussian_blur, histogram_match, in_plane_resolution, jpeg,
-    low_resolution, median, median_depth, nl_means, random_affine, random_inversion, skip_slices,
-    slab_mean, total_variation,
+    low_resolution, median, median_depth, nl_means, periodic_mean, random_affine, random_inversion,
+    skip_slices, slab_mean, total_variation,
 };
 use crate::EvalError;
 
@@ -60,6 +60,7 @@ pub const DEFENCES: &[DefenceEntry] = &[
     median_depth::ENTRY,
     slab_mean::ENTRY,
     skip_slices::ENTRY,
+    periodic_mean::ENTRY,
     histogram_match::ENTRY,
     random_inversion::ENTRY,
     total_variation::ENTRY,

@@ -133,3 +133,56 @@ fn what_is_made_against_an_alternating_pattern_removes_it() {
         assert!(amplitude <= left + 1e-6, "{spec}: {amplitude} of {e}");
     }
 }
+
+/// A pattern that repeats within a label is taken away, whatever lies under it, and what does not repeat is left but for its own mean.
+#[test]
+fn a_periodic_mean_takes_patterns_away_and_leaves_the_rest() {
+    let shape = [8, 12, 16];
+    let voxels = shape.iter().product();
+    let at = |i: usize| [i / 192, i / 16 % 12, i % 16];
+    let label: Vec<u16> = (0..voxels)
+        .map(|i| [0, 7][usize::from(at(i)[1] >= 4)])
+        .collect();
+    let noise = |label: u16, period: usize, voxel: usize| {
+        let [z, y, x] = at(voxel).map(|at| at % period);
+        ((z * 31 + y * 17 + x * 7 + usize::from(label)) % 13) as f32 / 13.0
+    };
+    let clean: Vec<f32> = (0..voxels)
+        .map(|i| (i * 7919 % 101) as f32 / 101.0)
+        .collect();
+    let run = |image: &[f32], period: usize| {
+        let shape = [1, shape[0], shape[1], shape[2]];
+        let mut volume = LabelledVolume::new(image.to_vec(), label.clone(), shape).unwrap();
+        let defence = find(&format!("periodic-mean:{period}")).unwrap();
+        defence.apply(&mut volume, 0);
+        assert_eq!(volume.label(), label);
+        volume.into_parts().0
+    };
+    for period in [2, 4] {
+        let patterns = (0..voxels).map(|i| noise(label[i], period, i));
+        let image: Vec<f32> = clean.iter().zip(patterns).map(|(x, n)| x + n).collect();
+        // With the pattern and without it the same is left, but for the pattern's mean over the label.
+        let (with, without) = (run(&image, period), run(&clean, period));
+        for label_here in [0, 7] {
+            let own = || (0..voxels).filter(|&i| label[i] == label_here);
+            let shift = own().map(|i| f64::from(with[i] - without[i])).sum::<f64>();
+            let shift = (shift / own().count() as f64) as f32;
+            for voxel in own() {
+                assert!((with[voxel] - without[voxel] - shift).abs() < 1e-5);
+            }
+        }
+        // Another period is not seen.
+        assert_ne!(run(&image, period + 1), run(&clean, period + 1));
+        // Of the mean of a place, by hand.
+        let place = [1, 5, 3].map(|at| at % period);
+        let own: Vec<usize> = (0..voxels)
+            .filter(|&i| label[i] == 7 && at(i).map(|at| at % period) == place)
+            .collect();
+        let all: Vec<usize> = (0..voxels).filter(|&i| label[i] == 7).collect();
+        let mean =
+            |of: &[usize]| of.iter().map(|&i| f64::from(clean[i])).sum::<f64>() / of.len() as f64;
+        let voxel = 192 + 5 * 16 + 3;
+        let expected = f64::from(clean[voxel]) - mean(&own) + mean(&all);
+        assert!((f64::from(without[voxel]) - expected).abs() < 1e-6);
+    }
+}

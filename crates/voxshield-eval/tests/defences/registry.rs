@@ -56,6 +56,8 @@ fn what_is_no_defence_is_refused_with_the_reason() {
         "median-z:17",
         "slab-mean:1",
         "skip-slices:0",
+        "periodic-mean:1",
+        "periodic-mean:33",
         "histogram-match:1",
         "random-inversion:1.5",
         "total-variation:inf",
