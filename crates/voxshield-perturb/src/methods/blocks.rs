@@ -15,7 +15,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.852, 0.761],
-        [0.813, 0.640],
+        [0.815, 0.625],
     )),
     make: Make::Code(code),
 };

@@ -13,7 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.712, 0.581],
-        [0.716, 0.397],
+        [0.716, 0.483],
     )),
     make: Make::NearCode(code, SHELL as usize),
 };

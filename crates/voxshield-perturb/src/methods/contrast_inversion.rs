@@ -26,7 +26,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.387, 0.093],
-        [0.712, 0.386],
+        [0.712, 0.431],
     )),
     make: Make::CaseCode(|case, epsilon| Box::new(Inversions::of(case, epsilon))),
 };

@@ -13,7 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.842, 0.797],
-        [0.742, 0.719],
+        [0.556, 0.498],
     )),
     make: Make::Recipe(recipe),
 };

@@ -12,7 +12,7 @@ pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.133, 0.714],
-        [0.022, 0.566],
+        [0.022, 0.372],
     )),
     make: Make::Bilevel(GeneratorKind::Voxshield),
 };
@@ -25,7 +25,7 @@ pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.164, 0.764],
-        [0.013, 0.743],
+        [0.012, 0.258],
     )),
     make: Make::Shared(SharedBy::Dataset),
 };
@@ -38,7 +38,7 @@ pub(super) const EMN_CLASS: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.686, 0.416],
-        [0.770, 0.497],
+        [0.779, 0.490],
     )),
     make: Make::Shared(SharedBy::Label),
 };
@@ -51,7 +51,7 @@ pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.618, 0.772],
-        [0.332, 0.607],
+        [0.332, 0.424],
     )),
     make: Make::Random,
 };

@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.823, 0.744],
-        [0.824, 0.692],
+        [0.800, 0.609],
     )),
     make: Make::Recipe(recipe),
 };

@@ -19,7 +19,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.848, 0.796],
-        [0.600, 0.639],
+        [0.575, 0.660],
     )),
     make: Make::Recipe(recipe),
 };

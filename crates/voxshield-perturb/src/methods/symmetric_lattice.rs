@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.325, 0.712],
-        [0.063, 0.384],
+        [0.063, 0.312],
     )),
     make: Make::Code(code),
 };

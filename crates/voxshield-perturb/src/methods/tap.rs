@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.859, 0.802],
-        [0.814, 0.700],
+        [0.814, 0.722],
     )),
     make: Make::Recipe(targeted),
 };
@@ -28,7 +28,7 @@ pub(super) const UNTARGETED: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.849, 0.793],
-        [0.362, 0.628],
+        [0.456, 0.551],
     )),
     make: Make::Recipe(untargeted),
 };
