@@ -200,7 +200,7 @@ pub(super) fn left_out(context: &Context<'_>) -> Result<Vec<String>, PipelineErr
     }
     if !trained.is_empty() {
         notes.push(format!(
-            "left out, because the perturbation was trained, and cannot be computed from what is published: {}",
+            "left out, because no manifest names a method without training; what was trained cannot be computed from what is published: {}",
             trained.join(", ")
         ));
     }

@@ -93,7 +93,7 @@ pub(super) fn ranges<'a>(
 
 /// An attacker's estimate of the perturbation of each case of a set, taken from its files.
 pub(super) trait Undo: Sync {
-    /// Subtracts the estimate from a case in file units.
+    /// Takes the estimate away from a case in file units.
     fn apply(
         &self,
         case: &Case,

@@ -34,8 +34,7 @@ impl Recompute {
     /// Whether it can be done to a set: its manifest names a method that needs no training. What was trained is known to the owner
     /// alone.
     pub(super) fn is_possible(set: &LabelledSet) -> bool {
-        set.manifest.is_some()
-            && made_by(set).is_ok_and(|(_, options)| untrained(&options.method).is_some())
+        made_by(set).is_ok_and(|(_, options)| untrained(&options.method).is_some())
     }
 }
 
