@@ -10,7 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.037, 0.657],
-        [0.031, 0.563],
+        [0.031, 0.427],
     )),
     make: Make::Code(code),
 };

@@ -10,7 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.035, 0.728],
-        [0.102, 0.316],
+        [0.102, 0.394],
     )),
     make: Make::Code(code),
 };

@@ -12,7 +12,7 @@ pub(super) const VOXSHIELD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.133, 0.714],
-        [0.022, 0.372],
+        [0.022, 0.264],
     )),
     make: Make::Bilevel(GeneratorKind::Voxshield),
 };
@@ -25,7 +25,7 @@ pub(super) const EMN_UNIVERSAL: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.164, 0.764],
-        [0.012, 0.258],
+        [0.012, 0.290],
     )),
     make: Make::Shared(SharedBy::Dataset),
 };

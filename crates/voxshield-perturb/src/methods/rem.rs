@@ -21,7 +21,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.803, 0.639],
-        [0.804, 0.681],
+        [0.804, 0.455],
     )),
     make: Make::Recipe(recipe),
 };

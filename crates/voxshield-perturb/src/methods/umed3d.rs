@@ -15,7 +15,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.009, 0.700],
-        [0.004, 0.461],
+        [0.004, 0.235],
     )),
     make: Make::Bilevel(GeneratorKind::Umed3d),
 };
