@@ -10,7 +10,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.337, 0.760],
-        [0.016, 0.494],
+        [0.016, 0.351],
     )),
     make: Make::Code(code),
 };

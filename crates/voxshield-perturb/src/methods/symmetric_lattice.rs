@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.325, 0.712],
-        [0.063, 0.312],
+        [0.063, 0.220],
     )),
     make: Make::Code(code),
 };
