@@ -71,10 +71,7 @@ impl Countermeasure {
                         .chain((group == "all").then(|| PURIFIER.to_owned()))
                         .collect()
                 }
-                spec => {
-                    Self::find(spec)?;
-                    vec![spec.to_owned()]
-                }
+                spec => vec![spec.to_owned()],
             };
             for name in group {
                 let what = format!("{:?}", Self::find(&name)?);

@@ -78,10 +78,7 @@ impl Pairs {
 }
 
 /// The intensity ranges that a manifest publishes for a case.
-pub(super) fn ranges<'a>(
-    set: &'a LabelledSet,
-    case: &Case,
-) -> Result<&'a [IntensityRange], PipelineError> {
+fn ranges<'a>(set: &'a LabelledSet, case: &Case) -> Result<&'a [IntensityRange], PipelineError> {
     let records = set.manifest.iter().flat_map(|manifest| &manifest.cases);
     let record = records.into_iter().find(|record| record.id == case.id);
     record
@@ -91,22 +88,39 @@ pub(super) fn ranges<'a>(
         })
 }
 
-/// An attacker's estimate of the perturbation of each case of a set, taken from its files.
+/// An attacker's way to take the perturbation of a set away again, case by case, from its files.
 pub(super) trait Undo: Sync {
-    /// Takes the estimate away from a case in file units.
-    fn apply(
+    /// What is added to a case, normalised by the set's `ranges`; `[channel, depth, height, width]`.
+    fn change(
         &self,
         case: &Case,
         prepared: &PreparedCase,
-        image: &mut Array4<f32>,
-    ) -> Result<(), PipelineError>;
+        ranges: &[IntensityRange],
+    ) -> Result<Vec<f32>, PipelineError>;
+}
+
+/// Carries it out on a case of `set` in file units.
+pub(super) fn undone(
+    undo: &dyn Undo,
+    set: &LabelledSet,
+    case: &Case,
+    prepared: &PreparedCase,
+    image: &mut Array4<f32>,
+) -> Result<(), PipelineError> {
+    let ranges = ranges(set, case)?;
+    let changes = undo.change(case, prepared, ranges)?;
+    let voxels: usize = prepared.volume.shape().iter().product();
+    // Differences only, so that values outside of 0..1 stay what they are.
+    for (index, (value, change)) in image.iter_mut().zip(changes).enumerate() {
+        *value += change * ranges[index / voxels].width() as f32;
+    }
+    Ok(())
 }
 
 /// A trained purifier for one training set.
 pub(super) struct Fitted<'a> {
     purifier: Purifier,
     network: Box<dyn Network>,
-    set: &'a LabelledSet,
     device: &'a Device,
 }
 
@@ -114,7 +128,7 @@ impl<'a> Fitted<'a> {
     /// Trains the purifier on the pairs, or takes the weights that an earlier cell trained.
     pub(super) fn new(
         pairs: &Pairs,
-        set: &'a LabelledSet,
+        set: &LabelledSet,
         training: &VictimConfig,
         store: &Store,
         device: &'a Device,
@@ -151,31 +165,23 @@ impl<'a> Fitted<'a> {
         Ok(Self {
             purifier,
             network,
-            set,
             device,
         })
     }
 }
 
 impl Undo for Fitted<'_> {
-    fn apply(
+    fn change(
         &self,
-        case: &Case,
+        _: &Case,
         prepared: &PreparedCase,
-        image: &mut Array4<f32>,
-    ) -> Result<(), PipelineError> {
-        let ranges = ranges(self.set, case)?;
+        ranges: &[IntensityRange],
+    ) -> Result<Vec<f32>, PipelineError> {
         let before = prepared.normalised(ranges);
         let mut after = before.clone();
         let shape = prepared.volume.shape();
         self.purifier
             .apply(&*self.network, &mut after, shape, self.device)?;
-        let voxels: usize = shape.iter().product();
-        let changes = before.iter().zip(&after).map(|(b, a)| a - b);
-        // Differences only, so that values outside of 0..1 stay what they are.
-        for (index, (value, change)) in image.iter_mut().zip(changes).enumerate() {
-            *value += change * ranges[index / voxels].width() as f32;
-        }
-        Ok(())
+        Ok(before.iter().zip(&after).map(|(b, a)| a - b).collect())
     }
 }

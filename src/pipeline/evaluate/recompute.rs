@@ -1,13 +1,8 @@
 use burn::tensor::Device;
-use ndarray::Array4;
 
-use super::{
-    controls::made_by,
-    labelled::LabelledSet,
-    purify::{Undo, ranges},
-};
+use super::{controls::made_by, labelled::LabelledSet, purify::Undo};
 use crate::{
-    data::Case,
+    data::{Case, IntensityRange},
     pipeline::{Method, PipelineError, PreparedCase, ProtectOptions, protect::Origin},
 };
 
@@ -75,13 +70,13 @@ impl<'a> Recomputed<'a> {
 }
 
 impl Undo for Recomputed<'_> {
-    fn apply(
+    fn change(
         &self,
         case: &Case,
         prepared: &PreparedCase,
-        image: &mut Array4<f32>,
-    ) -> Result<(), PipelineError> {
-        let (options, ranges) = (&self.made_with, ranges(self.set, case)?);
+        ranges: &[IntensityRange],
+    ) -> Result<Vec<f32>, PipelineError> {
+        let options = &self.made_with;
         let own;
         let prepared = match options.labels.is_files() {
             true => prepared,
@@ -90,22 +85,18 @@ impl Undo for Recomputed<'_> {
                 &own
             }
         };
-        let shape = prepared.volume.shape();
+        let slices = 0..prepared.volume.shape()[0];
         let support = prepared.support(options, &case.id, ranges)?;
-        let support = support.slab(0..shape[0]);
+        let support = support.slab(slices.clone());
         let delta = self
             .origin
             .slabs(prepared, ranges, &case.id, options, self.device)?
-            .next(prepared, ranges, 0..shape[0])?;
+            .next(prepared, ranges, slices)?;
         let sign = match self.how {
             Recompute::Subtract => -1.0,
             Recompute::Reapply => 1.0,
         };
-        let changes = delta.iter().zip(support.iter().cycle());
-        let voxels: usize = shape.iter().product();
-        for (index, (value, (delta, share))) in image.iter_mut().zip(changes).enumerate() {
-            *value += sign * delta * share * ranges[index / voxels].width() as f32;
-        }
-        Ok(())
+        let shares = delta.iter().zip(support.iter().cycle());
+        Ok(shares.map(|(delta, share)| sign * delta * share).collect())
     }
 }

@@ -3,7 +3,10 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    countermeasure::Countermeasure, labelled::LabelledSet, preprocess::Preprocessor, purify::Undo,
+    countermeasure::Countermeasure,
+    labelled::LabelledSet,
+    preprocess::Preprocessor,
+    purify::{Undo, undone},
 };
 use crate::{
     data::Case,
@@ -63,7 +66,7 @@ impl Reading<'_> {
         let mut image = prepared.volume.array();
         let mut labels = native_labels(&prepared);
         if let Some(undo) = self.undo {
-            undo.apply(case, &prepared, &mut image)?;
+            undone(undo, set, case, &prepared, &mut image)?;
         }
         let seed = case_seed(self.seed, &case.id);
         self.countermeasure

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::parameter::{made_whole, within};
 use super::{Defence, DefenceEntry, LabelledVolume};
 use crate::EvalError;
@@ -49,9 +51,9 @@ impl Defence for PeriodicMean {
     fn apply(&self, volume: &mut LabelledVolume, _seed: u64) {
         let ([_, height, width], period) = (volume.grid(), self.period);
         let (places, labels) = (period.pow(3), volume.label().to_vec());
-        let mut known = labels.clone();
-        known.sort_unstable();
-        known.dedup();
+        let known: Vec<u16> = BTreeSet::from_iter(labels.iter().copied())
+            .into_iter()
+            .collect();
         // The label of each voxel among those that occur, and its place in the period.
         let group = |voxel: usize| {
             let at = [

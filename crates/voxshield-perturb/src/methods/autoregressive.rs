@@ -26,7 +26,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
         [0.848, 0.818],
         [0.617, 0.629],
     )),
-    make: Make::Code(code),
+    make: Make::KeyedCode(code),
 };
 
 /// The process is computed once on a tile and repeated.

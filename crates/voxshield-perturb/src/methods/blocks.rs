@@ -17,7 +17,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
         [0.852, 0.761],
         [0.815, 0.625],
     )),
-    make: Make::Code(code),
+    make: Make::KeyedCode(code),
 };
 
 const BLOCK: i64 = 8;

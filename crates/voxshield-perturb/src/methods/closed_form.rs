@@ -14,8 +14,7 @@ pub(crate) struct CodeInput<'a> {
     pub(crate) first: usize,
     /// Of the volume, `[depth, height, width]`.
     pub(crate) shape: [usize; 3],
-    /// Seed of the dataset and the channel: equal for all cases, so that a code can mean the same in all of them, and another in each
-    /// channel, so that the difference of two channels does not show the image without it.
+    /// Seed of the dataset, and of the channel for a keyed code: equal for all cases, so that a code can mean the same in all of them.
     pub(crate) seed: u64,
 }
 
@@ -40,6 +39,8 @@ pub struct ClosedForm {
 enum Form {
     /// With so many slices on both sides.
     Near(Code, usize),
+    /// Another one for each channel.
+    Keyed(Code),
     Case(fn(&dyn CaseSlices, f32) -> Box<dyn CaseCode>),
 }
 
@@ -66,6 +67,7 @@ impl ClosedForm {
     fn of(method: &PerturbationMethod) -> Option<Self> {
         let form = match method.make {
             Make::Code(code) => Form::Near(code, 0),
+            Make::KeyedCode(code) => Form::Keyed(code),
             Make::NearCode(code, reach) => Form::Near(code, reach),
             Make::CaseCode(prepare) => Form::Case(prepare),
             _ => return None,
@@ -86,6 +88,7 @@ impl ClosedForm {
         CodedCase {
             code: match self.form {
                 Form::Near(code, reach) => Coded::Near(code, reach),
+                Form::Keyed(code) => Coded::Keyed(code),
                 Form::Case(prepare) => Coded::Case(prepare(case, epsilon)),
             },
             seed,
@@ -103,6 +106,7 @@ pub struct CodedCase {
 
 enum Coded {
     Near(Code, usize),
+    Keyed(Code),
     Case(Box<dyn CaseCode>),
 }
 
@@ -129,16 +133,25 @@ impl CodedCase {
         let mut delta = match &mut self.code {
             Coded::Near(code, reach) => {
                 let read = widened(&slices, *reach, depth);
-                let labels = case.labels(read.clone());
-                let before = (slices.start - read.start) * height * width;
+                let mut delta = code(&CodeInput {
+                    labels: &case.labels(read.clone()),
+                    first: read.start,
+                    shape: case.shape(),
+                    seed: self.seed,
+                });
+                delta.drain(..(slices.start - read.start) * height * width);
+                delta.truncate(voxels);
+                delta
+            }
+            Coded::Keyed(code) => {
+                let labels = case.labels(slices.clone());
                 let of_channel = |channel| {
-                    let code = code(&CodeInput {
+                    code(&CodeInput {
                         labels: &labels,
-                        first: read.start,
+                        first: slices.start,
                         shape: case.shape(),
                         seed: channel_seed(self.seed, channel),
-                    });
-                    code.into_iter().skip(before).take(voxels)
+                    })
                 };
                 (0..case.channels()).flat_map(of_channel).collect()
             }

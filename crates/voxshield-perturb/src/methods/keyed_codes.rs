@@ -23,7 +23,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
         [0.847, 0.770],
         [0.831, 0.683],
     )),
-    make: Make::Code(code),
+    make: Make::KeyedCode(code),
 };
 
 /// The code repeats after that many voxels.

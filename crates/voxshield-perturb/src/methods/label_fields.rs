@@ -19,7 +19,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
         [0.842, 0.786],
         [0.749, 0.519],
     )),
-    make: Make::Code(code),
+    make: Make::KeyedCode(code),
 };
 
 /// The field repeats after that many voxels.

@@ -61,6 +61,8 @@ pub(crate) enum Make {
     Random,
     Shared(SharedBy),
     Code(Code),
+    /// A code that the seed decides; each channel has another, so that the difference of two does not show the image without it.
+    KeyedCode(Code),
     /// A code that depends on labels of so many slices on both sides too.
     NearCode(Code, usize),
     /// A code that depends on more, the image included; for a case and epsilon.
@@ -164,7 +166,9 @@ impl PerturbationMethod {
             Make::Bilevel(generator) => MethodKind::Bilevel(generator),
             Make::Shared(by) => MethodKind::Shared(by),
             Make::Random => MethodKind::Random,
-            Make::Code(_) | Make::NearCode(..) | Make::CaseCode(_) => MethodKind::ClosedForm,
+            Make::Code(_) | Make::KeyedCode(_) | Make::NearCode(..) | Make::CaseCode(_) => {
+                MethodKind::ClosedForm
+            }
             Make::Recipe(_) => MethodKind::SampleWise,
         }
     }
