@@ -4,6 +4,10 @@ use voxshield_models::{Architecture, ModelError, NetworkSpec, Precision, Width};
 
 use crate::{Budget, PerturbError, SurrogateLearner};
 
+/// Victims of small seeds begin with other weights than surrogates of small seeds: a perturbation that was optimised against a victim's own first
+/// weights would look stronger than it is.
+const WEIGHTS: u64 = 0x5355_5252_4f47_4154;
+
 /// The budget, the network that a perturbation is optimised against, and how that network is trained: what all methods with a
 /// surrogate have in common. In JSON its settings stand among those of the method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,7 +83,7 @@ impl SurrogateConfig {
         self.precision.check(device)?;
         let spec = self.surrogate_spec(channels, classes);
         let network = Architecture::find(&self.surrogate)?;
-        let network = network.init(&spec, self.seed, &self.training_device(device))?;
+        let network = network.init(&spec, self.seed ^ WEIGHTS, &self.training_device(device))?;
         let network = self.precision.apply(network);
         match network.check_input(&self.batch_shape(channels)) {
             Err(ModelError::InputSize { multiple, sizes }) => {
