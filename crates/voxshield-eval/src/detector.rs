@@ -1,6 +1,8 @@
 //! The support detector: what somebody without the label may read from protected voxels.
 
+use crate::EvalError;
 use crate::sampling::{Border, filter};
+use crate::shape::same_length;
 
 /// Local high-pass energy: the mean over 3x3x3 of the squared difference from the 3x3x3 mean, channels
 /// added up. `image` is `[channel, depth, height, width]`, the result `[depth, height, width]`.
@@ -25,13 +27,17 @@ pub fn local_energy(image: &[f32], shape: [usize; 3]) -> Vec<f32> {
 
 /// The area under the receiver operating characteristic: the chance that a voxel of the mask scores higher
 /// than one outside it, ties counting half. `None` if either is empty.
-pub fn area_under_curve(scores: &[f32], mask: &[bool]) -> Option<f64> {
+///
+/// # Errors
+/// [`EvalError::Length`] if there is not one score for each voxel of the mask.
+pub fn area_under_curve(scores: &[f32], mask: &[bool]) -> Result<Option<f64>, EvalError> {
+    same_length("scores", mask.len(), scores.len())?;
     let mut order: Vec<(f32, bool)> = scores.iter().copied().zip(mask.iter().copied()).collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let inside = mask.iter().filter(|inside| **inside).count();
     let outside = order.len() - inside;
     if inside == 0 || outside == 0 {
-        return None;
+        return Ok(None);
     }
     let (mut below, mut pairs) = (0usize, 0.0);
     for tied in order.chunk_by(|a, b| a.0 == b.0) {
@@ -40,7 +46,7 @@ pub fn area_under_curve(scores: &[f32], mask: &[bool]) -> Option<f64> {
         pairs += ins as f64 * (below as f64 + outs as f64 / 2.0);
         below += outs;
     }
-    Some(pairs / (inside as f64 * outside as f64))
+    Ok(Some(pairs / (inside as f64 * outside as f64)))
 }
 
 #[cfg(test)]
@@ -64,9 +70,16 @@ mod tests {
                 };
             }
         }
-        assert_eq!(area_under_curve(&scores, &mask), Some(pairs / 9.0));
-        assert_eq!(area_under_curve(&scores, &[true; 6]), None);
-        assert_eq!(area_under_curve(&scores, &[false; 6]), None);
+        let area = |mask: &[bool]| area_under_curve(&scores, mask);
+        assert_eq!(area(&mask).unwrap(), Some(pairs / 9.0));
+        assert_eq!(area(&[true; 6]).unwrap(), None);
+        assert_eq!(area(&[false; 6]).unwrap(), None);
+        for length in [5, 7] {
+            let error = area(&vec![true; length]).unwrap_err();
+            assert!(
+                matches!(error, EvalError::Length { expected, found: 6, .. } if expected == length)
+            );
+        }
     }
 
     #[test]
@@ -81,6 +94,6 @@ mod tests {
         let mask: Vec<bool> = (0..288).map(|i| i / 36 >= 4).collect();
         let energy = local_energy(&image, shape);
         assert!(energy[0] < 1e-12 && energy[287] > 1e-3);
-        assert!(area_under_curve(&energy, &mask).unwrap() > 0.95);
+        assert!(area_under_curve(&energy, &mask).unwrap().unwrap() > 0.95);
     }
 }

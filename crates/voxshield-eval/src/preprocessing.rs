@@ -31,4 +31,13 @@ impl Preprocessing {
             Self::NnUnet => "nnunet",
         }
     }
+
+    /// What a z-score of 0 is in the victim's intensities, and how much one standard deviation is. For `paper`, mean and deviation
+    /// are those of the voxels above 0 (CT: of the dataset's foreground), and the mean -+ 5 deviations are 0 and 1.
+    pub fn unit(self) -> (f32, f32) {
+        match self {
+            Self::Plain | Self::NnUnet => (0.0, 1.0),
+            Self::Paper => (0.5, 0.1),
+        }
+    }
 }

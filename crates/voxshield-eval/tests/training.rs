@@ -2,9 +2,10 @@
 
 use burn::tensor::{ElementConversion, Tensor};
 use voxshield_eval::{
-    EvalError, Optimiser, VictimConfig, VictimTrainer,
+    EvalError, Optimiser, Preprocessing, VictimConfig, VictimTrainer,
     training::{
-        AdversarialTraining, CleanMix, Purifier, StepContext, TrainingDefence, UEraser, find, names,
+        AdversarialTraining, CleanMix, Purifier, StepContext, TRAINING_DEFENCES, TrainingDefence,
+        UEraser, find, names,
     },
 };
 use voxshield_kernels::DiceCe;
@@ -72,6 +73,7 @@ fn with_context<T>(step: usize, run: impl FnOnce(&StepContext<'_>) -> T) -> T {
         step,
         steps: 10,
         seed: 7,
+        preprocessing: Preprocessing::Plain,
     })
 }
 
@@ -115,10 +117,23 @@ fn ueraser_takes_the_candidate_with_the_largest_loss() {
         "{one:?} {six:?}"
     );
     assert!(six.iter().zip(&one).any(|(six, one)| six > one));
-    // After its part of the steps it leaves the batch alone.
-    let defence = UEraser::new(6, 0.5).unwrap();
-    let plain = with_context(5, |context| defence.batch(batch.clone(), context)).unwrap();
-    assert_eq!(plain.image.into_data(), batch.image.into_data());
+}
+
+/// As the authors have it: the choice ends, the augmentation does not.
+#[test]
+fn ueraser_augments_without_a_choice_after_its_part_of_the_steps() {
+    let batch = batch();
+    let run = |candidates, step| {
+        let defence = UEraser::new(candidates, 0.5).unwrap();
+        with_context(step, |context| defence.batch(batch.clone(), context)).unwrap()
+    };
+    let (late, one) = (run(6, 5), run(1, 5));
+    assert_eq!(late.labels.into_data(), one.labels.into_data());
+    let (late, one) = (late.image.into_data(), one.image.into_data());
+    assert_eq!(late, one);
+    assert_ne!(late, batch.image.clone().into_data());
+    assert_ne!(late, run(6, 4).image.into_data());
+    assert_eq!(UEraser::default(), UEraser::new(5, 0.3).unwrap());
 }
 
 #[test]
@@ -132,7 +147,16 @@ fn every_defence_is_found_by_its_name_and_shares_are_checked() {
         mix.clean_cases(),
         CleanMix::new(0.05).unwrap().clean_cases()
     );
-    for bad in ["clean-mix:0", "clean-mix:1", "fine-tune:x", "clean-only:-1"] {
+    for entry in TRAINING_DEFENCES {
+        let of_strength = find(&format!("{}:0.5", entry.name));
+        assert_eq!(of_strength.is_ok(), !entry.parameter.is_empty());
+    }
+    assert!(find("gamma:x").unwrap().is_none(), "not of this registry");
+    let bad = ["clean-mix:0", "clean-mix:1", "fine-tune:x", "clean-only:-1"];
+    for bad in bad
+        .into_iter()
+        .chain(["ueraser:2", "adversarial-training:0"])
+    {
         assert!(
             matches!(find(bad), Err(EvalError::Parameter { .. })),
             "{bad}"
@@ -159,9 +183,7 @@ fn both_step_rules_learn_and_equal_seeds_learn_alike() {
             let mut trainer = VictimTrainer::new(&config, [1, 2], &device()).unwrap();
             let (mut source, mut losses) = (source(3), Vec::new());
             while trainer.steps_done() < config.steps {
-                let loss;
-                (trainer, loss) = trainer.step(&mut source, None).unwrap();
-                losses.push(loss);
+                losses.push(trainer.step(&mut source, None).unwrap());
             }
             losses
         };
@@ -175,15 +197,11 @@ fn both_step_rules_learn_and_equal_seeds_learn_alike() {
 fn a_victim_goes_on_from_the_weights_that_it_is_given() {
     let config = config(Optimiser::Adam, 1e-2);
     let mut trainer = VictimTrainer::new(&config, [1, 2], &device()).unwrap();
-    let first;
-    (trainer, first) = trainer.step(&mut source(2), None).unwrap();
+    let first = trainer.step(&mut source(2), None).unwrap();
     let weights = trainer.network().weights().unwrap();
     let fresh = VictimTrainer::new(&config, [1, 2], &device()).unwrap();
-    let (_, second) = fresh
-        .with_weights(&weights)
-        .unwrap()
-        .step(&mut source(2), None)
-        .unwrap();
+    let mut fresh = fresh.with_weights(&weights).unwrap();
+    let second = fresh.step(&mut source(2), None).unwrap();
     assert!(
         second < first,
         "the same patches, one step later: {first} {second}"
@@ -202,12 +220,27 @@ fn a_loss_that_leaves_the_numbers_is_an_error() {
     let mut source = source(1);
     let error = loop {
         match trainer.step(&mut source, None) {
-            Ok((next, _)) if next.steps_done() < config.steps => trainer = next,
+            Ok(_) if trainer.steps_done() < config.steps => {}
             Ok(_) => panic!("12 steps of size 1e30 stayed finite"),
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, EvalError::Diverged { .. }), "{error}");
+    let EvalError::Diverged { step, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(trainer.steps_done(), step, "the victim is there still");
+}
+
+#[test]
+fn a_victim_outlives_a_step_that_fails() {
+    let config = config(Optimiser::Adam, 1e-2);
+    let mut trainer = VictimTrainer::new(&config, [1, 2], &device()).unwrap();
+    let before = trainer.network().weights().unwrap();
+    let mut empty = InMemory::new(vec![]).unwrap();
+    assert!(trainer.step(&mut empty, None).is_err());
+    assert_eq!(trainer.network().weights().unwrap(), before);
+    trainer.step(&mut source(1), None).unwrap();
+    assert_eq!(trainer.steps_done(), 1);
 }
 
 /// A constant perturbation inside bright blocks is easy to see: most of it goes, on a volume that the

@@ -92,7 +92,7 @@ fn train(
     if !before.is_empty() {
         let mut source = reading.source(&before, None);
         while trainer.steps_done() < cell.config.steps {
-            (trainer, _) = trainer.step(&mut source, None)?;
+            trainer.step(&mut source, None)?;
             step(trainer.steps_done(), total);
         }
         let weights = trainer.network().weights().map_err(EvalError::from)?;
@@ -111,7 +111,7 @@ fn train(
     };
     let mut source = reading.source(&cases, filter.as_deref());
     let done_before = total - cell.config.steps;
-    let test = Test::new(context, cell);
+    let test = Test::new(context, cell, &countermeasure);
     let (trainer, curve, scores) = run(
         context,
         cell,
@@ -148,14 +148,22 @@ struct Test<'a> {
 }
 
 impl<'a> Test<'a> {
-    fn new(context: &'a Context<'a>, cell: &'a PlannedCell) -> Self {
+    fn new(
+        context: &'a Context<'a>,
+        cell: &'a PlannedCell,
+        countermeasure: &'a Countermeasure,
+    ) -> Self {
+        let own = &context.sets[cell.set].set;
         Self {
             context,
             scorer: Scorer {
                 preprocessor: &cell.preprocessor,
-                classes: &context.sets[cell.set].set.classes,
+                classes: &own.classes,
                 patch: cell.config.patch,
                 device: &context.device,
+                defence: countermeasure
+                    .at_test()
+                    .then_some((countermeasure, own.ct.as_slice())),
             },
         }
     }
@@ -213,8 +221,7 @@ fn run(
             }
             peak = Some(best);
         }
-        let loss;
-        (trainer, loss) = trainer.step(source, countermeasure.training())?;
+        let loss = trainer.step(source, countermeasure.training())?;
         losses.push(f64::from(loss));
         step(trainer.steps_done());
     }

@@ -1,12 +1,13 @@
 use ndarray::{Array3, Array4, Axis};
 
-use super::{labelled::LabelledSet, purify::PURIFIER, recompute::Recompute};
+use super::{purify::PURIFIER, recompute::Recompute};
 use crate::{
+    data::CtStatistics,
     eval::{
         EvalError,
         defences::{self, Defence, LabelledVolume},
         record::NO_DEFENCE,
-        training::{self, TrainingDefence},
+        training::{self, TRAINING_DEFENCES, TrainingDefence},
     },
     pipeline::PipelineError,
 };
@@ -62,11 +63,11 @@ impl Countermeasure {
             let group: Vec<String> = match spec.as_str() {
                 group if defences::GROUPS.contains(&group) => {
                     let data = defences::resolve(&[group])?;
-                    let training = training::training_defences();
-                    let training = training.iter().filter(|d| group == "all" || d.cheap());
+                    let training = TRAINING_DEFENCES.iter();
+                    let training = training.filter(|entry| group == "all" || entry.cheap);
                     data.iter()
                         .map(|defence| defence.spec())
-                        .chain(training.map(|defence| defence.name().to_owned()))
+                        .chain(training.map(|entry| entry.name.to_owned()))
                         .chain(Recompute::ALL.map(|how| how.name().to_owned()))
                         .chain((group == "all").then(|| PURIFIER.to_owned()))
                         .collect()
@@ -102,13 +103,18 @@ impl Countermeasure {
         }
     }
 
+    /// Whether its owner can do the same to her own test images.
+    pub(super) fn at_test(&self) -> bool {
+        matches!(self, Self::Data(defence) if defence.at_test())
+    }
+
     /// Applies a data-side defence to a case in file units.
     ///
     /// The defence sees each channel with its smallest value as 0 and its largest as 1; of CT, the 0.5 and 99.5
-    /// percentiles of the foreground, as a user would set the window.
+    /// percentiles of the training set's foreground, as a user would set the window. `ct` has an entry a channel.
     pub(super) fn apply(
         &self,
-        set: &LabelledSet,
+        ct: &[Option<CtStatistics>],
         image: &mut Array4<f32>,
         labels: &mut Array3<u16>,
         seed: u64,
@@ -119,7 +125,7 @@ impl Countermeasure {
         let (channels, depth, height, width) = image.dim();
         let windows: Vec<(f32, f32)> = image
             .axis_iter(Axis(0))
-            .zip(&set.ct)
+            .zip(ct)
             .map(|(channel, ct)| {
                 let (lo, hi) = match ct {
                     Some(ct) => (ct.p005 as f32, ct.p995 as f32),
@@ -161,7 +167,10 @@ impl Countermeasure {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::s;
+
     use super::*;
+    use crate::pipeline::case::case_seed;
 
     #[test]
     fn groups_names_and_strengths_are_resolved() {
@@ -191,5 +200,96 @@ mod tests {
         for name in ["cheap", "gamma", "ueraser"] {
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    const CT: CtStatistics = CtStatistics {
+        mean: 40.0,
+        sd: 100.0,
+        p005: -160.0,
+        p995: 240.0,
+        unclipped_mean: 40.0,
+        unclipped_sd: 100.0,
+    };
+
+    fn through(
+        name: &str,
+        ct: &[Option<CtStatistics>],
+        image: &Array4<f32>,
+        labels: &Array3<u16>,
+        seed: u64,
+    ) -> Array4<f32> {
+        let (mut image, mut labels) = (image.clone(), labels.clone());
+        let defence = Countermeasure::find(name).unwrap();
+        defence.apply(ct, &mut image, &mut labels, seed).unwrap();
+        image
+    }
+
+    /// Not the same one for all cases of a run, and no case by half.
+    #[test]
+    fn about_half_of_the_cases_are_inverted() {
+        let image = Array4::from_shape_fn((1, 2, 3, 4), |(_, z, y, x)| (z + 2 * y + 7 * x) as f32);
+        let labels = Array3::zeros((2, 3, 4));
+        let negative = image.mapv(|v| 26.0 - v);
+        let inverted = (0..40).filter(|case| {
+            let seed = case_seed(0, &format!("case_{case:03}"));
+            let changed = through("random-inversion:0.5", &[None], &image, &labels, seed);
+            let near = |other: &Array4<f32>| {
+                let mut pairs = changed.iter().zip(other);
+                pairs.all(|(a, b)| (a - b).abs() < 1e-4)
+            };
+            assert!(near(&image) || near(&negative));
+            near(&negative)
+        });
+        let inverted = inverted.count();
+        assert!((10..=30).contains(&inverted), "{inverted}");
+    }
+
+    #[test]
+    fn what_changes_nothing_gives_file_units_back() {
+        let labels = Array3::zeros((3, 4, 5));
+        let ramp = |least: f32, step: f32| {
+            Array4::from_shape_fn((1, 3, 4, 5), |(_, z, y, x)| {
+                least + step * ((z * 4 + y) * 5 + x) as f32
+            })
+        };
+        // Above the window a gamma of 1 cuts nothing: the last values are beyond 240.
+        for (ct, image) in [(None, ramp(12.5, 7.25)), (Some(CT), ramp(-159.5, 7.25))] {
+            let same = through("gamma:1", &[ct], &image, &labels, 0);
+            for (a, b) in same.iter().zip(&image) {
+                assert!((a - b).abs() < 1e-4, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_window_of_ct_is_the_percentiles_of_the_foreground() {
+        let image = Array4::from_shape_fn((1, 1, 1, 60), |(_, _, _, x)| 50.0 * x as f32 - 1000.0);
+        let labels = Array3::zeros((1, 1, 60));
+        let cut = through("bit-depth:8", &[Some(CT)], &image, &labels, 0);
+        let (lo, hi) = (
+            cut.iter().copied().fold(f32::MAX, f32::min),
+            cut.iter().copied().fold(f32::MIN, f32::max),
+        );
+        assert_eq!((lo, hi), (-160.0, 240.0));
+    }
+
+    #[test]
+    fn each_channel_has_its_own_window_and_means() {
+        let wave =
+            |c: usize, i: usize| (i as f32 * (0.7 + c as f32)).sin() * (10.0 + 500.0 * c as f32);
+        let both = Array4::from_shape_fn((2, 6, 7, 8), |(c, z, y, x)| {
+            wave(c, (z * 7 + y) * 8 + x) + 1000.0 * c as f32
+        });
+        let labels = Array3::from_shape_fn((6, 7, 8), |(z, _, _)| u16::from(z < 3));
+        let second = both.slice(s![1..2, .., .., ..]).to_owned();
+        let changed = through("periodic-mean:2", &[None, None], &both, &labels, 0);
+        let alone = through("periodic-mean:2", &[None], &second, &labels, 0);
+        assert_eq!(changed.slice(s![1..2, .., .., ..]), alone);
+        assert_ne!(alone, second);
+        let first = changed.slice(s![0..1, .., .., ..]);
+        assert!(
+            first.iter().all(|v| v.abs() < 30.0),
+            "in the units of the first channel"
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! Does the noise give the label away? The attack of somebody who has no label.
 
-use crate::eval::detector::{area_under_curve, local_energy};
+use crate::eval::{
+    EvalError,
+    detector::{area_under_curve, local_energy},
+};
 
 /// AUCs of the local high-pass energy of one case; `None` where a class is missing.
 pub(super) struct CaseAucs {
@@ -15,7 +18,7 @@ pub(super) fn detect(
     protected: &[f32],
     label: &[bool],
     shape: [usize; 3],
-) -> CaseAucs {
+) -> Result<CaseAucs, EvalError> {
     let voxels = label.len();
     let changed: Vec<bool> = (0..voxels)
         .map(|i| {
@@ -25,9 +28,9 @@ pub(super) fn detect(
         })
         .collect();
     let [before, after] = [clean, protected].map(|image| local_energy(image, shape));
-    CaseAucs {
-        label: area_under_curve(&after, label),
-        clean_label: area_under_curve(&before, label),
-        support: area_under_curve(&after, &changed),
-    }
+    Ok(CaseAucs {
+        label: area_under_curve(&after, label)?,
+        clean_label: area_under_curve(&before, label)?,
+        support: area_under_curve(&after, &changed)?,
+    })
 }

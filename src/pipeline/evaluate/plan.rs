@@ -231,6 +231,7 @@ fn planned(
     let config = VictimConfig {
         network: victim.network.clone(),
         augmentation: key.augmentation,
+        preprocessing: key.preprocessing,
         spacing: preprocessor.spacing(),
         patch: preprocessor.patch(options.training.patch),
         seed: key.seed,

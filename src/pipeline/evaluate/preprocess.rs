@@ -310,6 +310,47 @@ mod tests {
     }
 
     #[test]
+    fn nnunet_takes_z_scores_of_mri_within_the_box() {
+        let (image, labels) = case();
+        let nnunet = Preprocessor {
+            spacing: [1.0; 3],
+            ..preprocessor(Preprocessing::NnUnet)
+        };
+        let done = nnunet.apply(image, labels.view(), [1.0; 3]).unwrap();
+        assert_eq!(done.shape(), [8, 9, 13]);
+        let (mean, sd) = moments(done.image.iter());
+        assert!(mean.abs() < 1e-5 && (sd - 1.0).abs() < 1e-5, "{mean} {sd}");
+        assert!(done.image[[0, 4, 4, 6]] > 1.0, "the ball is bright");
+    }
+
+    /// As the protection normalises: statistics of the voxels above 0, five deviations to either side.
+    #[test]
+    fn paper_counts_deviations_of_what_is_not_background() {
+        let paper = Preprocessor {
+            grid: [4, 5, 6],
+            ..preprocessor(Preprocessing::Paper)
+        };
+        let labels = Array3::zeros((4, 5, 6));
+        // The voxels above 0 have the mean 100 and the deviation 20.
+        let image = Array4::from_shape_fn((1, 4, 5, 6), |(_, z, _, x)| match (z, x) {
+            (0, _) => 0.0,
+            (_, 0..3) => 80.0,
+            _ => 120.0,
+        });
+        let done = paper.apply(image, labels.view(), [1.0; 3]).unwrap();
+        let near = |found: f32, expected: f32| (found - expected).abs() < 1e-6;
+        assert!(near(done.image[[0, 1, 2, 5]], 0.6), "one deviation up");
+        assert!(near(done.image[[0, 3, 4, 0]], 0.4), "one deviation down");
+        assert_eq!(done.image[[0, 0, 2, 3]], 0.0, "background, five down");
+    }
+
+    #[test]
+    fn a_third_of_nnunets_patches_is_on_foreground_and_two_of_the_others() {
+        let thirds = Preprocessing::ALL.map(|kind| preprocessor(kind).foreground_thirds());
+        assert_eq!(thirds, [2, 2, 1], "plain, paper, nnunet");
+    }
+
+    #[test]
     fn an_empty_image_is_not_cropped() {
         let frame = nonzero_box(Array4::zeros((1, 3, 4, 5)).view());
         assert_eq!((frame.first, frame.size), ([0; 3], [3, 4, 5]));

@@ -86,7 +86,7 @@ impl Sums {
             spectrum.add(&depth_power(values, shape)?, shape[0]);
         }
         if context.options.detector {
-            let found = detect(&a, &b, &inside, shape);
+            let found = detect(&a, &b, &inside, shape)?;
             for (all, auc) in
                 self.aucs
                     .iter_mut()

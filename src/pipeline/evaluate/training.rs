@@ -70,7 +70,7 @@ impl Reading<'_> {
         }
         let seed = case_seed(self.seed, &case.id);
         self.countermeasure
-            .apply(set, &mut image, &mut labels, seed)?;
+            .apply(&set.ct, &mut image, &mut labels, seed)?;
         let spacing = prepared.volume.spacing();
         let preprocessed = self.preprocessor.apply(image, labels.view(), spacing)?;
         let shape = preprocessed.shape();
@@ -138,4 +138,44 @@ pub(super) fn phases<'a>(
             (Vec::new(), held.iter().copied().chain(rest).collect())
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::data::{PhantomConfig, write_phantom_dataset};
+
+    #[test]
+    fn clean_cases_replace_precede_or_are_all_that_is_trained_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = PhantomConfig::new([16; 3], 1);
+        write_phantom_dataset(folder.path(), 5, &config).unwrap();
+        let [own, clean] = [0; 2].map(|_| LabelledSet::open(folder.path(), None).unwrap());
+        let run = |how, seed| phases(&own, Some(&clean), how, seed).unwrap();
+        let is_clean = |entry: &(&LabelledSet, &Case)| std::ptr::eq(entry.0, &clean);
+        let ids = |cases: &[(&LabelledSet, &Case)]| -> BTreeSet<String> {
+            cases.iter().map(|(_, case)| case.id.clone()).collect()
+        };
+        let mut first = BTreeSet::new();
+        for seed in 0..8 {
+            let (before, mixed) = run(CleanCases::Mixed(0.2), seed);
+            assert!(before.is_empty());
+            let count = mixed.iter().filter(|entry| is_clean(entry)).count();
+            assert_eq!((count, mixed.len(), ids(&mixed).len()), (1, 5, 5));
+            let (before, only) = run(CleanCases::Only(0.2), seed);
+            assert!(before.is_empty() && only.len() == 1 && is_clean(&only[0]));
+            let (before, after) = run(CleanCases::Before(0.2), seed);
+            assert!(before.len() == 1 && is_clean(&before[0]));
+            assert!(after.len() == 5 && !after.iter().any(is_clean));
+            assert_eq!(before[0].1.id, only[0].1.id, "the control's case");
+            let held = mixed.iter().find(|entry| is_clean(entry)).unwrap();
+            assert_eq!(held.1.id, only[0].1.id);
+            first.insert(only[0].1.id.clone());
+        }
+        assert!(first.len() > 1, "the seed draws which");
+        let (before, all) = run(CleanCases::None, 0);
+        assert!(before.is_empty() && all.len() == 5 && !all.iter().any(is_clean));
+    }
 }

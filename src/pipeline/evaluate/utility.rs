@@ -54,6 +54,7 @@ pub(super) fn utility(
                     classes: &clean.classes,
                     patch: cell.config.patch,
                     device: &context.device,
+                    defence: None,
                 };
                 let sizes = [clean.channels, clean.classes.len().max(2)];
                 let weights = read_weights(&path).map_err(EvalError::from)?;

@@ -1,4 +1,4 @@
-use super::parameter::refused;
+use super::parameter::without_strength;
 use super::{Defence, DefenceEntry, LabelledVolume};
 
 pub(super) const ENTRY: DefenceEntry = DefenceEntry {
@@ -6,10 +6,7 @@ pub(super) const ENTRY: DefenceEntry = DefenceEntry {
     parameter: "",
     strengths: &[],
     cheap: true,
-    make: |strength| match strength {
-        None => Ok(Box::new(HistogramMatch)),
-        Some(found) => Err(refused("strength of histogram-match", "none", found)),
-    },
+    make: |strength| Ok(Box::new(without_strength(strength, || HistogramMatch)?)),
 };
 
 /// Matches the histogram of every channel to one that is the same for all cases, the uniform one:

@@ -38,7 +38,7 @@ pub use low_resolution::LowResolution;
 pub use median::Median;
 pub use median_depth::MedianDepth;
 pub use nl_means::NonLocalMeans;
-pub(crate) use parameter::positive;
+pub(crate) use parameter::{number, or_default, positive, without_strength};
 pub use periodic_mean::PeriodicMean;
 pub use random_affine::RandomAffine;
 pub use random_inversion::RandomInversion;

@@ -10,9 +10,35 @@ pub(super) fn made<D: Defence + Default + 'static>(
     strength: Option<f64>,
     new: impl Fn(f64) -> Result<D, EvalError>,
 ) -> Result<Box<dyn Defence>, EvalError> {
-    Ok(match strength {
-        Some(strength) => Box::new(new(strength)?),
-        None => Box::new(D::default()),
+    Ok(Box::new(or_default(strength, new)?))
+}
+
+/// What has that strength, or the default one.
+pub(crate) fn or_default<D: Default>(
+    strength: Option<f64>,
+    new: impl Fn(f64) -> Result<D, EvalError>,
+) -> Result<D, EvalError> {
+    strength.map_or_else(|| Ok(D::default()), new)
+}
+
+/// What has no strength to choose.
+pub(crate) fn without_strength<D>(
+    strength: Option<f64>,
+    new: impl Fn() -> D,
+) -> Result<D, EvalError> {
+    match strength {
+        None => Ok(new()),
+        Some(found) => Err(refused("strength of this defence", "none", found)),
+    }
+}
+
+/// The number after the colon of a specification.
+pub(crate) fn number(text: &str) -> Result<f64, EvalError> {
+    let number = text.parse();
+    number.map_err(|_| EvalError::Parameter {
+        what: "strength of a defence",
+        expected: "a number after the colon, such as gaussian-blur:0.5",
+        found: format!("'{text}'"),
     })
 }
 

@@ -48,6 +48,11 @@ impl Defence for PeriodicMean {
         Some(self.period as f64)
     }
 
+    /// Who has no label cannot do it.
+    fn at_test(&self) -> bool {
+        false
+    }
+
     fn apply(&self, volume: &mut LabelledVolume, _seed: u64) {
         let ([_, height, width], period) = (volume.grid(), self.period);
         let (places, labels) = (period.pow(3), volume.label().to_vec());

@@ -75,6 +75,11 @@ impl Defence for RandomAffine {
         Some(self.degrees)
     }
 
+    /// The object itself moves, at random.
+    fn at_test(&self) -> bool {
+        false
+    }
+
     fn apply(&self, volume: &mut LabelledVolume, seed: u64) {
         self.draw(seed).apply(volume);
     }

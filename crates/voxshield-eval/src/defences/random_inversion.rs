@@ -47,6 +47,11 @@ impl Defence for RandomInversion {
         Some(self.share)
     }
 
+    /// Which cases are inverted is drawn.
+    fn at_test(&self) -> bool {
+        false
+    }
+
     fn apply(&self, volume: &mut LabelledVolume, seed: u64) {
         if ChaCha8Rng::seed_from_u64(seed).random::<f64>() < self.share {
             for value in volume.channels_mut().flatten() {

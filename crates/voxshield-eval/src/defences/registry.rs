@@ -1,5 +1,6 @@
 use std::fmt::Debug;
 
+use super::parameter::number;
 use super::{
     LabelledVolume, bit_depth, gamma, gaussian_blur, histogram_match, in_plane_resolution, jpeg,
     low_resolution, median, median_depth, nl_means, periodic_mean, random_affine, random_inversion,
@@ -10,6 +11,41 @@ use crate::EvalError;
 /// A transform of an image, and of its label where voxels move.
 ///
 /// Intensities are normalised ones; a defence may leave 0..1. The shape stays.
+///
+/// One of your own:
+///
+/// ```
+/// use voxshield_eval::defences::{Defence, LabelledVolume};
+///
+/// /// Makes every second slice a copy of the one before it.
+/// #[derive(Debug)]
+/// struct Doubled;
+///
+/// impl Defence for Doubled {
+///     fn name(&self) -> &'static str {
+///         "doubled"
+///     }
+///
+///     fn strength(&self) -> Option<f64> {
+///         None
+///     }
+///
+///     fn apply(&self, volume: &mut LabelledVolume, _seed: u64) {
+///         let [_, height, width] = volume.grid();
+///         for channel in volume.channels_mut() {
+///             for slices in channel.chunks_exact_mut(2 * height * width) {
+///                 let (first, second) = slices.split_at_mut(height * width);
+///                 second.copy_from_slice(first);
+///             }
+///         }
+///     }
+/// }
+///
+/// let mut volume = LabelledVolume::new(vec![0.1, 0.2, 0.3], vec![0, 1, 0], [1, 3, 1, 1])?;
+/// Doubled.apply(&mut volume, 0);
+/// assert_eq!(volume.image(), [0.1, 0.1, 0.3]);
+/// # Ok::<(), voxshield_eval::EvalError>(())
+/// ```
 pub trait Defence: Debug + Send + Sync {
     /// Its name in the registry, in kebab case.
     fn name(&self) -> &'static str;
@@ -20,6 +56,12 @@ pub trait Defence: Debug + Send + Sync {
     /// Transforms the volume in place. Equal seeds give equal results; a defence that draws nothing
     /// ignores the seed.
     fn apply(&self, volume: &mut LabelledVolume, seed: u64);
+
+    /// Whether somebody who did this to the images that she trains on could do it to those that she uses the network on as well: it
+    /// draws nothing, moves no voxel and asks for no label. Evaluations test such a victim both ways and take the better.
+    fn at_test(&self) -> bool {
+        true
+    }
 
     /// The text that [`find`] makes this defence from: `name:strength`, or `name` without one.
     fn spec(&self) -> String {
@@ -125,12 +167,4 @@ fn every_strength(entry: &DefenceEntry) -> Vec<Result<Box<dyn Defence>, EvalErro
     }
     let strengths = entry.strengths.iter();
     strengths.map(|&s| (entry.make)(Some(s))).collect()
-}
-
-fn number(text: &str) -> Result<f64, EvalError> {
-    text.parse().map_err(|_| EvalError::Parameter {
-        what: "strength of a defence",
-        expected: "a number after the colon, such as gaussian-blur:0.5",
-        found: format!("'{text}'"),
-    })
 }

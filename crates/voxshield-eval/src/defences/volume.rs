@@ -49,17 +49,18 @@ impl LabelledVolume {
     }
 
     /// `[depth, height, width]`.
-    pub(super) fn grid(&self) -> [usize; 3] {
+    pub fn grid(&self) -> [usize; 3] {
         let [_, depth, height, width] = self.shape;
         [depth, height, width]
     }
 
-    /// One slice `[depth, height, width]` a channel.
-    pub(super) fn channels_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+    /// One slice `[depth, height, width]` a channel, to be changed in place.
+    pub fn channels_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
         self.image.chunks_exact_mut(self.label.len())
     }
 
-    pub(super) fn label_mut(&mut self) -> &mut [u16] {
+    /// The label `[depth, height, width]`, to be changed in place where voxels move.
+    pub fn label_mut(&mut self) -> &mut [u16] {
         &mut self.label
     }
 }

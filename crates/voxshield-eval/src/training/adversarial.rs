@@ -1,8 +1,21 @@
 use voxshield_models::input_leaf;
 use voxshield_perturb::Batch;
 
-use super::{StepContext, TrainingDefence};
+use super::{StepContext, TrainingDefence, TrainingDefenceEntry};
 use crate::EvalError;
+use crate::defences::{or_default, positive};
+
+pub(super) const ENTRY: TrainingDefenceEntry = TrainingDefenceEntry {
+    name: "adversarial-training",
+    parameter: "radius in standard deviations",
+    cheap: false,
+    make: |radius| {
+        Ok(Box::new(or_default(
+            radius,
+            AdversarialTraining::with_radius,
+        )?))
+    },
+};
 
 /// Adversarial training (A. Madry et al., arXiv 1706.06083): each step learns from
 /// `x + rho` with `rho = argmax_{|rho| <= radius} loss(x + rho, y)`, found by projected sign ascent.
@@ -37,7 +50,7 @@ impl AdversarialTraining {
                 found: "0".into(),
             });
         }
-        let radius = crate::defences::positive("radius of the adversarial training", radius)?;
+        let radius = positive("radius of the adversarial training", radius)?;
         Ok(Self { radius, steps })
     }
 }
@@ -53,11 +66,7 @@ impl Default for AdversarialTraining {
 
 impl TrainingDefence for AdversarialTraining {
     fn name(&self) -> &'static str {
-        "adversarial-training"
-    }
-
-    fn cheap(&self) -> bool {
-        false
+        ENTRY.name
     }
 
     fn batch(&self, batch: Batch, context: &StepContext<'_>) -> Result<Batch, EvalError> {

@@ -1,7 +1,8 @@
 //! Defences of a user who holds some cases in their clean form.
 
-use super::{CleanCases, TrainingDefence};
+use super::{CleanCases, TrainingDefence, TrainingDefenceEntry};
 use crate::EvalError;
+use crate::defences::or_default;
 
 fn share(value: f64) -> Result<f64, EvalError> {
     if value > 0.0 && value < 1.0 {
@@ -24,6 +25,13 @@ macro_rules! clean_cases {
         }
 
         impl $name {
+            pub(super) const ENTRY: TrainingDefenceEntry = TrainingDefenceEntry {
+                name: $text,
+                parameter: "share of the cases that is clean",
+                cheap: true,
+                make: |share| Ok(Box::new(or_default(share, Self::new)?)),
+            };
+
             /// `share` of the cases is held clean, rounded to whole cases, at least one. Default: 0.2.
             ///
             /// # Errors
@@ -41,7 +49,7 @@ macro_rules! clean_cases {
 
         impl TrainingDefence for $name {
             fn name(&self) -> &'static str {
-                $text
+                Self::ENTRY.name
             }
 
             fn clean_cases(&self) -> CleanCases {

@@ -1,7 +1,7 @@
 //! What an unauthorised user may do while training, to learn from protected files all the same.
 //!
-//! A defence is one file here and one line in the registry; [`find`] gives one by its name. The
-//! [`Purifier`] is not among them: it needs data of its own.
+//! A defence is one file here, with its [`TrainingDefenceEntry`], and one line in [`TRAINING_DEFENCES`]; [`find`] makes one from
+//! `name` or `name:strength`. The [`Purifier`] is not among them: it needs data of its own.
 
 mod adversarial;
 mod clean_cases;
@@ -15,6 +15,7 @@ pub use clean_cases::{CleanMix, CleanOnly, FineTune};
 pub use orthogonal::OrthogonalProjection;
 pub use purifier::Purifier;
 pub use registry::{
-    CleanCases, StepContext, TrainingDefence, VolumeFilter, Volumes, find, names, training_defences,
+    CleanCases, StepContext, TRAINING_DEFENCES, TrainingDefence, TrainingDefenceEntry,
+    VolumeFilter, Volumes, find, names,
 };
 pub use ueraser::UEraser;

@@ -2,8 +2,20 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use voxshield_perturb::{PerturbError, TrainingVolume};
 
-use super::{TrainingDefence, VolumeFilter, Volumes};
+use super::{TrainingDefence, TrainingDefenceEntry, VolumeFilter, Volumes};
 use crate::EvalError;
+use crate::defences::without_strength;
+
+pub(super) const ENTRY: TrainingDefenceEntry = TrainingDefenceEntry {
+    name: "orthogonal-projection",
+    parameter: "",
+    cheap: true,
+    make: |strength| {
+        Ok(Box::new(without_strength(strength, || {
+            OrthogonalProjection
+        })?))
+    },
+};
 
 /// Side of a block in voxels.
 const SIDE: usize = 4;
@@ -19,7 +31,8 @@ const STEPS: usize = 200;
 /// Orthogonal projection (P. Sandoval-Segura et al., arXiv 2305.19254), for segmentation: what a linear
 /// classifier of foreground and background finds in the training volumes is taken out of them.
 ///
-/// A volume is cut into blocks of 4^3 voxels from its first voxel on. A block's features `p` are its
+/// A volume is cut into blocks of 4^3 voxels, counted from its middle as lattices are, so that a pattern of the grid lies alike in the
+/// blocks of volumes of any size; up to 3 voxels at either end of an axis are in no whole block and stay. A block's features `p` are its
 /// voxels, all channels, less the mean of each channel, so that brightness, which is anatomy, stays. Logistic
 /// regression tells blocks that are mostly foreground from those without any; `q` is the direction of its
 /// weights, and every whole block becomes `p - q (q . p)`. Lattices of period 2 and 4 that are tied to the
@@ -29,7 +42,7 @@ pub struct OrthogonalProjection;
 
 impl TrainingDefence for OrthogonalProjection {
     fn name(&self) -> &'static str {
-        "orthogonal-projection"
+        ENTRY.name
     }
 
     fn fit(
@@ -71,9 +84,12 @@ fn collect(volume: &TrainingVolume, features: &mut [Vec<Vec<f64>>; 2], rng: &mut
     }
 }
 
-/// First voxels of all whole blocks.
+/// First voxels of all whole blocks, counted from the middle voxel, `ceil(n / 2)`, where `voxshield-perturb` counts lattices from.
 fn blocks([depth, height, width]: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    let along = |size: usize| (0..size / SIDE).map(|i| i * SIDE);
+    let along = |size: usize| {
+        let first = size.div_ceil(2) % SIDE;
+        (0..size.saturating_sub(first) / SIDE).map(move |i| first + i * SIDE)
+    };
     along(depth)
         .flat_map(move |z| along(height).flat_map(move |y| along(width).map(move |x| [z, y, x])))
 }
@@ -166,16 +182,25 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: [usize; 3] = [18, 17, 21];
+    /// Their middles, `ceil(n / 2)`, are 9, 9, 11, then 10, 10, 12, and 11, 9, 11: counted from the first voxel, the lattice of the
+    /// second has the other sign.
+    const SHAPES: [[usize; 3]; 3] = [[18, 17, 21], [19, 19, 23], [21, 18, 22]];
 
-    /// Noise, and a lattice of period 2 where the label is.
+    /// Noise, and a lattice of period 2, counted from the middle, where the label is: in the first slices.
     fn volume(seed: u64) -> (TrainingVolume, Vec<f32>) {
+        let shape @ [_, height, width] = SHAPES[seed as usize % 3];
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let count: usize = SHAPE.iter().product();
-        let labels: Vec<i32> = (0..count).map(|i| i32::from(i / (17 * 21) < 9)).collect();
-        let parity = |i: usize| i / (17 * 21) + i / 21 % 17 + i % 21;
+        let count: usize = shape.iter().product();
+        let labels: Vec<i32> = (0..count)
+            .map(|i| i32::from(i / (height * width) < 10))
+            .collect();
+        let parity = |i: usize| {
+            let at = [i / (height * width), i / width % height, i % width];
+            let from_middle = |axis: usize| at[axis] as i64 - shape[axis].div_ceil(2) as i64;
+            (0..3).map(from_middle).sum::<i64>().rem_euclid(2) as usize
+        };
         let lattice: Vec<f32> = (0..count)
-            .map(|i| [0.5, -0.5][parity(i) % 2] * labels[i] as f32)
+            .map(|i| [0.5, -0.5][parity(i)] * labels[i] as f32)
             .collect();
         let volume = TrainingVolume {
             image: lattice
@@ -185,7 +210,7 @@ mod tests {
             labels,
             support: vec![1.0; count],
             channels: 1,
-            shape: SHAPE,
+            shape,
         };
         (volume, lattice)
     }
@@ -194,29 +219,47 @@ mod tests {
     fn a_lattice_that_marks_the_foreground_goes_and_the_mean_stays() {
         let mut volumes = (0..32).map(|seed| Ok::<_, SourceError>(volume(seed).0));
         let filter = OrthogonalProjection.fit(&mut volumes, 1).unwrap().unwrap();
-        let (fresh, lattice) = volume(99);
-        let mut image = fresh.image.clone();
-        filter.apply(&mut image, SHAPE);
-        // Slices 0 to 7 are whole blocks of foreground, but for the last row and the last column.
-        let inside = |i: &usize| i / (17 * 21) < 8 && i / 21 % 17 < 16 && i % 21 < 20;
-        let amplitude = |image: &[f32]| -> f32 {
-            (0..image.len())
-                .filter(inside)
-                .map(|i| image[i] * lattice[i])
-                .sum()
-        };
-        let (before, after) = (amplitude(&fresh.image), amplitude(&image));
-        // What is left is the square of the sine between q, fitted to 32 noisy volumes, and the lattice: .22.
-        assert!(after.abs() < 0.3 * before, "{before} {after}");
-        let mean = |image: &[f32]| image.iter().sum::<f32>() / image.len() as f32;
-        assert!((mean(&image) - mean(&fresh.image)).abs() < 1e-4);
+        for seed in 99..102 {
+            let (fresh, lattice) = volume(seed);
+            let mut image = fresh.image.clone();
+            filter.apply(&mut image, fresh.shape);
+            // Whole blocks of foreground; the label ends within the next ones.
+            let whole: Vec<usize> = blocks(fresh.shape)
+                .filter(|first| first[0] + SIDE <= 10)
+                .flat_map(|first| voxels(fresh.shape, first))
+                .collect();
+            let amplitude =
+                |image: &[f32]| -> f32 { whole.iter().map(|&i| image[i] * lattice[i]).sum() };
+            let (before, after) = (amplitude(&fresh.image), amplitude(&image));
+            // What is left is the square of the sine between q, fitted to 32 noisy volumes, and the lattice.
+            assert!(after.abs() < 0.3 * before, "{seed}: {before} {after}");
+            let mean = |image: &[f32]| image.iter().sum::<f32>() / image.len() as f32;
+            assert!((mean(&image) - mean(&fresh.image)).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn blocks_are_whole_and_counted_from_the_middle() {
+        for size in 1..30usize {
+            let firsts: Vec<usize> = blocks([size, 7, 7]).map(|first| first[0]).collect();
+            let from_middle = |at: usize| at as i64 - size.div_ceil(2) as i64;
+            assert!(
+                firsts
+                    .iter()
+                    .all(|&at| from_middle(at) % 4 == 0 && at + 4 <= size)
+            );
+            // No more than 3 voxels at either end are left over.
+            let whole = (0..size).filter(|&at| from_middle(at) % 4 == 0 && at + 4 <= size);
+            assert_eq!(firsts, whole.collect::<Vec<_>>(), "{size}");
+        }
     }
 
     #[test]
     fn without_foreground_there_is_nothing_to_project_out() {
+        let volume = volume(1).0;
         let empty = TrainingVolume {
-            labels: vec![0; SHAPE.iter().product()],
-            ..volume(1).0
+            labels: vec![0; volume.labels.len()],
+            ..volume
         };
         let mut volumes = std::iter::once(Ok::<_, SourceError>(empty));
         assert!(OrthogonalProjection.fit(&mut volumes, 1).unwrap().is_none());

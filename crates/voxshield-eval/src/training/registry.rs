@@ -5,8 +5,9 @@ use voxshield_kernels::DiceCe;
 use voxshield_models::Network;
 use voxshield_perturb::{Batch, SourceError, TrainingVolume};
 
-use super::{AdversarialTraining, CleanMix, CleanOnly, FineTune, OrthogonalProjection, UEraser};
-use crate::EvalError;
+use super::{CleanMix, CleanOnly, FineTune, adversarial, orthogonal, ueraser};
+use crate::defences::number;
+use crate::{EvalError, Preprocessing};
 
 /// The volumes of a training set, one after the other.
 pub type Volumes<'a> = dyn Iterator<Item = Result<TrainingVolume, SourceError>> + 'a;
@@ -15,11 +16,6 @@ pub type Volumes<'a> = dyn Iterator<Item = Result<TrainingVolume, SourceError>> 
 pub trait TrainingDefence: Debug + Send + Sync {
     /// Its name, in kebab case.
     fn name(&self) -> &'static str;
-
-    /// Whether a victim costs little more than without it.
-    fn cheap(&self) -> bool {
-        true
-    }
 
     /// Which clean cases it uses, and how.
     fn clean_cases(&self) -> CleanCases {
@@ -94,41 +90,52 @@ pub struct StepContext<'a> {
     pub steps: usize,
     /// A seed for this step alone.
     pub seed: u64,
+    /// What the intensities of the batch are.
+    pub preprocessing: Preprocessing,
 }
 
-/// All training-side defences, with their default strength.
-pub fn training_defences() -> Vec<Box<dyn TrainingDefence>> {
-    vec![
-        Box::new(CleanMix::default()),
-        Box::new(CleanOnly::default()),
-        Box::new(FineTune::default()),
-        Box::new(OrthogonalProjection),
-        Box::new(AdversarialTraining::default()),
-        Box::new(UEraser::default()),
-    ]
+/// What the registry knows of a training-side defence.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainingDefenceEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// What the number after the colon means, for help texts; empty if there is none.
+    pub parameter: &'static str,
+    /// Whether a victim costs little more than without it, so that the group `cheap` has it.
+    pub cheap: bool,
+    pub(super) make: Make,
 }
 
-/// The names of all training-side defences, in the order of [`training_defences`].
+/// Makes a defence of a strength, or of the default one.
+pub(super) type Make = fn(Option<f64>) -> Result<Box<dyn TrainingDefence>, EvalError>;
+
+/// All training-side defences.
+pub const TRAINING_DEFENCES: &[TrainingDefenceEntry] = &[
+    CleanMix::ENTRY,
+    CleanOnly::ENTRY,
+    FineTune::ENTRY,
+    orthogonal::ENTRY,
+    adversarial::ENTRY,
+    ueraser::ENTRY,
+];
+
+/// The names of all training-side defences, in the order of [`TRAINING_DEFENCES`].
 pub fn names() -> Vec<&'static str> {
-    training_defences().iter().map(|d| d.name()).collect()
+    TRAINING_DEFENCES.iter().map(|entry| entry.name).collect()
 }
 
-/// The defence called `name`. Those that take clean cases accept `NAME:SHARE`, such as
-/// `clean-mix:0.05`, and `adversarial-training:RADIUS` its radius in standard deviations. `None` if there is none of that name.
+/// The defence of a specification: `name` (default strength) or `name:strength`, such as `clean-mix:0.05`; what the number means is
+/// [`TrainingDefenceEntry::parameter`]. `None` if there is none of that name.
 ///
 /// # Errors
-/// [`EvalError::Parameter`] for a share that is not above 0 and below 1, or a radius that is not positive.
-pub fn find(name: &str) -> Result<Option<Box<dyn TrainingDefence>>, EvalError> {
-    if let Some((family, value)) = name.split_once(':') {
-        // What is no number is refused by the constructors.
-        let value = value.parse().unwrap_or(f64::NAN);
-        return Ok(match family {
-            "clean-mix" => Some(Box::new(CleanMix::new(value)?)),
-            "clean-only" => Some(Box::new(CleanOnly::new(value)?)),
-            "fine-tune" => Some(Box::new(FineTune::new(value)?)),
-            "adversarial-training" => Some(Box::new(AdversarialTraining::with_radius(value)?)),
-            _ => None,
-        });
-    }
-    Ok(training_defences().into_iter().find(|d| d.name() == name))
+/// [`EvalError::Parameter`] for a strength that is no number or out of range, or of a defence that has none.
+pub fn find(spec: &str) -> Result<Option<Box<dyn TrainingDefence>>, EvalError> {
+    let (name, strength) = match spec.split_once(':') {
+        Some((name, text)) => (name, Some(text)),
+        None => (spec, None),
+    };
+    let Some(entry) = TRAINING_DEFENCES.iter().find(|entry| entry.name == name) else {
+        return Ok(None);
+    };
+    (entry.make)(strength.map(number).transpose()?).map(Some)
 }

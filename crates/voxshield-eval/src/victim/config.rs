@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use voxshield_models::{NetworkSpec, Precision, Width};
 use voxshield_perturb::Adam;
 
-use crate::Augmentation;
+use crate::{Augmentation, Preprocessing};
 
 /// The step rule of a victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,7 +63,11 @@ pub struct VictimConfig {
     pub learning_rate: f64,
     /// What happens to a patch before it is used.
     pub augmentation: Augmentation,
-    /// Seed of weights, order, patch positions and augmentation.
+    /// How the images that it is given were brought to their intensities, so that the augmentation knows their unit.
+    #[serde(default)]
+    pub preprocessing: Preprocessing,
+    /// Seed of weights, order, patch positions and augmentation. The weights come from the stream of this number and the rest from
+    /// that of the next one: so victims of neighbouring seeds share a number, but not for the same purpose.
     pub seed: u64,
     /// The type of the network's activations.
     #[serde(default)]
@@ -86,6 +90,7 @@ impl VictimConfig {
             optimiser: Optimiser::Adam,
             learning_rate: 1e-2,
             augmentation: Augmentation::None,
+            preprocessing: Preprocessing::Plain,
             seed: 0,
             precision: Precision::F32,
             checkpointing: false,
@@ -106,5 +111,22 @@ impl VictimConfig {
     /// The step size of a step, from 0.
     pub(crate) fn rate(&self, step: usize) -> f64 {
         self.learning_rate * (1.0 - step as f64 / self.steps as f64).powf(0.9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_size_falls_to_zero_by_the_power_of_0_9() {
+        let config = VictimConfig {
+            steps: 200,
+            learning_rate: 0.01,
+            ..VictimConfig::narrow()
+        };
+        assert_eq!(config.rate(0), 0.01);
+        assert!((config.rate(100) - 0.01 * 0.5f64.powf(0.9)).abs() < 1e-15);
+        assert!((config.rate(199) - 0.01 * 0.005f64.powf(0.9)).abs() < 1e-15);
     }
 }

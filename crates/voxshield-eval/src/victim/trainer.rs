@@ -20,7 +20,8 @@ pub struct VictimTrainer {
     config: VictimConfig,
     sizes: [usize; 2],
     device: Device,
-    model: Box<dyn Network>,
+    /// Only empty while an optimiser steps.
+    model: Option<Box<dyn Network>>,
     optimiser: ModuleOptimizer,
     rng: ChaCha8Rng,
     criterion: DiceCe,
@@ -50,7 +51,7 @@ impl VictimTrainer {
         let [depth, height, width] = config.patch;
         model.check_input(&[config.batch, sizes[0], depth, height, width])?;
         Ok(Self {
-            model,
+            model: Some(model),
             sizes,
             device: device.clone(),
             optimiser: config.optimiser.init(),
@@ -67,7 +68,8 @@ impl VictimTrainer {
     /// # Errors
     /// [`EvalError::Weights`] if they are those of another network.
     pub fn with_weights(mut self, weights: &TensorMap) -> Result<Self, EvalError> {
-        self.model = self.model.with_weights(weights)?;
+        let model = self.model.take().expect("a network between steps");
+        self.model = Some(model.with_weights(weights)?);
         Ok(self)
     }
 
@@ -78,52 +80,62 @@ impl VictimTrainer {
 
     /// The network as it is now, for inference on the inner device.
     pub fn network(&self) -> Box<dyn Network> {
-        self.model.valid()
+        self.model().valid()
+    }
+
+    fn model(&self) -> &dyn Network {
+        &**self.model.as_ref().expect("a network between steps")
     }
 
     /// One optimiser step on patches of `source`, which delivers what the victim sees; returns the
-    /// loss before it. `defence` may change what the step learns from.
+    /// loss before it.
+    ///
+    /// `defence` may change what the step learns from: its [`batch`](TrainingDefence::batch) is called here, and nothing else of it.
+    /// [`fit`](TrainingDefence::fit) and [`clean_cases`](TrainingDefence::clean_cases) are for the caller, who makes the source.
     ///
     /// # Errors
     /// [`EvalError::Patches`] if a case cannot be read, [`EvalError::Diverged`] if the loss is no
-    /// longer finite, and what the defence reports.
+    /// longer finite, and what the defence reports. The step is not done then, and the next call goes on with other patches.
     pub fn step(
-        mut self,
+        &mut self,
         source: &mut dyn PatchSource,
         defence: Option<&dyn TrainingDefence>,
-    ) -> Result<(Self, f32), EvalError> {
+    ) -> Result<f32, EvalError> {
         let [channels, classes] = self.sizes;
         let mut source = Augmented {
             inner: source,
             augmentation: self.config.augmentation,
+            preprocessing: self.config.preprocessing,
         };
         let places = self.places(source.cases())?;
         let (patch, device) = (self.config.patch, &self.device);
         let mut batch = Batch::read(&mut source, &places, patch, channels, classes, device)?;
         if let Some(defence) = defence {
             let context = StepContext {
-                network: &*self.model,
+                network: self.model(),
                 criterion: &self.criterion,
                 device,
                 step: self.step,
                 steps: self.config.steps,
                 seed: places.first().map_or(0, |&(_, seed)| seed),
+                preprocessing: self.config.preprocessing,
             };
             batch = defence.batch(batch, &context)?;
         }
         let loss = self
-            .model
+            .model()
             .training_loss(batch.image, batch.labels, &self.criterion)?;
-        let gradients = loss.backward();
-        let rate = self.config.rate(self.step);
-        self.model = self.model.stepped(&mut self.optimiser, rate, gradients);
-        let value: f32 = loss.into_scalar::<f32>().elem();
+        let value: f32 = loss.clone().into_scalar::<f32>().elem();
         if !value.is_finite() {
             let step = self.step;
             return Err(EvalError::Diverged { step, value });
         }
+        let gradients = loss.backward();
+        let rate = self.config.rate(self.step);
+        let model = self.model.take().expect("a network between steps");
+        self.model = Some(model.stepped(&mut self.optimiser, rate, gradients));
         self.step += 1;
-        Ok((self, value))
+        Ok(value)
     }
 
     /// The cases of the next batch, each with a seed for its patch; every case once a round.
@@ -141,5 +153,43 @@ impl VictimTrainer {
             places.extend(case.map(|case| (case, self.rng.random::<u64>())));
         }
         Ok(places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use voxshield_testkit::device;
+
+    use super::*;
+
+    #[test]
+    fn every_case_comes_once_a_round_each_time_with_a_seed_of_its_own() {
+        let config = VictimConfig {
+            patch: [16; 3],
+            batch: 4,
+            ..VictimConfig::narrow()
+        };
+        let mut trainer = VictimTrainer::new(&config, [1, 2], &device()).unwrap();
+        let batches = (0..5).map(|_| trainer.places(5).unwrap());
+        let places: Vec<(usize, u64)> = batches.flatten().collect();
+        let rounds: Vec<Vec<usize>> = places
+            .chunks(5)
+            .map(|round| round.iter().map(|place| place.0).collect())
+            .collect();
+        for round in &rounds {
+            let mut sorted = round.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+        }
+        assert!(rounds[1..].iter().any(|round| *round != rounds[0]));
+        let mut seeds: Vec<u64> = places.iter().map(|place| place.1).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 20);
+        let none = trainer.places(0);
+        assert!(matches!(
+            none,
+            Err(EvalError::Patches(PerturbError::NoCases))
+        ));
     }
 }

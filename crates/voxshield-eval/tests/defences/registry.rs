@@ -136,3 +136,28 @@ fn every_defence_keeps_shape_and_label_values_and_repeats() {
         }
     }
 }
+
+/// What can be done to a test image: nothing is drawn, and the label makes no difference and stays.
+#[test]
+fn what_is_done_at_test_needs_neither_seed_nor_label() {
+    let image = Golden::open("g_defense").values("image")[..9 * 12 * 10].to_vec();
+    let label: Vec<u16> = (0..9 * 12 * 10).map(|i| i % 3).collect();
+    let run = |spec: &str, label: &[u16], seed| {
+        let image = image.clone();
+        let mut volume = LabelledVolume::new(image, label.to_vec(), [1, 9, 12, 10]).unwrap();
+        find(spec).unwrap().apply(&mut volume, seed);
+        volume.into_parts()
+    };
+    let mut left_out = Vec::new();
+    for entry in DEFENCES {
+        if !find(entry.name).unwrap().at_test() {
+            left_out.push(entry.name);
+            continue;
+        }
+        let (seen, kept) = run(entry.name, &label, 11);
+        assert_eq!(kept, label, "{}", entry.name);
+        let (blind, _) = run(entry.name, &[0; 9 * 12 * 10], 12);
+        assert_eq!(seen, blind, "{}", entry.name);
+    }
+    assert_eq!(left_out, ["affine", "periodic-mean", "random-inversion"]);
+}
