@@ -125,12 +125,13 @@ impl VictimTrainer {
         let loss = self
             .model()
             .training_loss(batch.image, batch.labels, &self.criterion)?;
-        let value: f32 = loss.clone().into_scalar::<f32>().elem();
+        // Before anything can return: without it the graph would stay in memory.
+        let gradients = loss.backward();
+        let value: f32 = loss.into_scalar::<f32>().elem();
         if !value.is_finite() {
             let step = self.step;
             return Err(EvalError::Diverged { step, value });
         }
-        let gradients = loss.backward();
         let rate = self.config.rate(self.step);
         let model = self.model.take().expect("a network between steps");
         self.model = Some(model.stepped(&mut self.optimiser, rate, gradients));
