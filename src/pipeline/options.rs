@@ -201,7 +201,8 @@ impl Default for ProtectOptions {
             labels: LabelSource::Files,
             label_weights: LabelWeights::default(),
             normalisation: NormalisationChoice::Auto,
-            tiles: TileConfig::default(),
+            // The patch is the method's.
+            tiles: TileConfig::new([0; 3]),
             surrogate_weights: None,
             save_generator: None,
             unlock_to: Recipients::default(),
