@@ -5,8 +5,8 @@
 use voxshield::{
     eval::metrics,
     perturb::{
-        Bilevel, BilevelConfig, Budget, InMemory, PerturbError, Support, SurrogateConfig,
-        TileConfig, TrainingVolume, generate,
+        Bilevel, BilevelConfig, Budget, InMemory, Support, SurrogateConfig, TileConfig,
+        TrainingVolume, generate,
     },
     pipeline::DeviceChoice,
 };
@@ -55,10 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut source = InMemory::new(vec![volume])?;
     let trained = Bilevel::new(config.clone(), 1, 2, &device)?.run(&mut source, &mut |_| {})?;
 
-    let tiles = TileConfig {
-        patch: config.common.patch,
-        ..TileConfig::default()
-    };
+    let tiles = TileConfig::new(config.common.patch);
     let mut delta = generate(
         &trained.generator,
         &image,
@@ -78,14 +75,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     println!("PSNR {:.2} dB", metrics::psnr(&image, &protected)?);
     if largest == 0.0 || f64::from(largest) > config.common.epsilon {
-        let found = largest.to_string();
-        let expected = "a perturbation within the budget".into();
-        return Err(PerturbError::Config {
-            what: "delta",
-            expected,
-            found,
-        }
-        .into());
+        return Err("the perturbation is not within the budget".into());
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::{
 };
 
 /// One case, read and checked: volumes on the canonical axes.
+#[derive(Debug)]
 pub struct PreparedCase {
     /// The image.
     pub volume: Volume,

@@ -85,7 +85,8 @@ impl FromStr for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device, without autodiff.
+    /// The device, without autodiff. Whether the machine has it shows where something is first computed there: CubeCL panics
+    /// without a driver, or for an index that no device has.
     ///
     /// # Errors
     /// [`PipelineError::Device`] if this build does not have it.

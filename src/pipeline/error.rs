@@ -1,7 +1,11 @@
 use std::path::PathBuf;
 
-use super::MemoryLimit;
-use crate::{data::DataError, eval::EvalError, perturb::PerturbError};
+use super::{MemoryLimit, ParseError};
+use crate::{
+    data::{DataError, UnlockError},
+    eval::EvalError,
+    perturb::PerturbError,
+};
 
 /// Why a job could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -267,6 +271,14 @@ pub enum PipelineError {
         /// The dataset or the output folder.
         folder: PathBuf,
     },
+    /// Options of a manifest, which keeps no paths.
+    #[error(
+        "{what}: only its hash is known, since a manifest keeps no paths; open the file again, or leave it out"
+    )]
+    PathUnknown {
+        /// The file.
+        what: &'static str,
+    },
     /// An option that means nothing for the method.
     #[error("{option}: it has no meaning for the method '{method}'; {hint}")]
     OptionWithoutMeaning {
@@ -320,6 +332,12 @@ pub enum PipelineError {
     /// A victim or a metric.
     #[error(transparent)]
     Eval(#[from] EvalError),
+    /// A recipient that is none.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// A text or value that a setting does not accept.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
 }
 
 /// The first names, and how many more there are.

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
-use super::PipelineError;
+use super::{ParseError, PipelineError};
 
 /// The share of epsilon that voxels of a label may use, for owners who weigh labels ("protect the tumour, leave the ventricles"). Labels
 /// that are not named, and the background, have 1. As text `LABEL=SHARE,...`.
@@ -13,15 +13,15 @@ impl LabelWeights {
     /// These shares, each 0..1; 0 leaves the label's voxels as they are.
     ///
     /// # Errors
-    /// A description of the first that is not.
-    pub fn new(shares: BTreeMap<u16, f32>) -> Result<Self, String> {
+    /// [`ParseError`] naming the first that is not.
+    pub fn new(shares: BTreeMap<u16, f32>) -> Result<Self, ParseError> {
         match shares
             .iter()
             .find(|(_, share)| !(0.0..=1.0).contains(*share))
         {
-            Some((label, share)) => Err(format!(
+            Some((label, share)) => Err(ParseError::new(format!(
                 "label {label}: expected a share of epsilon of 0 to 1, found {share}"
-            )),
+            ))),
             None => Ok(Self(shares)),
         }
     }
@@ -68,7 +68,7 @@ impl fmt::Display for LabelWeights {
 }
 
 impl FromStr for LabelWeights {
-    type Err = String;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut shares = BTreeMap::new();
@@ -76,10 +76,11 @@ impl FromStr for LabelWeights {
             let pair = item.split_once('=').and_then(|(label, share)| {
                 Some((label.trim().parse().ok()?, share.trim().parse().ok()?))
             });
-            let (label, share) =
-                pair.ok_or_else(|| format!("'{item}': expected LABEL=SHARE, such as 2=0.25"))?;
+            let (label, share) = pair.ok_or_else(|| {
+                ParseError::new(format!("'{item}': expected LABEL=SHARE, such as 2=0.25"))
+            })?;
             if shares.insert(label, share).is_some() {
-                return Err(format!("label {label} is named twice"));
+                return Err(ParseError::new(format!("label {label} is named twice")));
             }
         }
         Self::new(shares)

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::OnceLock};
 
 use sysinfo::{MemoryRefreshKind, System};
 
-use super::{PipelineError, ProtectOptions};
+use super::{ParseError, PipelineError, ProtectOptions};
 use crate::{
     data::{Case, Dataset, StoredVolume},
     perturb::Support,
@@ -53,10 +53,13 @@ impl fmt::Display for MemoryLimit {
 }
 
 impl FromStr for MemoryLimit {
-    type Err = String;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("'{text}': expected a number of bytes, such as 12G or 500MiB");
+        let wrong = || {
+            let expected = "expected a number of bytes, such as 12G or 500MiB";
+            ParseError::new(format!("'{text}': {expected}"))
+        };
         let number = text.trim().trim_end_matches("iB").trim_end();
         let unit = UNITS.iter().rposition(|unit| number.ends_with(unit));
         let (unit, number) = match unit {

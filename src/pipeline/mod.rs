@@ -30,6 +30,8 @@ mod unlock;
 mod verify;
 mod write;
 
+pub use crate::perturb::ParseError;
+
 pub use case::PreparedCase;
 pub use device::{DeviceChoice, DeviceInfo, devices};
 pub use error::PipelineError;

@@ -23,13 +23,25 @@ impl ProtectOptions {
     /// # }
     /// ```
     pub fn of(name: &str, epsilon: f64, seed: u64) -> Result<Self, PipelineError> {
+        Self::of_scale(name, Scale::Compact, epsilon, seed)
+    }
+
+    /// As [`ProtectOptions::of`], with networks, patches and steps of another [`Scale`].
+    ///
+    /// # Errors
+    /// As [`ProtectOptions::of`].
+    pub fn of_scale(
+        name: &str,
+        scale: Scale,
+        epsilon: f64,
+        seed: u64,
+    ) -> Result<Self, PipelineError> {
         let names = || METHODS.iter().map(|method| method.name);
         let known = PerturbationMethod::find(name).ok_or_else(|| PerturbError::Config {
             what: "method",
             expected: names().collect::<Vec<_>>().join(", "),
             found: name.into(),
         })?;
-        let scale = Scale::Compact;
         let mut method = match known.kind() {
             MethodKind::Bilevel(generator) => Method::Bilevel(BilevelConfig::of(generator, scale)),
             MethodKind::Shared(by) => Method::SharedNoise(SharedNoiseConfig::of(by, scale)),
@@ -70,6 +82,8 @@ mod tests {
             assert_eq!(options.support, known.default_support());
             options.validate().unwrap();
         }
+        let source = ProtectOptions::of_scale("voxshield", Scale::Source, 0.05, 7).unwrap();
+        assert_eq!(source.method.common().unwrap().patch, [160; 3]);
         let error = ProtectOptions::of("contrast", 0.05, 7).unwrap_err();
         assert!(error.to_string().contains("contrast-inversion"), "{error}");
     }

@@ -2,6 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
+use super::ParseError;
 use crate::data::IntensityRange;
 
 /// How intensities are brought to 0..1.
@@ -40,10 +41,14 @@ impl fmt::Display for NormalisationChoice {
 }
 
 impl FromStr for NormalisationChoice {
-    type Err = String;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hint = || format!("'{text}': expected auto, mri, ct or window:LO,HI with LO < HI");
+        let hint = || {
+            ParseError::new(format!(
+                "'{text}': expected auto, mri, ct or window:LO,HI with LO < HI"
+            ))
+        };
         match text {
             "auto" => Ok(Self::Auto),
             "mri" => Ok(Self::Mri),

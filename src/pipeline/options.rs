@@ -152,6 +152,7 @@ impl SurrogateWeights {
 
 /// Every choice of a [`protect`](super::protect) run; stored in the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ProtectOptions {
     /// Where the perturbation comes from.
     pub method: Method,
@@ -201,7 +202,8 @@ impl Default for ProtectOptions {
             labels: LabelSource::Files,
             label_weights: LabelWeights::default(),
             normalisation: NormalisationChoice::Auto,
-            tiles: TileConfig::default(),
+            // The patch is the method's.
+            tiles: TileConfig::new([0; 3]),
             surrogate_weights: None,
             save_generator: None,
             unlock_to: Recipients::default(),
@@ -214,11 +216,25 @@ impl Default for ProtectOptions {
 }
 
 impl ProtectOptions {
+    /// These options with a saved generator as their method, and support, labels, label weights and normalisation as in its training.
+    #[must_use]
+    pub fn with_generator(self, generator: SavedGenerator) -> Self {
+        Self {
+            support: generator.support(),
+            labels: generator.labels(),
+            label_weights: generator.label_weights().clone(),
+            normalisation: generator.normalisation(),
+            method: Method::SavedGenerator(generator),
+            ..self
+        }
+    }
+
     /// Checks the method's settings.
     ///
     /// # Errors
     /// [`PipelineError::Perturb`] naming the setting that is out of range, [`PipelineError::GeneratorMismatch`] if a saved generator
-    /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none.
+    /// was trained otherwise, [`PipelineError::OptionWithoutMeaning`] for one to be saved by a method that trains none,
+    /// [`PipelineError::PathUnknown`] for a file of a manifest's options.
     pub fn validate(&self) -> Result<(), PipelineError> {
         if self.shard.is_some() && self.method.common().is_some() {
             return Err(PerturbError::Config {
@@ -248,8 +264,33 @@ impl ProtectOptions {
                 hint: "only `voxshield`, `umed3d`, `emn-universal` and `emn-class` train something that protects later cases",
             });
         }
+        if let Some(what) = self.without_path() {
+            return Err(PipelineError::PathUnknown { what });
+        }
+        self.labels.validate()?;
         self.support.validate()?;
         Ok(())
+    }
+
+    /// A file of which nothing but the hash is known.
+    fn without_path(&self) -> Option<&'static str> {
+        let method = match &self.method {
+            Method::SavedGenerator(saved) => Some(saved.path()),
+            _ => None,
+        };
+        let weights = self.surrogate_weights.as_ref();
+        let target = self.save_generator.as_ref();
+        let files = [
+            ("the saved generator", method),
+            ("the surrogate's weights", weights.map(|file| &*file.path)),
+            (
+                "the file of the generator",
+                target.map(GeneratorTarget::path),
+            ),
+        ];
+        let mut files = files.into_iter();
+        let empty = files.find(|(_, path)| path.is_some_and(|path| path.as_os_str().is_empty()));
+        empty.map(|(what, _)| what)
     }
 
     /// The options as the manifest stores them.
@@ -258,7 +299,9 @@ impl ProtectOptions {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The options that a manifest was written with.
+    /// The options that a manifest was written with. It keeps no paths, only hashes: with a saved generator, weights of the surrogate or a
+    /// generator to be saved they describe the run, but cannot be run again before that file is opened anew
+    /// ([`PipelineError::PathUnknown`]). Device, memory, recipients and what else is not in the manifest are the default's.
     ///
     /// # Errors
     /// [`PipelineError::Data`] if the manifest's method is not one that this version knows.
@@ -316,6 +359,47 @@ mod tests {
             let error = serde_json::from_value::<Method>(json).unwrap_err();
             assert!(error.to_string().contains("round"), "{error}");
         }
+    }
+
+    #[test]
+    fn misspelt_options_and_classes_out_of_range_are_refused() {
+        let mut json = ProtectOptions::default().to_json();
+        json["label_weight"] = "1=0.5".into();
+        let error = serde_json::from_value::<ProtectOptions>(json).unwrap_err();
+        assert!(error.to_string().contains("label_weight"), "{error}");
+        for classes in [0, 300] {
+            let options = ProtectOptions {
+                labels: LabelSource::None { classes },
+                ..ProtectOptions::default()
+            };
+            let error = options.validate().unwrap_err().to_string();
+            assert!(error.contains("1 to 16"), "{error}");
+        }
+    }
+
+    /// A manifest keeps hashes: what was a file is not one again.
+    #[test]
+    fn options_of_a_manifest_do_not_run_without_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weights");
+        std::fs::write(&file, "weights").unwrap();
+        let weights = ProtectOptions {
+            surrogate_weights: Some(SurrogateWeights::open(&file).unwrap()),
+            ..ProtectOptions::default()
+        };
+        let target = ProtectOptions {
+            save_generator: Some(GeneratorTarget::new(&file)),
+            ..ProtectOptions::default()
+        };
+        for options in [weights, target] {
+            options.validate().unwrap();
+            let back: ProtectOptions = serde_json::from_value(options.to_json()).unwrap();
+            assert!(matches!(
+                back.validate(),
+                Err(PipelineError::PathUnknown { .. })
+            ));
+        }
+        ProtectOptions::default().validate().unwrap();
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::{
 
 /// One case, protected on trial.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Preview {
     /// Its first channel: clean, protected, and the perturbation.
     pub montage: Montage,
@@ -36,6 +37,7 @@ pub struct Preview {
 
 /// How long the whole run will take, from a few steps of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TimeEstimate {
     /// Labelled cases of the dataset.
     pub cases: usize,
@@ -51,6 +53,7 @@ pub struct TimeEstimate {
 
 /// The part of the optimisation in a [`TimeEstimate`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TrainingEstimate {
     /// Seconds of one step of the surrogate.
     pub surrogate_step: f64,

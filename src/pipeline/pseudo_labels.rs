@@ -2,10 +2,10 @@ use std::{fmt, ops::Range, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::PipelineError;
+use super::{ParseError, PipelineError};
 use crate::{
     data::{LabelMap, Volume, slabs},
-    perturb::{CaseSlices, Support, order_statistic},
+    perturb::{CaseSlices, PerturbError, Support, order_statistic},
 };
 
 /// Where the labels that a perturbation is made for come from.
@@ -28,6 +28,23 @@ impl LabelSource {
     /// What the choices are, for help texts.
     pub const HELP: &'static str = "files or none[:CLASSES]";
 
+    /// Checks the number of classes.
+    ///
+    /// # Errors
+    /// [`PerturbError::Config`] if it is not in 1 to [`LabelSource::MAX_CLASSES`].
+    pub fn validate(&self) -> Result<(), PerturbError> {
+        match *self {
+            Self::None { classes } if !(1..=Self::MAX_CLASSES).contains(&classes) => {
+                Err(PerturbError::Config {
+                    what: "classes of intensity",
+                    expected: format!("1 to {}", Self::MAX_CLASSES),
+                    found: classes.to_string(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether label files are needed.
     pub fn is_files(&self) -> bool {
         *self == Self::Files
@@ -44,7 +61,7 @@ impl fmt::Display for LabelSource {
 }
 
 impl FromStr for LabelSource {
-    type Err = String;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let classes = match (text, text.strip_prefix("none:")) {
@@ -57,11 +74,11 @@ impl FromStr for LabelSource {
             .filter(|classes| (1..=Self::MAX_CLASSES).contains(classes))
             .map(|classes| Self::None { classes })
             .ok_or_else(|| {
-                format!(
+                ParseError::new(format!(
                     "'{text}': expected {} with 1 to {} classes",
                     Self::HELP,
                     Self::MAX_CLASSES
-                )
+                ))
             })
     }
 }
@@ -76,6 +93,7 @@ const ROUNDS: usize = 100;
 /// with each channel stretched between its 0.5 and 99.5 percentiles; the classes are k-means (Lloyd) of the channels' mean there,
 /// over 256 bins, from the centres of equal shares of the voxels. A function of the voxels alone.
 pub(super) fn pseudo_labels(volume: &Volume, classes: usize) -> Result<LabelMap, PipelineError> {
+    LabelSource::None { classes }.validate()?;
     let image = Stretched {
         volume,
         windows: (0..volume.channels())
@@ -211,6 +229,11 @@ mod tests {
         assert_eq!("none".parse(), Ok(LabelSource::None { classes: 3 }));
         for text in ["none:0", "none:17", "none:x", "all", ""] {
             assert!(text.parse::<LabelSource>().is_err(), "{text}");
+        }
+        // What was not parsed is checked all the same.
+        for (classes, good) in [(0, false), (1, true), (16, true), (17, false), (300, false)] {
+            let source = LabelSource::None { classes };
+            assert_eq!(source.validate().is_ok(), good, "{classes}");
         }
     }
 

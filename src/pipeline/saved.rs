@@ -3,7 +3,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::tensor::{Device, TensorData};
+use burn::{
+    module::Module,
+    tensor::{Device, TensorData},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,7 +19,9 @@ use crate::{
         TensorMap, load_parameters, parameters, read_description, read_weights,
         write_described_weights,
     },
-    perturb::{BilevelConfig, PerturbError, SharedBy, SharedNoise, SharedNoiseConfig, Support},
+    perturb::{
+        BilevelConfig, Generator, PerturbError, SharedBy, SharedNoise, SharedNoiseConfig, Support,
+    },
 };
 
 /// What a saved generator was trained for; travels in the file's metadata.
@@ -33,6 +38,32 @@ struct Description {
     label_weights: LabelWeights,
     normalisation: NormalisationChoice,
     content: Content,
+}
+
+impl Description {
+    fn of(
+        options: &ProtectOptions,
+        normalisation: NormalisationChoice,
+        channels: usize,
+        content: Content,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            channels,
+            support: options.support,
+            labels: options.labels,
+            label_weights: options.label_weights.clone(),
+            normalisation,
+            content,
+        }
+    }
+
+    fn write(&self, tensors: &TensorMap, path: &Path) -> Result<(), PipelineError> {
+        // The types have no map with non-string keys and no failing serialiser.
+        let text = serde_json::to_string(self).unwrap_or_default();
+        Ok(write_described_weights(tensors, &text, path).map_err(PerturbError::from)?)
+    }
 }
 
 /// What the tensors of the file are, and how they were trained.
@@ -64,7 +95,44 @@ pub struct SavedGenerator {
 }
 
 impl SavedGenerator {
-    /// Opens a file that [`protect`](super::protect) wrote with [`ProtectOptions::save_generator`].
+    /// Writes a generator of a training of your own, such as [`Bilevel`](crate::perturb::Bilevel) with further
+    /// [`Term`](crate::perturb::Term)s or another surrogate, to a file that [`Method::SavedGenerator`] protects folders with; see the
+    /// example `custom_loss`. A file that is there already is replaced.
+    ///
+    /// `trained` says for what: its method is [`Method::Bilevel`] with the configuration of the training; support, labels, label weights
+    /// and normalisation are those of the `channels` and volumes that were trained on. Say a window of CT
+    /// ([`NormalisationChoice::Window`]), since the file has no statistics of the training set. Neither has it terms or a surrogate of
+    /// your own.
+    ///
+    /// # Errors
+    /// [`PipelineError::Perturb`] for another method, a generator of another configuration or a file that cannot be written, and those
+    /// of [`ProtectOptions::validate`].
+    pub fn save(
+        path: &Path,
+        generator: &Generator,
+        channels: usize,
+        trained: &ProtectOptions,
+    ) -> Result<Self, PipelineError> {
+        trained.validate()?;
+        let Method::Bilevel(config) = &trained.method else {
+            return Err(PipelineError::Perturb(PerturbError::Config {
+                what: "method of a generator",
+                expected: "the configuration of its training (Method::Bilevel)".into(),
+                found: trained.method.name().into(),
+            }));
+        };
+        let tensors = parameters(generator).map_err(PerturbError::from)?;
+        // Fits, or whoever opens the file could not use it.
+        let device = generator.devices().into_iter().next().unwrap_or_default();
+        let own = config.init_generator(channels, &device.without_autodiff())?;
+        load_parameters(own, &tensors).map_err(PerturbError::from)?;
+        let content = Content::Generator(config.clone());
+        let description = Description::of(trained, trained.normalisation, channels, content);
+        description.write(&tensors, path)?;
+        Self::open(path)
+    }
+
+    /// Opens a file that [`protect`](super::protect) wrote with [`ProtectOptions::save_generator`], or [`SavedGenerator::save`].
     ///
     /// # Errors
     /// [`PipelineError::NotAGenerator`] if it is something else, [`PipelineError::Perturb`] if it cannot be read.
@@ -89,6 +157,11 @@ impl SavedGenerator {
             sha256: sha256_file(path)?,
             description,
         })
+    }
+
+    /// Where it is; empty where a manifest is all that is known.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The bound that it was trained with, in normalised units.
@@ -295,19 +368,9 @@ impl GeneratorTarget {
             // Other methods are refused before the work begins.
             _ => return Ok(()),
         };
-        let description = Description {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION").into(),
-            channels: scanned.channels,
-            support: options.support,
-            labels: options.labels,
-            label_weights: options.label_weights.clone(),
-            normalisation: for_later_cases(options.normalisation, scanned),
-            content,
-        };
-        // The types have no map with non-string keys and no failing serialiser.
-        let text = serde_json::to_string(&description).unwrap_or_default();
-        write_described_weights(&tensors, &text, &self.path).map_err(PerturbError::from)?;
+        let normalisation = for_later_cases(options.normalisation, scanned);
+        let description = Description::of(options, normalisation, scanned.channels, content);
+        description.write(&tensors, &self.path)?;
         self.sha256 = Some(sha256_file(&self.path)?);
         Ok(())
     }

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use crate::perturb::{Patch, PatchSource, SourceError, TrainingVolume, VolumeSource};
 
@@ -11,12 +11,22 @@ pub struct CachedSource<'a> {
     foreground: u32,
 }
 
+/// What it holds, without the voxels.
+impl fmt::Debug for CachedSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cached: Vec<usize> = self.cache.iter().map(|(case, _)| *case).collect();
+        let mut source = f.debug_struct("CachedSource");
+        source.field("count", &self.count).field("cached", &cached);
+        source.field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
 impl<'a> CachedSource<'a> {
     /// At most this many bytes of volumes are kept, whatever the number of cases. Small on purpose:
     /// a case is read again in milliseconds, and memory must not grow with the dataset.
     pub const CACHE_BYTES: usize = 16 << 20;
 
-    /// A source of `count` cases that `load` reads by index.
+    /// A source of `count` cases that `load` reads by index. A volume that [`TrainingVolume::check`] refuses is an error of the source.
     pub fn new(
         count: usize,
         load: impl FnMut(usize) -> Result<TrainingVolume, SourceError> + Send + 'a,
@@ -55,7 +65,11 @@ impl CachedSource<'_> {
         let hit = self.cache.iter().position(|(index, _)| *index == case);
         let entry = match hit.and_then(|position| self.cache.remove(position)) {
             Some(entry) => entry,
-            None => (case, (self.load)(case)?),
+            None => {
+                let volume = (self.load)(case)?;
+                volume.check(case)?;
+                (case, volume)
+            }
         };
         let mut held: usize = self.cache.iter().map(|(_, v)| bytes(v)).sum();
         while held + bytes(&entry.1) > self.limit {
@@ -125,5 +139,21 @@ mod tests {
         assert!(source.cache.len() <= 2);
         drop(source);
         assert_eq!(loads, [0, 1, 2, 1], "1 was the oldest when 2 came");
+    }
+
+    #[test]
+    fn a_volume_of_another_length_is_an_error() {
+        let mut source = CachedSource::new(1, |_| {
+            Ok(TrainingVolume {
+                image: vec![0.5; 64],
+                labels: vec![0; 64],
+                support: vec![1.0; 60],
+                channels: 1,
+                shape: [4, 4, 4],
+            })
+        });
+        let error = source.patch(0, [2, 2, 2], 1).unwrap_err().to_string();
+        assert_eq!(error, "case 0: support: expected 64 values, found 60");
+        assert!(source.volume(0).is_err());
     }
 }

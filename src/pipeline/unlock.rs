@@ -19,6 +19,7 @@ use crate::data::{
 
 /// The result of [`unlock`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct UnlockReport {
     /// One entry a case of the manifest.
     pub cases: Vec<RestoredCase>,
@@ -26,6 +27,7 @@ pub struct UnlockReport {
 
 /// What became of one case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RestoredCase {
     /// The case.
     pub id: String,

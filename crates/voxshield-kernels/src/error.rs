@@ -1,5 +1,5 @@
 /// Why an operation refused its arguments.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
     /// Two arguments that must have the same shape do not.
@@ -37,5 +37,13 @@ pub enum KernelError {
         expected: String,
         /// What was passed.
         got: String,
+    },
+    /// What a loss of a caller's own reports.
+    #[error("{what}: {source}")]
+    Other {
+        /// What reports it.
+        what: &'static str,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

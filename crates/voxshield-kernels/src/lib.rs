@@ -9,8 +9,15 @@
 //!
 //! Arrays are `[batch, channel, depth, height, width]`; depth is the slice axis.
 //!
-//! No backend is enabled by default. Features: `flex` (CPU) and `cube` (CUDA, Vulkan, Metal,
-//! WebGPU; the runtime itself is chosen with Burn's own features).
+//! # Features
+//! No backend is enabled by default: `flex` is the CPU, `cube` is CUDA, Vulkan, Metal and WebGPU (the runtime itself is chosen with
+//! Burn's own features), and `fusion` is for a Burn with kernel fusion. Burn's default features switch that on: a program with
+//! `burn = { features = ["cuda"] }` and this crate's `cube` alone does not compile (E0277, a trait that `Fusion` lacks). Add `fusion`,
+//! or take Burn with `default-features = false`.
+//!
+//! # Panics
+//! Every function, on a device of a backend that is not enabled here: of a feature that is off, or of a backend of Burn's that has no
+//! feature here (LibTorch, NdArray, remote).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backends;

@@ -72,18 +72,17 @@ impl ContourUnetConfig {
     /// As [`validate`](Self::validate).
     pub fn init(&self, seed: u64, device: &Device) -> Result<ContourUnet, ModelError> {
         self.validate()?;
-        let [levels @ .., bottom] = &self.channels[..] else {
-            return Err(ModelError::TooFewLevels { found: 0 });
-        };
+        // There are two levels at least.
+        let bottom = self.channels.len() - 1;
         let mut rng = WeightRng::new(seed);
         let rng = &mut rng;
         let mut input = self.image_channels;
-        let mut down = Vec::with_capacity(levels.len());
-        for &channels in levels {
+        let mut down = Vec::with_capacity(bottom);
+        for &channels in &self.channels[..bottom] {
             down.push(Encoder::new([input, channels], rng, device));
             input = channels;
         }
-        let bottom = Encoder::new([input, *bottom], rng, device);
+        let bottom = Encoder::new([input, self.channels[bottom]], rng, device);
         let up = self
             .channels
             .windows(2)

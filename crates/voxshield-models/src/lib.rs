@@ -22,8 +22,8 @@
 //! **Weights are a function of the seed alone.** They are drawn on the host from ChaCha8 and are
 //! never lazy, so equal seeds give equal weights on every device and in every thread.
 //!
-//! **Backends** are features of `burn` together with those of `voxshield-kernels`: `flex` for the CPU,
-//! `cube` for CUDA, Vulkan, Metal and WebGPU.
+//! **Backends** are the features `flex` (CPU) and `cube` (CUDA, Vulkan, Metal, WebGPU; the runtime itself is chosen with Burn's own
+//! features), and `fusion`: those of `voxshield-kernels`, which says what they need beside Burn's defaults.
 //!
 //! **Training and inference.** A network created on `device.autodiff()` records gradients;
 //! [`Module::valid`](burn::module::Module::valid) gives a copy without them, and

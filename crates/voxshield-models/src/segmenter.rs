@@ -31,8 +31,11 @@ pub trait Segmenter: Send + Sync {
 
     /// Floating-point operations of one forward pass over one sample of `sizes`
     /// `[depth, height, width]`: convolutions and matrix products, 2 for each multiply-add, as
-    /// PyTorch's flop counter has it.
-    fn flops(&self, sizes: [usize; 3]) -> u64;
+    /// PyTorch's flop counter has it. Only `voxshield models` asks; 0, the default, is "not counted".
+    fn flops(&self, sizes: [usize; 3]) -> u64 {
+        let _ = sizes;
+        0
+    }
 
     /// Whether a training step draws random numbers, so that its weights are not all that later steps depend on: a network with
     /// [`ChannelDropout`](crate::ChannelDropout) says so.

@@ -31,6 +31,7 @@ const GENERATOR: &str = "generator";
 /// With [`transforms`](BilevelConfig::transforms), both kinds of steps see `T(x + delta)` with labels `T(y)`, `T` drawn anew for
 /// each sample of each step: the expectation over what a victim may do. With
 /// [`other_surrogates`](BilevelConfig::other_surrogates), round `r` trains and asks surrogate `r mod n`.
+#[derive(Debug)]
 pub struct Bilevel {
     config: BilevelConfig,
     device: Device,
@@ -41,6 +42,7 @@ pub struct Bilevel {
 }
 
 /// What the loop trains.
+#[derive(Debug)]
 struct Players {
     /// One at least; they take turns, a round each.
     surrogates: Vec<SurrogateLearner>,
@@ -71,8 +73,34 @@ impl Bilevel {
         device: &Device,
     ) -> Result<Self, PerturbError> {
         config.validate()?;
+        let surrogate = config.common.learner(channels, classes, device)?;
+        Self::of(config, surrogate, device)
+    }
+
+    /// As [`Bilevel::new`], against a network of your own in place of the one that the configuration names. It is created on
+    /// [`SurrogateConfig::training_device`]; device, channels and classes are its own. Further surrogates are named ones.
+    ///
+    /// # Errors
+    /// As [`Bilevel::new`], and those of [`SurrogateConfig::learner_for`].
+    pub fn for_surrogate(
+        config: BilevelConfig,
+        surrogate: Box<dyn Network>,
+    ) -> Result<Self, PerturbError> {
+        config.validate()?;
+        let device = surrogate.device().without_autodiff();
+        let surrogate = config.common.learner_for(surrogate)?;
+        Self::of(config, surrogate, &device)
+    }
+
+    fn of(
+        config: BilevelConfig,
+        surrogate: SurrogateLearner,
+        device: &Device,
+    ) -> Result<Self, PerturbError> {
         let common = &config.common;
-        let mut surrogates = vec![common.learner(channels, classes, device)?];
+        let network = surrogate.network();
+        let (channels, classes) = (network.in_channels(), network.classes());
+        let mut surrogates = vec![surrogate];
         for (index, name) in (1..).zip(&config.other_surrogates) {
             let other = SurrogateConfig {
                 surrogate: name.clone(),

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::{Budget, SourceError, Window};
+use crate::{Budget, PerturbError, SourceError, Window};
 
 /// Where the perturbations of whole cases are kept between visits.
 ///
@@ -9,13 +9,13 @@ pub trait DeltaStore {
     /// The codes in a window of a case, `[channel, depth, height, width]`: 0 where nothing was written, and outside the volume.
     ///
     /// # Errors
-    /// Whatever keeps them from being read.
+    /// Whatever keeps them from being read, also a window of another volume than the case's.
     fn read(&self, case: usize, window: Window) -> Result<Vec<i8>, SourceError>;
 
     /// Replaces the codes in the part of a window that is in the volume.
     ///
     /// # Errors
-    /// Whatever keeps them from being written.
+    /// Whatever keeps them from being written, also codes that are not as many as the window has.
     fn write(&mut self, case: usize, window: Window, codes: &[i8]) -> Result<(), SourceError>;
 
     /// Keeps all codes as they are now, whatever is written later, and gives a name to find them by; what was kept before may be
@@ -48,6 +48,7 @@ impl DeltaStore for MemoryDeltas {
         let mut codes = vec![0; self.channels * window.voxels()];
         if let Some(stored) = self.cases.get(&case) {
             let volume: usize = window.volume.iter().product();
+            check(case, "the case", self.channels * volume, stored)?;
             for channel in 0..self.channels {
                 for run in window.runs() {
                     let from = channel * volume + run.volume;
@@ -62,7 +63,9 @@ impl DeltaStore for MemoryDeltas {
     fn write(&mut self, case: usize, window: Window, codes: &[i8]) -> Result<(), SourceError> {
         let volume: usize = window.volume.iter().product();
         let size = self.channels * volume;
+        check(case, "the window", self.channels * window.voxels(), codes)?;
         let stored = self.cases.entry(case).or_insert_with(|| vec![0; size]);
+        check(case, "the case", size, stored)?;
         for channel in 0..self.channels {
             for run in window.runs() {
                 let to = channel * volume + run.volume;
@@ -76,6 +79,24 @@ impl DeltaStore for MemoryDeltas {
     /// Nothing is kept: clone the store.
     fn snapshot(&self) -> Result<String, SourceError> {
         Ok(String::new())
+    }
+}
+
+/// Refuses codes that are not those of a window, or of the case that they were first written for.
+fn check(
+    case: usize,
+    what: &'static str,
+    expected: usize,
+    codes: &[i8],
+) -> Result<(), SourceError> {
+    match codes.len() {
+        found if found == expected => Ok(()),
+        found => Err(Box::new(PerturbError::Extent {
+            case,
+            what,
+            expected,
+            found,
+        })),
     }
 }
 
@@ -159,5 +180,13 @@ mod tests {
         assert_eq!(back[12..14], codes[12..14]);
         assert_eq!(back[14..16], [0, 0]);
         assert_eq!(store.read(8, window).unwrap(), [0; 48]);
+        // Of another window, and of a case that has become smaller or larger.
+        assert!(store.write(7, window, &codes[1..]).is_err());
+        for volume in [[3, 4, 4], [3, 4, 6]] {
+            let other = Window { volume, ..window };
+            let error = store.read(7, other).unwrap_err().to_string();
+            assert!(error.starts_with("case 7: the case: expected"), "{error}");
+            assert!(store.write(7, other, &codes).is_err());
+        }
     }
 }

@@ -1,7 +1,7 @@
 use voxshield_kernels::KernelError;
 use voxshield_models::{ModelError, WeightsError};
 
-/// Whatever a [`PatchSource`](crate::PatchSource) reports, e.g. a file that cannot be read.
+/// Whatever a [`PatchSource`](crate::PatchSource), or another part of a caller's own, reports; e.g. a file that cannot be read.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a perturbation could not be computed.
@@ -84,4 +84,25 @@ pub enum PerturbError {
     /// A loss refused its arguments.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// What a part of a caller's own reports: a [`Term`](crate::Term), a [`Criterion`](crate::Criterion), a
+    /// [`TileMap`](crate::TileMap).
+    #[error("{what}: {source}")]
+    Other {
+        /// What reports it.
+        what: &'static str,
+        /// What went wrong.
+        source: SourceError,
+    },
+}
+
+/// A text, or a value, that a setting does not accept: what was found, and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseError(String);
+
+impl ParseError {
+    /// The error with this message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
 }

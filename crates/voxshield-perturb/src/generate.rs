@@ -5,7 +5,9 @@ use crate::{Generator, PerturbError, TileConfig, tiled};
 /// The perturbation of a whole volume, `[channel, depth, height, width]` like `image`, before it is
 /// clipped to the intensities and the support. See [`tiled`] for volumes larger than a tile.
 ///
-/// `labels` is `[depth, height, width]`, 0 for background; VoxShield's generator does not look at it.
+/// `labels` is `[depth, height, width]`, 0 for background; VoxShield's generator does not look at it. `tiles` are those of the
+/// training, [`TileConfig::new`] of its patch: an axis that is shorter than the patch is padded with zeros, as the generator saw it
+/// there. Padded otherwise, its noise is not what it was trained to be.
 ///
 /// # Errors
 /// As [`tiled`]; [`PerturbError::Model`] if the network refuses a tile, [`PerturbError::Extent`] if the labels are not those of the

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use burn::module::ParamGroup;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Gradients, Tensor};
@@ -31,6 +33,16 @@ pub(crate) struct Learner<M> {
     model: Option<M>,
     optimiser: ModuleOptimizer,
     rate: f64,
+}
+
+/// Burn's optimisers have none.
+impl<M: fmt::Debug> fmt::Debug for Learner<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut learner = f.debug_struct("Learner");
+        learner.field("model", &self.model);
+        learner.field("rate", &self.rate);
+        learner.finish_non_exhaustive()
+    }
 }
 
 impl<M: Stepped> Learner<M> {

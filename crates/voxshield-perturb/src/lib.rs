@@ -9,7 +9,7 @@
 //! | [`Term`] | what the noise generator minimises; a caller can add her own |
 //! | [`SurrogateConfig`] | what all methods with a surrogate have in common |
 //! | [`SurrogateLearner`], [`NoiseLearner`] | one S-step, one N-step |
-//! | [`Bilevel`] | VoxShield's loop of them, for any [`Generator`] |
+//! | [`Bilevel`] | VoxShield's loop of them, for either [`Generator`], any [`Term`]s and any [`Network`](voxshield_models::Network) as the surrogate |
 //! | [`Transforms`], [`View`] | random changes before a network sees a patch (expectation over transforms) |
 //! | [`TrainingState`] | what a run that was interrupted goes on from |
 //! | [`PatchSource`], [`ahead`] | where cases come from, and reading them while the device works |
@@ -67,7 +67,7 @@ pub use checkpoint::{SaveState, TrainingState};
 pub use config::{BilevelConfig, IscMode};
 pub use contour_texture::ContourTexture;
 pub use delta_store::{DeltaCode, DeltaStore, MemoryDeltas};
-pub use error::{PerturbError, SourceError};
+pub use error::{ParseError, PerturbError, SourceError};
 pub use event::{Event, RoundRecord};
 pub use generate::{generate, generate_tile};
 pub use generator::{Generator, GeneratorKind};

@@ -11,6 +11,7 @@ use crate::{Batch, Budget, Generator, NoiseStep, PerturbError, Term, View};
 ///
 /// The optimiser is Adam with betas 0.9 and 0.999, epsilon 1e-8, and an L2 decay of 1e-5 on
 /// everything, as in the reference.
+#[derive(Debug)]
 pub struct NoiseLearner {
     learner: Learner<Generator>,
     budget: Budget,

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use burn::tensor::{Int, Slice, Tensor};
 use voxshield_kernels::{DiceCe, IscScaling, inter_slice_divergence, semantic_divergence};
 
@@ -24,8 +26,8 @@ pub struct NoiseStep {
 /// One weighted term of the loss that the noise generator minimises.
 ///
 /// Implement it to add your own (see the example `custom_loss`): the loop adds
-/// `weight() * value()` of all terms.
-pub trait Term {
+/// `weight() * value()` of all terms. It is [`Send`], so that a run can go to a thread of its own.
+pub trait Term: Send {
     /// A short name for progress and records.
     fn name(&self) -> &'static str;
 
@@ -40,8 +42,14 @@ pub trait Term {
     /// The value to minimise, shape `[1]`.
     ///
     /// # Errors
-    /// What the operations inside refuse.
+    /// What the operations inside refuse; [`PerturbError::Other`] is for errors of your own.
     fn value(&self, step: &NoiseStep) -> Result<Tensor<1>, PerturbError>;
+}
+
+impl fmt::Debug for dyn Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} * {}", self.weight(), self.name())
+    }
 }
 
 /// Error minimisation: `DiceCE(F(x + delta), y)`, weight 1.

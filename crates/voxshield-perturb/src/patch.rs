@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -65,7 +67,7 @@ pub trait VolumeSource: Send {
     /// How many cases there are.
     fn cases(&self) -> usize;
 
-    /// A case. The same one is asked for many times in a row.
+    /// A case. The same one is asked for many times in a row. It is refused where [`TrainingVolume::check`] refuses it.
     ///
     /// # Errors
     /// Whatever keeps the case from being read.
@@ -83,13 +85,7 @@ impl InMemory {
     /// [`PerturbError::Extent`] if an array does not have the length that its shape asks for.
     pub fn new(volumes: Vec<TrainingVolume>) -> Result<Self, PerturbError> {
         for (case, volume) in volumes.iter().enumerate() {
-            let voxels: usize = volume.shape.iter().product();
-            let found = [
-                volume.image.len(),
-                volume.labels.len(),
-                volume.support.len(),
-            ];
-            check_extents(case, found, voxels, volume.channels)?;
+            volume.check(case)?;
         }
         Ok(Self(volumes))
     }
@@ -102,7 +98,7 @@ pub(crate) fn check_extents(
     voxels: usize,
     channels: usize,
 ) -> Result<(), PerturbError> {
-    let expected = [voxels * channels, voxels, voxels];
+    let expected = [voxels.saturating_mul(channels), voxels, voxels];
     for ((what, found), expected) in ["image", "labels", "support"]
         .into_iter()
         .zip(found)
@@ -147,15 +143,32 @@ impl PatchSource for InMemory {
 }
 
 impl TrainingVolume {
+    /// Checks that the arrays have the lengths that shape and channels ask for; whoever receives a volume of another's calls it before
+    /// [`TrainingVolume::crop`] or [`TrainingVolume::window`]. `case` is for the message.
+    ///
+    /// # Errors
+    /// [`PerturbError::Extent`] naming the first that has another.
+    pub fn check(&self, case: usize) -> Result<(), PerturbError> {
+        let voxels = self.shape.into_iter().fold(1, usize::saturating_mul);
+        let found = [self.image.len(), self.labels.len(), self.support.len()];
+        check_extents(case, found, voxels, self.channels)
+    }
+
     /// A random patch: two times out of three around a foreground voxel (a class is drawn first,
     /// so that small structures are seen as often as large ones), else anywhere. An axis on which
     /// the volume is shorter than the patch is centred and padded with zeros.
+    ///
+    /// # Panics
+    /// Where [`TrainingVolume::check`] has an error.
     pub fn crop(&self, shape: [usize; 3], seed: u64) -> Patch {
         self.crop_with(shape, [0; 3], seed, FOREGROUND)
     }
 
     /// As [`TrainingVolume::crop`], with `margin` voxels more on either side of each axis, and around a foreground voxel `foreground`
     /// times out of three; nnU-Net takes 1.
+    ///
+    /// # Panics
+    /// As [`TrainingVolume::crop`].
     pub fn crop_with(
         &self,
         shape: [usize; 3],
@@ -195,6 +208,9 @@ impl TrainingVolume {
     }
 
     /// The patch that starts at `start`, which may lie outside; zeros where there is no volume.
+    ///
+    /// # Panics
+    /// As [`TrainingVolume::crop`].
     pub fn window(&self, start: [i64; 3], shape: [usize; 3]) -> Patch {
         let window = Window {
             volume: self.shape,
@@ -221,24 +237,21 @@ impl TrainingVolume {
     }
 
     fn foreground_voxel(&self, rng: &mut ChaCha8Rng) -> Option<[usize; 3]> {
-        let last = self.labels.iter().copied().max().unwrap_or(0).max(0) as usize;
-        let mut counts = vec![0usize; last + 1];
-        for &label in &self.labels {
-            if label > 0 {
-                counts[label as usize] += 1;
-            }
+        // Run by run: labels may be any numbers, and neighbours are mostly alike.
+        let mut counts = BTreeMap::new();
+        for run in self.labels.chunk_by(|a, b| a == b).filter(|run| run[0] > 0) {
+            *counts.entry(run[0]).or_insert(0usize) += run.len();
         }
-        let classes: Vec<usize> = (1..=last).filter(|&c| counts[c] > 0).collect();
-        if classes.is_empty() {
+        if counts.is_empty() {
             return None;
         }
-        let class = classes[rng.random_range(0..classes.len())];
-        let nth = rng.random_range(0..counts[class]);
+        let (&class, &count) = counts.iter().nth(rng.random_range(0..counts.len()))?;
+        let nth = rng.random_range(0..count);
         let (index, _) = self
             .labels
             .iter()
             .enumerate()
-            .filter(|(_, label)| **label == class as i32)
+            .filter(|(_, label)| **label == class)
             .nth(nth)?;
         let [_, height, width] = self.shape;
         Some([
@@ -297,6 +310,29 @@ mod tests {
             for (i, &value) in inner.image[..8].iter().enumerate() {
                 assert_eq!(outer.image[at(i / 4, i / 2 % 2, i % 2)], value, "{seed}");
             }
+        }
+    }
+
+    /// Label values may be as large as they like, and negative ones are background.
+    #[test]
+    fn labels_of_any_value_are_found() {
+        let mut odd = volume();
+        odd.labels.fill(-3);
+        odd.labels[77] = i32::MAX;
+        let seen = (0..60).filter(|&seed| odd.crop([2, 2, 2], seed).labels.contains(&i32::MAX));
+        assert!(seen.count() >= 30);
+    }
+
+    /// A class of one voxel as often as another.
+    #[test]
+    fn every_class_is_drawn() {
+        let mut two = volume();
+        two.labels[3] = 1;
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let found: Vec<_> = (0..40).map(|_| two.foreground_voxel(&mut rng)).collect();
+        for voxel in [[0, 0, 3], [2, 2, 5]] {
+            let times = found.iter().filter(|&&place| place == Some(voxel)).count();
+            assert!(times >= 8, "{voxel:?} {times}");
         }
     }
 

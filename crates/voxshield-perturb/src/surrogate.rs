@@ -11,6 +11,7 @@ use crate::{Batch, Budget, PerturbError, View};
 /// `L` is the network's own training loss with DiceCE as its criterion. The optimiser is Adam with
 /// betas 0.9 and 0.9999, epsilon 1e-8, and an L2 decay of 5e-4 on everything but one-dimensional
 /// tensors, as in the reference.
+#[derive(Debug)]
 pub struct SurrogateLearner {
     learner: Learner<Box<dyn Network>>,
     budget: Budget,

@@ -1,6 +1,6 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use voxshield_models::{Architecture, ModelError, NetworkSpec, Precision, Width};
+use voxshield_models::{Architecture, ModelError, Network, NetworkSpec, Precision, Width};
 
 use crate::{Budget, PerturbError, SurrogateLearner};
 
@@ -84,12 +84,45 @@ impl SurrogateConfig {
         let spec = self.surrogate_spec(channels, classes);
         let network = Architecture::find(&self.surrogate)?;
         let network = network.init(&spec, self.seed ^ WEIGHTS, &self.training_device(device))?;
+        self.learner_of(network, &self.surrogate)
+    }
+
+    /// A network of your own as the surrogate, in place of the named one, with its optimiser. It is created on
+    /// [`training_device`](Self::training_device); channels and classes are its own.
+    ///
+    /// Every module with [`Segmenter`](voxshield_models::Segmenter) and [`NamedParameters`](voxshield_models::NamedParameters) is a
+    /// [`Network`], see the example `own_network`.
+    ///
+    /// # Errors
+    /// As [`learner`](Self::learner); [`PerturbError::Config`] too for a network on a device that is not the training device.
+    pub fn learner_for(&self, network: Box<dyn Network>) -> Result<SurrogateLearner, PerturbError> {
+        self.validate()?;
+        let device = network.device();
+        self.precision.check(&device.clone().without_autodiff())?;
+        let wanted = self.training_device(&device.clone().without_autodiff());
+        let strategy = device.gradient_checkpointing_strategy();
+        if strategy != wanted.gradient_checkpointing_strategy() {
+            return Err(PerturbError::Config {
+                what: "device of the surrogate",
+                expected: "that of SurrogateConfig::training_device, with autodiff and the checkpointing that is configured".into(),
+                found: format!("{device:?}, checkpointing {strategy:?}"),
+            });
+        }
+        self.learner_of(network, "the surrogate")
+    }
+
+    fn learner_of(
+        &self,
+        network: Box<dyn Network>,
+        name: &str,
+    ) -> Result<SurrogateLearner, PerturbError> {
         let network = self.precision.apply(network);
+        let channels = network.in_channels();
         match network.check_input(&self.batch_shape(channels)) {
             Err(ModelError::InputSize { multiple, sizes }) => {
                 return Err(PerturbError::Config {
                     what: "patch size",
-                    expected: format!("multiples of {multiple:?} voxels for {}", self.surrogate),
+                    expected: format!("multiples of {multiple:?} voxels for {name}"),
                     found: format!("{sizes:?}"),
                 });
             }

@@ -4,7 +4,7 @@ use crate::{
     eval::{Augmentation, Optimiser, Preprocessing, VictimConfig},
     models::{Architecture, Width},
     perturb::RandomNoise,
-    pipeline::{DeviceChoice, MemoryLimit},
+    pipeline::{DeviceChoice, MemoryLimit, ParseError},
 };
 
 /// The folders of an evaluation. Victims only ever see files.
@@ -24,6 +24,25 @@ pub struct EvaluatePaths {
     pub work: PathBuf,
 }
 
+impl EvaluatePaths {
+    /// Victims of the protected dataset, tested on these cases, without controls; what is finished is kept in the folder of the
+    /// protected dataset's name with `-evaluation`, beside it.
+    pub fn new(protected: impl Into<PathBuf>, test: impl Into<PathBuf>) -> Self {
+        let protected = protected.into();
+        let absolute = std::path::absolute(&protected).unwrap_or_else(|_| protected.clone());
+        let mut name = absolute.file_name().unwrap_or_default().to_os_string();
+        name.push("-evaluation");
+        Self {
+            work: absolute.with_file_name(name),
+            protected,
+            clean: None,
+            test: test.into(),
+            attacker: None,
+            compare: Vec::new(),
+        }
+    }
+}
+
 /// A victim's network and preprocessing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Victim {
@@ -34,7 +53,7 @@ pub struct Victim {
 }
 
 impl FromStr for Victim {
-    type Err = String;
+    type Err = ParseError;
 
     /// `NETWORK` or `NETWORK@PREPROCESSING`. Short names: `unet` (residual-unet), `conresnet`
     /// (con-res-net) and `nnunet` (nnunet-plain with nnU-Net's preprocessing).
@@ -49,13 +68,16 @@ impl FromStr for Victim {
             "nnunet" => ("nnunet-plain", Preprocessing::NnUnet),
             other => (other, Preprocessing::Plain),
         };
-        let network = Architecture::find(name).map_err(|error| error.to_string())?;
+        let network = Architecture::find(name);
+        let network = network.map_err(|error| ParseError::new(error.to_string()))?;
         let preprocessing = match preprocessing {
             None => usual,
             Some(name) => Preprocessing::ALL
                 .into_iter()
                 .find(|known| known.name() == name)
-                .ok_or("expected NETWORK@plain, NETWORK@paper or NETWORK@nnunet")?,
+                .ok_or_else(|| {
+                    ParseError::new("expected NETWORK@plain, NETWORK@paper or NETWORK@nnunet")
+                })?,
         };
         Ok(Self {
             network: network.name.to_owned(),
@@ -151,6 +173,16 @@ impl EvaluateOptions {
 mod tests {
     use super::*;
 
+    /// Never in it: it is published.
+    #[test]
+    fn victims_are_kept_beside_the_protected_dataset() {
+        for protected in ["/data/out", "/data/out/"] {
+            let paths = EvaluatePaths::new(protected, "test");
+            assert_eq!(paths.work, PathBuf::from("/data/out-evaluation"));
+            assert_eq!((paths.clean, paths.compare.len()), (None, 0));
+        }
+    }
+
     #[test]
     fn victims_are_named_shortly_or_fully() {
         let parsed = |text: &str| text.parse::<Victim>().map(|v| (v.network, v.preprocessing));
@@ -171,7 +203,13 @@ mod tests {
             parsed("v-net@nnunet"),
             expect("v-net", Preprocessing::NnUnet)
         );
-        assert!(parsed("unet@none").unwrap_err().contains("@plain"));
-        assert!(parsed("net").unwrap_err().contains("residual-unet"));
+        assert!(
+            parsed("unet@none")
+                .unwrap_err()
+                .to_string()
+                .contains("@plain")
+        );
+        let error = parsed("net").unwrap_err().to_string();
+        assert!(error.contains("residual-unet"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use crate::data::{MANIFEST_NAME, Manifest};
 
 /// The result of [`verify`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// One verdict a case of the manifest.
     pub cases: Vec<CaseVerdict>,
@@ -24,6 +25,7 @@ pub struct VerifyReport {
 
 /// What was found for one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CaseVerdict {
     /// The case.
     pub id: String,

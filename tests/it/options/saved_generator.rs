@@ -39,12 +39,7 @@ fn protects_later_cases(config: &BilevelConfig) {
     let first = run(&path("clean"), &path("a"), &training).unwrap();
 
     let saved = SavedGenerator::open(&file).unwrap();
-    let applying = ProtectOptions {
-        support: saved.support(),
-        normalisation: saved.normalisation(),
-        method: Method::SavedGenerator(saved),
-        ..ProtectOptions::default()
-    };
+    let applying = ProtectOptions::default().with_generator(saved);
     let again = run(&path("clean"), &path("b"), &applying).unwrap();
     for (a, b) in first.cases.iter().zip(&again.cases) {
         assert_eq!(a.files, b.files, "the same generator, other bytes");
@@ -122,6 +117,56 @@ fn what_a_generator_was_not_trained_for_is_refused() {
     assert!(error.to_string().contains("save-generator"), "{error}");
 }
 
+/// Whatever trained it.
+#[test]
+fn a_generator_of_a_training_of_ones_own_protects_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    phantoms(&path("clean"), 1, 5);
+    let device = DeviceChoice::Cpu.open().unwrap();
+    let generator = config().init_generator(1, &device).unwrap();
+    let trained = ProtectOptions {
+        support: Support::Full,
+        label_weights: "1=0.5".parse().unwrap(),
+        normalisation: NormalisationChoice::Window {
+            lo: 0.0,
+            hi: 1500.0,
+        },
+        ..learned()
+    };
+    let file = path("generator.safetensors");
+    let saved = SavedGenerator::save(&file, &generator, 1, &trained).unwrap();
+    let options = ProtectOptions::default().with_generator(saved.clone());
+    assert_eq!(options.support, trained.support);
+    assert_eq!(options.label_weights, trained.label_weights);
+    assert_eq!(options.normalisation, trained.normalisation);
+    let manifest = run(&path("clean"), &path("out"), &options).unwrap();
+    assert_eq!(manifest.cases.len(), 1);
+    assert!(manifest.cases[0].achieved > 0.0);
+    assert_kept(&path("clean"), &path("out"));
+    // The manifest keeps no path, and says so before anything is done.
+    let back = ProtectOptions::from_manifest(&manifest, &path("out")).unwrap();
+    let error = run(&path("clean"), &path("again"), &back).unwrap_err();
+    assert!(
+        matches!(error, PipelineError::PathUnknown { .. }),
+        "{error}"
+    );
+
+    // Of another configuration, for other channels, or under a method that has no generator.
+    let other = ProtectOptions {
+        method: Method::Bilevel(BilevelConfig {
+            generator: GeneratorKind::Umed3d,
+            ..config()
+        }),
+        ..ProtectOptions::default()
+    };
+    for (channels, wrong) in [(1, &other), (2, &trained), (1, &coded("checkerboard"))] {
+        let error = SavedGenerator::save(&file, &generator, channels, wrong).unwrap_err();
+        assert!(matches!(error, PipelineError::Perturb(_)), "{error}");
+    }
+    assert_eq!(SavedGenerator::open(&file).unwrap(), saved);
+}
+
 #[test]
 fn a_generator_is_not_published_with_the_data() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,13 +209,8 @@ fn shared_noise_protects_later_cases() {
         let first = run(&path("clean"), &out("a"), &training).unwrap();
         assert_kept(&path("clean"), &out("a"));
         let saved = SavedGenerator::open(&file).unwrap();
-        let applying = ProtectOptions {
-            support: saved.support(),
-            labels: saved.labels(),
-            normalisation: saved.normalisation(),
-            method: Method::SavedGenerator(saved),
-            ..ProtectOptions::default()
-        };
+        let applying = ProtectOptions::default().with_generator(saved);
+        assert_eq!(applying.support, Support::Full);
         let again = run(&path("clean"), &out("b"), &applying).unwrap();
         for (a, b) in first.cases.iter().zip(&again.cases) {
             assert_eq!(a.files, b.files, "the same noise, other bytes");

@@ -67,15 +67,13 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         if let Some(epsilon) = args.epsilon {
             saved.expect_epsilon(epsilon)?;
         }
-        return Ok(ProtectOptions {
-            support: args.support.unwrap_or(saved.support()),
-            labels: args.labels.unwrap_or(saved.labels()),
-            label_weights: (args.label_weights.clone())
-                .unwrap_or_else(|| saved.label_weights().clone()),
-            normalisation: args.normalise.unwrap_or(saved.normalisation()),
-            method: Method::SavedGenerator(saved),
-            ..common
-        });
+        // What is asked for otherwise is refused, and not overheard.
+        let mut options = common.with_generator(saved);
+        set(&mut options.support, args.support);
+        set(&mut options.labels, args.labels);
+        set(&mut options.label_weights, args.label_weights.clone());
+        set(&mut options.normalisation, args.normalise);
+        return Ok(options);
     }
     let kind = PerturbationMethod::find(&args.method).map(PerturbationMethod::kind);
     meaningful(args, kind)?;

@@ -30,7 +30,7 @@ pub const DISTANCE_EPSILON: f64 = 1e-10;
 /// Spectral operations over the slices of a volume.
 ///
 /// The default bodies compose plain tensor operations (a DFT by matrix products, so every height
-/// and width works) and run on every backend; a backend overrides them where it knows better.
+/// and width works); Flex and CubeCL, the backends that are registered, override them where they know better.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use burn::tensor::{Int, Tensor};
 use voxshield_kernels::DiceCe;
 use voxshield_models::Network;
@@ -17,15 +19,16 @@ pub struct Seen<'a> {
     pub labels: Tensor<4, Int>,
 }
 
-/// What sample-wise descent minimises. Implement it to add your own, see [`Pgd::with_criterion`](crate::Pgd::with_criterion).
-pub trait Criterion {
+/// What sample-wise descent minimises. Implement it to add your own, see [`Pgd::with_criterion`](crate::Pgd::with_criterion). It is
+/// [`Send`], so that a run can go to a thread of its own.
+pub trait Criterion: Send {
     /// A short name for progress and records.
     fn name(&self) -> &'static str;
 
     /// The value to minimise, shape `[1]`.
     ///
     /// # Errors
-    /// What the operations inside refuse.
+    /// What the operations inside refuse; [`PerturbError::Other`] is for errors of your own.
     fn value(&self, seen: &Seen<'_>) -> Result<Tensor<1>, PerturbError>;
 
     /// Whether the criterion has to see all cases, clean, before the first step.
@@ -36,6 +39,12 @@ pub trait Criterion {
     /// Looks at clean patches through one of the targets, without gradients.
     fn survey(&mut self, member: usize, network: &dyn Network, batch: &Batch) {
         let _ = (member, network, batch);
+    }
+}
+
+impl fmt::Debug for dyn Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -110,7 +110,9 @@ impl<'a, I> Reader<'a, I> {
 
     fn volume(&mut self, case: usize) -> Result<&TrainingVolume, PerturbError> {
         let volume = self.source.volume(case);
-        volume.map_err(|source| PerturbError::Source { case, source })
+        let volume = volume.map_err(|source| PerturbError::Source { case, source })?;
+        volume.check(case)?;
+        Ok(volume)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
 /// volume; where they overlap, each voxel is the part of one. So volumes may have any size.
 ///
 /// Batches are read and uploaded on a thread of their own while the device works.
+#[derive(Debug)]
 pub struct Pgd {
     config: PgdConfig,
     device: Device,
@@ -60,7 +61,30 @@ impl Pgd {
         let surrogate = config.common.learner(channels, classes, device)?;
         let expectation = &config.recipe.expectation;
         expectation.check_surrogate(&config.common.surrogate, surrogate.network())?;
-        Ok(Self {
+        Ok(Self::of(config, surrogate, device))
+    }
+
+    /// As [`Pgd::new`], against a network of your own in place of the one that the configuration names. It is created on
+    /// [`SurrogateConfig::training_device`](crate::SurrogateConfig::training_device); device, channels and classes are its own.
+    ///
+    /// # Errors
+    /// As [`Pgd::new`], and those of [`SurrogateConfig::learner_for`](crate::SurrogateConfig::learner_for).
+    pub fn for_surrogate(
+        config: PgdConfig,
+        surrogate: Box<dyn Network>,
+    ) -> Result<Self, PerturbError> {
+        config.validate()?;
+        let expectation = &config.recipe.expectation;
+        expectation.check_surrogate("another", &*surrogate)?;
+        let device = surrogate.device().without_autodiff();
+        let surrogate = config.common.learner_for(surrogate)?;
+        Ok(Self::of(config, surrogate, &device))
+    }
+
+    fn of(config: PgdConfig, surrogate: SurrogateLearner, device: &Device) -> Self {
+        let network = surrogate.network();
+        let (channels, classes) = (network.in_channels(), network.classes());
+        Self {
             device: device.clone(),
             channels,
             classes,
@@ -70,7 +94,7 @@ impl Pgd {
             history: Vec::new(),
             targets: Vec::new(),
             progress: DescentState::default(),
-        })
+        }
     }
 
     /// Minimises a criterion of your own.
@@ -120,10 +144,9 @@ impl Pgd {
         self.targets.clear();
         let checkpoints = (0..trained).filter(|&round| schedule.is_checkpoint(round));
         for index in 0..checkpoints.count() {
-            let target = common.learner(self.channels, self.classes, &self.device)?;
             let weights = &from.learner(&target_role(index))?.weights;
-            let target = target.with_weights(weights)?;
-            self.targets.push(target.network().frozen());
+            let target = self.surrogate.network().frozen();
+            self.targets.push(target.with_weights(weights)?.frozen());
         }
         self.surrogate = self
             .surrogate

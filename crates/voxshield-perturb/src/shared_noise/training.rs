@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor};
 use voxshield_kernels::DiceCe;
-use voxshield_models::{TensorMap, input_leaf};
+use voxshield_models::{Network, TensorMap, input_leaf};
 
 use super::{SharedNoise, SharedNoiseConfig};
 use crate::alternation::{Alternating, Alternation};
@@ -18,6 +18,7 @@ const NOISE: &str = "noise";
 /// The optimisation of a [`SharedNoise`]: rounds of S-steps, `min_theta DiceCE(F(x + delta), y)`, and one pass of N-steps over all
 /// cases, `noise <- clamp(noise - step sign(d DiceCE / d noise), -epsilon, epsilon)`; the gradient of a place is the sum over all
 /// voxels of the batch that have it.
+#[derive(Debug)]
 pub struct SharedNoiseTraining {
     config: SharedNoiseConfig,
     device: Device,
@@ -28,6 +29,7 @@ pub struct SharedNoiseTraining {
 }
 
 /// What the loop trains.
+#[derive(Debug)]
 struct Players {
     surrogate: SurrogateLearner,
     /// `[channel, place]`, without gradients.
@@ -50,17 +52,52 @@ impl SharedNoiseTraining {
         device: &Device,
     ) -> Result<Self, PerturbError> {
         config.validate()?;
+        let surrogate = config.common.learner(channels, labels.len(), device)?;
+        Self::of(config, surrogate, labels, device)
+    }
+
+    /// As [`SharedNoiseTraining::new`], against a network of your own in place of the one that the configuration names. It is created
+    /// on [`SurrogateConfig::training_device`](crate::SurrogateConfig::training_device); device and channels are its own.
+    ///
+    /// # Errors
+    /// As [`SharedNoiseTraining::new`], and those of [`SurrogateConfig::learner_for`](crate::SurrogateConfig::learner_for);
+    /// [`PerturbError::Config`] if it has not as many classes as there are labels.
+    pub fn for_surrogate(
+        config: SharedNoiseConfig,
+        surrogate: Box<dyn Network>,
+        labels: &[u16],
+    ) -> Result<Self, PerturbError> {
+        config.validate()?;
+        let classes = surrogate.classes();
+        if classes != labels.len() {
+            return Err(PerturbError::Config {
+                what: "classes of the surrogate",
+                expected: format!("one for each of the {} labels", labels.len()),
+                found: classes.to_string(),
+            });
+        }
+        let device = surrogate.device().without_autodiff();
+        let surrogate = config.common.learner_for(surrogate)?;
+        Self::of(config, surrogate, labels, &device)
+    }
+
+    fn of(
+        config: SharedNoiseConfig,
+        surrogate: SurrogateLearner,
+        labels: &[u16],
+        device: &Device,
+    ) -> Result<Self, PerturbError> {
+        let channels = surrogate.network().in_channels();
         let tiles = SharedNoise::zeros(&config, channels, labels)?;
-        let classes = labels.len();
         Ok(Self {
             players: Players {
-                surrogate: config.common.learner(channels, classes, device)?,
+                surrogate,
                 noise: Tensor::zeros([channels, tiles.places()], device),
                 budget: Budget::new(config.common.epsilon)?,
                 step_size: config.step_size * config.common.epsilon,
             },
             device: device.clone(),
-            classes,
+            classes: labels.len(),
             tiles,
             history: Vec::new(),
             config,

@@ -21,12 +21,15 @@ pub struct TileConfig {
     pub patch: [usize; 3],
 }
 
-impl Default for TileConfig {
-    fn default() -> Self {
+impl TileConfig {
+    /// Tiles of 96 voxels that overlap by 16, for a generator that was trained on patches of this size `[depth, height, width]`:
+    /// [`SurrogateConfig::patch`](crate::SurrogateConfig::patch) of its training. Zeros say that nothing was trained: then a short
+    /// volume is mirrored.
+    pub fn new(patch: [usize; 3]) -> Self {
         Self {
             size: [96; 3],
             overlap: 16,
-            patch: [0; 3],
+            patch,
         }
     }
 }
@@ -236,7 +239,7 @@ mod tests {
         let tiles = TileConfig {
             size: [8, 16, 16],
             overlap: 4,
-            ..TileConfig::default()
+            patch: [0; 3],
         };
         let mut calls = 0;
         let out = tiled(&image, (2, 2), shape, [2; 3], tiles, &mut |values, dims| {
@@ -254,10 +257,7 @@ mod tests {
     fn padding_is_what_the_generator_was_trained_with() {
         let volume: Vec<f32> = (1..=5).map(|v| v as f32).collect();
         let seen = |patch: usize| {
-            let tiles = TileConfig {
-                patch: [1, 1, patch],
-                ..TileConfig::default()
-            };
+            let tiles = TileConfig::new([1, 1, patch]);
             let mut seen = Vec::new();
             let mut map = |tile: &[f32], _: [usize; 4]| {
                 seen = tile.to_vec();
@@ -281,7 +281,7 @@ mod tests {
             let tiles = TileConfig {
                 size: [16; 3],
                 overlap: 4,
-                ..TileConfig::default()
+                patch: [0; 3],
             };
             let mut map = |_: &[f32], [_, d, h, w]: [usize; 4]| {
                 let place = |i: usize| [i / (h * w), i / w % h, i % w].map(|at| at % 4);

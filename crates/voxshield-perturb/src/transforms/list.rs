@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use super::{Family, View};
+use crate::ParseError;
 
 /// Which random changes the networks of an optimisation see, and how often: each family with its probability for a sample, in
 /// the order in which they are applied. As text `none`, `light`, `strong`, or `NAME[:PROBABILITY],...`.
@@ -48,13 +49,13 @@ impl Transforms {
     /// These families, each with its probability.
     ///
     /// # Errors
-    /// A description of the first probability that is not in 0..=1.
-    pub fn new(families: Vec<(Family, f64)>) -> Result<Self, String> {
+    /// [`ParseError`] naming the first probability that is not in 0..=1.
+    pub fn new(families: Vec<(Family, f64)>) -> Result<Self, ParseError> {
         match families.iter().find(|(_, p)| !(0.0..=1.0).contains(p)) {
-            Some((family, p)) => Err(format!(
+            Some((family, p)) => Err(ParseError::new(format!(
                 "{}: expected a probability of 0 to 1, found {p}",
                 family.name()
-            )),
+            ))),
             None => Ok(Self(families)),
         }
     }
@@ -98,7 +99,7 @@ impl fmt::Display for Transforms {
 }
 
 impl FromStr for Transforms {
-    type Err = String;
+    type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
@@ -109,13 +110,16 @@ impl FromStr for Transforms {
         }
         let one = |item: &str| {
             let (name, probability) = match item.split_once(':') {
-                Some((name, p)) => (name, p.parse().map_err(|_| format!("'{p}' is no number"))?),
+                Some((name, p)) => {
+                    let no_number = |_| ParseError::new(format!("'{p}' is no number"));
+                    (name, p.parse().map_err(no_number)?)
+                }
                 None => (item, 0.5),
             };
             let family = Family::ALL.into_iter().find(|f| f.name() == name.trim());
             family.map(|family| (family, probability)).ok_or_else(|| {
                 let names = Family::ALL.map(Family::name).join(", ");
-                format!("'{item}': expected none, light, strong, or a list of NAME[:PROBABILITY] out of {names}")
+                ParseError::new(format!("'{item}': expected none, light, strong, or a list of NAME[:PROBABILITY] out of {names}"))
             })
         };
         Self::new(text.split(',').map(one).collect::<Result<_, _>>()?)

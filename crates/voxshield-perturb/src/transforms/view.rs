@@ -1,9 +1,19 @@
+use std::fmt;
+
 use burn::tensor::{Int, Tensor, kind::Basic};
 
 use super::family::Change;
 
 /// How a network sees a batch in one step: the drawn changes of each sample.
 pub struct View(Vec<Vec<Box<dyn Change>>>);
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was drawn are tensors of places and numbers.
+        let changes: Vec<usize> = self.0.iter().map(Vec::len).collect();
+        f.debug_struct("View").field("changes", &changes).finish()
+    }
+}
 
 impl View {
     /// The batch as it is.

@@ -8,7 +8,7 @@ use burn::tensor::Shape;
 
 /// The mean absolute difference, in one pass each way and without a tensor of differences.
 ///
-/// The default bodies compose plain tensor operations and run on every backend.
+/// The default bodies compose plain tensor operations; Flex and CubeCL run them where they have no kernel.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

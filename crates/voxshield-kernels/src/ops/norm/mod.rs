@@ -9,7 +9,7 @@ use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 /// Instance normalisation with a weight and a bias for each channel, then a leaky ReLU, in one
 /// operation that keeps its input and two numbers a sample and channel for the way back.
 ///
-/// The default bodies compose plain tensor operations and run on every backend.
+/// The default bodies compose plain tensor operations; Flex and CubeCL run them where they have no kernel.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

@@ -15,7 +15,7 @@ pub const OVERLAP_SUMS: usize = 4;
 /// Sums over the voxels of a sample, from which [`DiceCe`](crate::DiceCe) is a formula of
 /// `batch * class` numbers.
 ///
-/// The default bodies compose plain tensor operations and run on every backend.
+/// The default bodies compose plain tensor operations; Flex and CubeCL run them where they have no kernel.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
