@@ -108,6 +108,8 @@ fn normal(deviation: f32, rng: &mut ChaCha8Rng) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::FRAC_PI_6;
+
     use super::*;
 
     /// The share of the draws that are there, the smallest and the largest.
@@ -174,15 +176,15 @@ mod tests {
             (
                 "first angle",
                 0.2,
-                -0.5236,
-                0.5236,
+                -FRAC_PI_6,
+                FRAC_PI_6,
                 of(|d| (d.angles[0] != 0.0).then_some(d.angles[0])),
             ),
             (
                 "last angle",
                 0.2,
-                -0.5236,
-                0.5236,
+                -FRAC_PI_6,
+                FRAC_PI_6,
                 of(|d| (d.angles[2] != 0.0).then_some(d.angles[2])),
             ),
             (
