@@ -7,8 +7,8 @@ use ndarray::Axis;
 
 use crate::{
     data::{
-        Case, CtStatistics, CtStatisticsBuilder, Dataset, MANIFEST_NAME, Manifest, Modality,
-        discover, sha256_bytes, sha256_volume,
+        Case, CtStatistics, CtStatisticsBuilder, Dataset, IntensityRange, MANIFEST_NAME, Manifest,
+        Modality, discover, sha256_bytes, sha256_volume,
     },
     eval::record::DatasetFacts,
     pipeline::{
@@ -122,16 +122,31 @@ impl LabelledSet {
         self.cases.iter().find(|case| case.id == id)
     }
 
-    /// An error if a case of `test` is in this training set: the same voxels, or, of a protected set, the file that
-    /// a case was made from.
+    /// The intensity ranges that the manifest publishes for a case.
+    pub(super) fn ranges(&self, case: &Case) -> Result<&[IntensityRange], PipelineError> {
+        let records = self.manifest.iter().flat_map(|manifest| &manifest.cases);
+        let record = records.into_iter().find(|record| record.id == case.id);
+        record
+            .map(|record| record.ranges.as_slice())
+            .ok_or_else(|| PipelineError::NoManifest {
+                path: self.dataset.root.clone(),
+            })
+    }
+
+    /// An error if a case of `test` is in this training set.
     pub(super) fn check_disjoint(&self, test: &Self) -> Result<(), PipelineError> {
-        let overlap = |training: &Path, test: &Path| PipelineError::TestCaseInTraining {
-            test: test.to_path_buf(),
-            training: training.to_path_buf(),
-        };
-        for (hash, path) in &test.voxels {
+        match self.shared_with(test) {
+            Some([training, test]) => Err(PipelineError::TestCaseInTraining { test, training }),
+            None => Ok(()),
+        }
+    }
+
+    /// An image of this set and one of `other` that are one case: the same voxels in a channel, or, of a protected set, the file that
+    /// the image was made from.
+    pub(super) fn shared_with(&self, other: &Self) -> Option<[PathBuf; 2]> {
+        for (hash, path) in &other.voxels {
             if let Some(own) = self.voxels.get(hash) {
-                return Err(overlap(own, path));
+                return Some([own.clone(), path.clone()]);
             }
         }
         let records = self
@@ -140,11 +155,11 @@ impl LabelledSet {
             .flat_map(|m| &m.cases)
             .flat_map(|c| &c.files);
         for record in records {
-            if let Some(path) = test.files.get(&record.sha256_before) {
-                return Err(overlap(&self.dataset.root.join(&record.path), path));
+            if let Some(path) = other.files.get(&record.sha256_before) {
+                return Some([self.dataset.root.join(&record.path), path.clone()]);
             }
         }
-        Ok(())
+        None
     }
 }
 

@@ -1,17 +1,17 @@
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use super::{
-    EvaluateEvent, EvaluateOptions, EvaluatePaths,
+    EVALUATION_REVISION, EvaluateEvent, EvaluateOptions, EvaluatePaths,
     cell::{caught, run_cell},
     controls::random_control,
     countermeasure::Countermeasure,
     labelled::LabelledSet,
     plan::{Context, NamedSet, PlannedCell, left_out, plan},
-    purify::{PURIFIER, Pairs},
+    purify::{PURIFIER, Pairs, attackers_data},
     quality::quality,
     report::write_report,
     store::{Store, write_json},
-    utility::utility,
+    utility::{utility, without_weights},
 };
 use crate::{
     eval::{
@@ -194,6 +194,7 @@ fn open<'a>(
                 found: test.channels,
             });
         }
+        notes.extend(compare_labels(set, &test)?);
         if sets[..index].iter().any(|other| other.name == set.name) {
             return Err(PipelineError::SameName {
                 name: set.name.clone(),
@@ -207,11 +208,13 @@ fn open<'a>(
                     .to_owned(),
             ),
             Some(root) => {
+                let others = sets.iter().map(|set| &set.set).chain([&test]);
+                let attacker = attackers_data(root, others, options.max_memory)?;
                 for set in sets
                     .iter_mut()
                     .filter(|set| set.set.manifest.is_some() && set.role != Role::Random)
                 {
-                    let pairs = Pairs::make(root, &set.set, options, &paths.work, observer)?;
+                    let pairs = Pairs::make(&attacker, &set.set, options, &paths.work, observer)?;
                     set.pairs = Some(pairs);
                 }
             }
@@ -225,6 +228,29 @@ fn open<'a>(
         test,
     };
     Ok((context, notes))
+}
+
+/// A note if a training set and the test cases differ in their labels; an error if they have none in common, where every Dice would be 0.
+fn compare_labels(set: &NamedSet, test: &LabelledSet) -> Result<Option<String>, PipelineError> {
+    let labels = |set: &LabelledSet| set.classes.iter().copied().filter(|&l| l > 0).collect();
+    let (own, tested): (BTreeSet<u16>, BTreeSet<u16>) = (labels(&set.set), labels(test));
+    if own.is_disjoint(&tested) {
+        return Err(PipelineError::NoCommonLabel {
+            test: test.dataset.root.clone(),
+            training: set.set.dataset.root.clone(),
+            expected: own.into_iter().collect(),
+            found: tested.into_iter().collect(),
+        });
+    }
+    let only = |a: &BTreeSet<u16>, b: &BTreeSet<u16>| -> Vec<u16> { (a - b).into_iter().collect() };
+    Ok((own != tested).then(|| {
+        format!(
+            "'{}' and the test cases differ in their labels: {:?} are in the training set alone, {:?} in the test cases alone; neither are scored",
+            set.name,
+            only(&own, &tested),
+            only(&tested, &own)
+        )
+    }))
 }
 
 fn run_cells(
@@ -281,6 +307,17 @@ fn qualities(
     let Some(clean) = context.clean() else {
         return Vec::new();
     };
+    let missing = without_weights(context, planned, store);
+    if !missing.is_empty() {
+        let networks: Vec<String> = missing
+            .iter()
+            .map(|key| format!("{}@{}", key.network, key.preprocessing.name()))
+            .collect();
+        notes.push(format!(
+            "what protected files cost honest users of these networks is not known, because the work folder has no weights of the clean control: {}",
+            networks.join(", ")
+        ));
+    }
     let mut all = Vec::new();
     for named in context.sets.iter().filter(|set| set.role != Role::Clean) {
         let name = &named.name;
@@ -335,12 +372,15 @@ fn record(
     EvaluationRecord {
         format: EvaluationRecord::FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: EVALUATION_REVISION,
         settings: EvaluationSettings {
             networks,
             width: options.width(),
             preprocessing,
             augmentations: options.augmentations.clone(),
             defences: context.defences.clone(),
+            defend_controls: options.defend_controls,
+            noise: options.noise,
             seeds: (0..options.seeds)
                 .map(|s| options.training.seed.wrapping_add(s))
                 .collect(),
@@ -348,7 +388,11 @@ fn record(
             test_every: options.test_every,
             batch: options.training.batch,
             patch: options.training.patch,
+            grid: options.grid,
+            target_spacing: options.target_spacing,
             optimiser: options.optimiser(),
+            precision: options.training.precision,
+            checkpointing: options.training.checkpointing,
             device: options.device.to_string(),
         },
         training_sets: training_sets.collect(),
@@ -365,5 +409,38 @@ fn record(
         cells,
         quality,
         notes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::fixtures::{named, open, textured},
+        *,
+    };
+
+    #[test]
+    fn labels_that_differ_are_told_and_none_in_common_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = |name: &str, labels: &[u8]| textured(&folder.path().join(name), 1, labels);
+        let set = named("mine", Role::Protected, &root("set", &[1, 2]));
+        let against = |name, labels: &[u8]| compare_labels(&set, &open(&root(name, labels)));
+        assert_eq!(against("same", &[1, 2]).unwrap(), None);
+        let note = against("other", &[1, 3]).unwrap().unwrap();
+        for part in [
+            "'mine'",
+            "[2] are in the training set",
+            "[3] in the test cases",
+        ] {
+            assert!(note.contains(part), "{note}");
+        }
+        let error = against("none", &[3]).unwrap_err();
+        let PipelineError::NoCommonLabel {
+            expected, found, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((&expected[..], &found[..]), (&[1, 2][..], &[3][..]));
     }
 }
