@@ -30,16 +30,17 @@ pub(super) type Drawn = (Array3<f32>, Array3<u8>);
 /// Writes cases `0`, `1`, ... of one channel; `spacing` is `[depth, height, width]` in mm.
 pub(super) fn write(root: &Path, spacing: [f64; 3], cases: &[Drawn]) {
     let [depth, height, width] = spacing;
-    let affine = Affine::from_spacing([width, height, depth]);
+    let affine = Affine::from_spacing([height, width, depth]);
     for (id, (image, labels)) in cases.iter().enumerate() {
         let path = |kind: &str| {
             fs::create_dir_all(root.join(kind)).unwrap();
             root.join(kind).join(format!("{id}.nii"))
         };
-        // Files have the axes the other way round.
-        let image = NewVoxels::from(image.view().reversed_axes());
+        // Files have the depth last.
+        let axes = [1, 2, 0];
+        let image = NewVoxels::from(image.view().permuted_axes(axes));
         write_new(&path("images"), image, &affine).unwrap();
-        let labels = NewVoxels::from(labels.view().reversed_axes());
+        let labels = NewVoxels::from(labels.view().permuted_axes(axes));
         write_new(&path("labels"), labels, &affine).unwrap();
     }
 }

@@ -161,6 +161,32 @@ impl LabelledSet {
         }
         None
     }
+
+    /// A note if this training set, called `name`, and the test cases differ in their labels; an error if they have none in common, where
+    /// every Dice would be 0.
+    pub(super) fn compare_labels(
+        &self,
+        name: &str,
+        test: &Self,
+    ) -> Result<Option<String>, PipelineError> {
+        let labels = |set: &Self| set.classes.iter().copied().filter(|&l| l > 0).collect();
+        let (own, tested): (BTreeSet<u16>, BTreeSet<u16>) = (labels(self), labels(test));
+        if own.is_disjoint(&tested) {
+            return Err(PipelineError::NoCommonLabel {
+                test: test.dataset.root.clone(),
+                training: self.dataset.root.clone(),
+                expected: own.into_iter().collect(),
+                found: tested.into_iter().collect(),
+            });
+        }
+        Ok((own != tested).then(|| {
+            format!(
+                "'{name}' and the test cases differ in their labels: {:?} are in the training set alone, {:?} in the test cases alone; neither are scored",
+                Vec::from_iter(&own - &tested),
+                Vec::from_iter(&tested - &own)
+            )
+        }))
+    }
 }
 
 fn median(spacings: &[[f64; 3]]) -> [f64; 3] {
@@ -174,7 +200,35 @@ fn median(spacings: &[[f64; 3]]) -> [f64; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::fixtures::{open, textured},
+        *,
+    };
+
+    #[test]
+    fn labels_that_differ_are_told_and_none_in_common_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |name: &str, labels: &[u8]| open(&textured(&folder.path().join(name), 1, labels));
+        let own = set("set", &[1, 2]);
+        let against = |name, labels: &[u8]| own.compare_labels("mine", &set(name, labels));
+        assert_eq!(against("same", &[1, 2]).unwrap(), None);
+        let note = against("other", &[1, 3]).unwrap().unwrap();
+        for part in [
+            "'mine'",
+            "[2] are in the training set",
+            "[3] in the test cases",
+        ] {
+            assert!(note.contains(part), "{note}");
+        }
+        let error = against("none", &[3]).unwrap_err();
+        let PipelineError::NoCommonLabel {
+            expected, found, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((&expected[..], &found[..]), (&[1, 2][..], &[3][..]));
+    }
 
     #[test]
     fn the_median_is_taken_per_axis() {

@@ -15,6 +15,7 @@ mod purify;
 mod quality;
 mod radius;
 mod recompute;
+mod record;
 mod report;
 mod run;
 mod score;

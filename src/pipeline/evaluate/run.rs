@@ -1,7 +1,7 @@
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
 use super::{
-    EVALUATION_REVISION, EvaluateEvent, EvaluateOptions, EvaluatePaths,
+    EvaluateEvent, EvaluateOptions, EvaluatePaths,
     cell::{caught, run_cell},
     controls::random_control,
     countermeasure::Countermeasure,
@@ -9,6 +9,7 @@ use super::{
     plan::{Context, NamedSet, PlannedCell, left_out, plan},
     purify::{PURIFIER, Pairs, attackers_data},
     quality::quality,
+    record::record,
     report::write_report,
     store::{Store, write_json},
     utility::{utility, without_weights},
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     eval::{
         EvalError, Preprocessing,
-        record::{Cell, EvaluationRecord, EvaluationSettings, Quality, Role, Summary, TrainingSet},
+        record::{Cell, EvaluationRecord, Quality, Role},
     },
     models::{Architecture, ModelError, NetworkSpec},
     perturb::PerturbError,
@@ -194,7 +195,7 @@ fn open<'a>(
                 found: test.channels,
             });
         }
-        notes.extend(compare_labels(set, &test)?);
+        notes.extend(set.set.compare_labels(&set.name, &test)?);
         if sets[..index].iter().any(|other| other.name == set.name) {
             return Err(PipelineError::SameName {
                 name: set.name.clone(),
@@ -228,29 +229,6 @@ fn open<'a>(
         test,
     };
     Ok((context, notes))
-}
-
-/// A note if a training set and the test cases differ in their labels; an error if they have none in common, where every Dice would be 0.
-fn compare_labels(set: &NamedSet, test: &LabelledSet) -> Result<Option<String>, PipelineError> {
-    let labels = |set: &LabelledSet| set.classes.iter().copied().filter(|&l| l > 0).collect();
-    let (own, tested): (BTreeSet<u16>, BTreeSet<u16>) = (labels(&set.set), labels(test));
-    if own.is_disjoint(&tested) {
-        return Err(PipelineError::NoCommonLabel {
-            test: test.dataset.root.clone(),
-            training: set.set.dataset.root.clone(),
-            expected: own.into_iter().collect(),
-            found: tested.into_iter().collect(),
-        });
-    }
-    let only = |a: &BTreeSet<u16>, b: &BTreeSet<u16>| -> Vec<u16> { (a - b).into_iter().collect() };
-    Ok((own != tested).then(|| {
-        format!(
-            "'{}' and the test cases differ in their labels: {:?} are in the training set alone, {:?} in the test cases alone; neither are scored",
-            set.name,
-            only(&own, &tested),
-            only(&tested, &own)
-        )
-    }))
 }
 
 fn run_cells(
@@ -338,109 +316,4 @@ fn qualities(
         }
     }
     all
-}
-
-fn record(
-    context: &Context<'_>,
-    cells: Vec<Cell>,
-    quality: Vec<Quality>,
-    notes: Vec<String>,
-) -> EvaluationRecord {
-    let options = context.options;
-    let mut networks: Vec<String> = Vec::new();
-    let mut preprocessing = Vec::new();
-    for victim in &options.victims {
-        if !networks.contains(&victim.network) {
-            networks.push(victim.network.clone());
-        }
-        if !preprocessing.contains(&victim.preprocessing) {
-            preprocessing.push(victim.preprocessing);
-        }
-    }
-    let training_sets = context.sets.iter().map(|named| {
-        let manifest = named.set.manifest.as_ref();
-        TrainingSet {
-            name: named.name.clone(),
-            role: named.role,
-            facts: named.set.facts.clone(),
-            epsilon: manifest.map(|m| m.epsilon),
-            support: manifest.map(|m| m.support.clone()),
-            method: manifest.map(|m| m.method.to_string()),
-        }
-    });
-    let results = cells.iter().filter_map(|cell| cell.outcome.result());
-    EvaluationRecord {
-        format: EvaluationRecord::FORMAT,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        revision: EVALUATION_REVISION,
-        settings: EvaluationSettings {
-            networks,
-            width: options.width(),
-            preprocessing,
-            augmentations: options.augmentations.clone(),
-            defences: context.defences.clone(),
-            defend_controls: options.defend_controls,
-            noise: options.noise,
-            seeds: (0..options.seeds)
-                .map(|s| options.training.seed.wrapping_add(s))
-                .collect(),
-            steps: options.training.steps,
-            test_every: options.test_every,
-            batch: options.training.batch,
-            patch: options.training.patch,
-            grid: options.grid,
-            target_spacing: options.target_spacing,
-            optimiser: options.optimiser(),
-            precision: options.training.precision,
-            checkpointing: options.training.checkpointing,
-            device: options.device.to_string(),
-        },
-        training_sets: training_sets.collect(),
-        test: context.test.facts.clone(),
-        label_names: context
-            .test
-            .dataset
-            .labels
-            .iter()
-            .map(|(v, n)| (*v, n.clone()))
-            .collect(),
-        summary: Summary::of(&cells),
-        seconds: results.map(|result| result.seconds).sum(),
-        cells,
-        quality,
-        notes,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{
-        super::fixtures::{named, open, textured},
-        *,
-    };
-
-    #[test]
-    fn labels_that_differ_are_told_and_none_in_common_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = |name: &str, labels: &[u8]| textured(&folder.path().join(name), 1, labels);
-        let set = named("mine", Role::Protected, &root("set", &[1, 2]));
-        let against = |name, labels: &[u8]| compare_labels(&set, &open(&root(name, labels)));
-        assert_eq!(against("same", &[1, 2]).unwrap(), None);
-        let note = against("other", &[1, 3]).unwrap().unwrap();
-        for part in [
-            "'mine'",
-            "[2] are in the training set",
-            "[3] in the test cases",
-        ] {
-            assert!(note.contains(part), "{note}");
-        }
-        let error = against("none", &[3]).unwrap_err();
-        let PipelineError::NoCommonLabel {
-            expected, found, ..
-        } = &error
-        else {
-            panic!("{error}")
-        };
-        assert_eq!((&expected[..], &found[..]), (&[1, 2][..], &[3][..]));
-    }
 }

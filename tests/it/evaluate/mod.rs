@@ -14,8 +14,8 @@ use voxshield::{
     },
     perturb::RandomNoise,
     pipeline::{
-        EVALUATION_REVISION, EvaluateEvent, EvaluateOptions, EvaluatePaths, Method, ProtectOptions, Victim, evaluate,
-        protect,
+        EVALUATION_REVISION, EvaluateEvent, EvaluateOptions, EvaluatePaths, Method, ProtectOptions,
+        Victim, evaluate, protect,
     },
 };
 
@@ -191,7 +191,10 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
     // Without the weights of the clean control, what the others cost is not known, and the record says so.
     for entry in fs::read_dir(paths.work.join("cells")).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|ending| ending == "safetensors") {
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "safetensors")
+        {
             fs::remove_file(path).unwrap();
         }
     }
