@@ -189,6 +189,30 @@ pub enum PipelineError {
         /// The training image that has the same voxels or was made from it.
         training: PathBuf,
     },
+    /// A case of the attacker's own data that is one of the sets under attack, or a test case.
+    #[error(
+        "the attacker's case {attacker} is in another dataset as well, as {other}: a purifier trained on it would know what to find; give --attacker data of its own"
+    )]
+    AttackersCaseElsewhere {
+        /// The attacker's image.
+        attacker: PathBuf,
+        /// The image that has the same voxels or was made from it.
+        other: PathBuf,
+    },
+    /// Test cases that have none of the labels that victims learn.
+    #[error(
+        "the test cases {test} have none of the labels {expected:?} of {training}, but {found:?}: every Dice would be 0; give both the same label values"
+    )]
+    NoCommonLabel {
+        /// The test cases.
+        test: PathBuf,
+        /// The training set.
+        training: PathBuf,
+        /// Its labels without 0.
+        expected: Vec<u16>,
+        /// Those of the test cases without 0.
+        found: Vec<u16>,
+    },
     /// A protected dataset without its manifest.
     #[error(
         "{path} has no voxshield.json, which says the budget and support of the random control"

@@ -36,7 +36,8 @@ pub use case::PreparedCase;
 pub use device::{DeviceChoice, DeviceInfo, devices};
 pub use error::PipelineError;
 pub use evaluate::{
-    EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names, evaluate,
+    EVALUATION_REVISION, EvaluateEvent, EvaluateOptions, EvaluatePaths, Victim, defence_names,
+    evaluate,
 };
 pub use import::import;
 pub use inspect::{CaseSummary, FileSummary, Inspection, inspect};
