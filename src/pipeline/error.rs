@@ -118,10 +118,32 @@ pub enum PipelineError {
     },
     /// Nothing changed where something should have.
     #[error(
-        "{path}: no voxel of the support changed: the file would be published as it is; use a larger epsilon, another method or another normalisation"
+        "{path}: channel {channel}: no voxel of the support changed: the file would be published as it is; use a larger epsilon, another method or another normalisation"
     )]
     NothingChanged {
-        /// The image.
+        /// The image file.
+        path: PathBuf,
+        /// The channel of the case.
+        channel: usize,
+    },
+    /// A label that has the voxels of its image.
+    #[error(
+        "{path}: the label has the voxels of channel {channel} of the image {image}: it would be published unprotected; give the case its label"
+    )]
+    LabelIsImage {
+        /// The label file.
+        path: PathBuf,
+        /// The first image file of the case.
+        image: PathBuf,
+        /// The channel.
+        channel: usize,
+    },
+    /// A dataset that was protected before.
+    #[error(
+        "{path} has a voxshield.json: it is an output of `protect`, and would be changed by twice epsilon; give the clean dataset"
+    )]
+    AlreadyProtected {
+        /// The dataset.
         path: PathBuf,
     },
     /// A label that was given a weight does not occur.
@@ -133,7 +155,9 @@ pub enum PipelineError {
         known: Vec<u16>,
     },
     /// A case has another number of channels than the dataset.
-    #[error("{path}: expected {expected} channels as in the other cases, found {found}")]
+    #[error(
+        "{path}: expected {expected} channels, as dataset.json or the first case has them, found {found}; correct the file, or the channels in dataset.json"
+    )]
     Channels {
         /// The image.
         path: PathBuf,

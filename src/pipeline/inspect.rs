@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     NormalisationChoice, PipelineError, PreparedCase, ProtectOptions, ScanEvent, ScannedCase,
-    memory::Work, scan::scan_seeing,
+    check_clean, memory::Work, scan::scan_seeing,
 };
 use crate::data::{
     DataError, FailedCase, IntensityRange, LabelMap, Modality, Normalisation, StoredVolume, Volume,
@@ -99,6 +99,8 @@ pub fn inspect(path: &Path, options: &ProtectOptions) -> Result<Inspection, Pipe
         return Ok(Inspection::File(file_summary(path, options)?));
     }
     let mut cautions = Vec::new();
+    // What `protect` refuses at once.
+    cautions.extend(check_clean(path).err().map(|error| error.to_string()));
     let (scanned, cases) = scan_seeing(
         discover(path)?,
         options,

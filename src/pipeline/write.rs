@@ -71,7 +71,7 @@ impl<'a> ReadCase<'a> {
             let clean = self.prepared.normalised_slab(ranges, slices.clone());
             let mut delta = deltas.next(&self.prepared, ranges, slices.clone())?;
             let shares = self.shares.slab(slices.clone());
-            budget.clip(&clean, shares.as_slice().unwrap_or_default(), &mut delta);
+            budget.clip(&clean, shares.as_slice().unwrap_or_default(), &mut delta)?;
             let found = delta.len();
             let dims = (channels, slices.len(), shape[1], shape[2]);
             let delta = Array4::from_shape_vec(dims, delta).map_err(|_| PerturbError::Extent {
@@ -102,9 +102,15 @@ pub(super) fn write_case(
 ) -> Result<CaseRecord, PipelineError> {
     let start = Instant::now();
     let (perturber, quality) = case.perturb(deltas, epsilon)?;
-    if perturber.changed() == 0 {
+    let mut changed = perturber.changed_by_channel().iter();
+    if let Some(channel) = changed.position(|&voxels| voxels == 0) {
+        let files = case.prepared.volume.files();
+        let mut channels = files
+            .iter()
+            .flat_map(|file| vec![file.path(); file.dims()[3]]);
         return Err(PipelineError::NothingChanged {
-            path: case.prepared.volume.path().to_path_buf(),
+            path: channels.nth(channel).unwrap_or(Path::new("")).to_path_buf(),
+            channel,
         });
     }
     let (psnr, ssim) = quality.finish();

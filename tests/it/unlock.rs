@@ -146,8 +146,11 @@ fn without_recipients_there_is_nothing_to_unlock() {
         it.folder.path().join("again"),
         it.folder.path().join("restored"),
     );
-    // What an earlier protection left is not carried over.
+    // What an earlier protection left is not carried over, where its manifest is gone and nobody can tell what it was.
+    let (manifest, aside) = (it.out.join(MANIFEST_NAME), it.folder.path().join("aside"));
+    fs::rename(&manifest, &aside).unwrap();
     protect(&it.out, &again, &random(0.05), &mut |_| {}).unwrap();
+    fs::rename(&aside, &manifest).unwrap();
     assert!(!again.join(UNLOCK_FOLDER).exists());
     let error = unlock(&again, &restored, &it.identities, &mut |_| {}).unwrap_err();
     assert!(matches!(error, PipelineError::NoResidual { .. }), "{error}");

@@ -7,11 +7,12 @@ use ndarray::{ArrayView4, s};
 
 use crate::budget::Budget;
 use crate::error::DataError;
+use crate::grid::{check_file, orientation_of};
 use crate::intensity::IntensityRange;
 use crate::nifti::{Number, StoredVolume, VolumeReader};
 use crate::perturb::broadcast;
 use crate::shares::Shares;
-use crate::volume::{Volume, check_file, orientation_of};
+use crate::volume::Volume;
 
 /// Voxels that are compared at a time, unless one plane has more.
 const PART: usize = 1 << 20;

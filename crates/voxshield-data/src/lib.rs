@@ -49,6 +49,7 @@ mod dicom;
 mod error;
 mod fsx;
 mod geometry;
+mod grid;
 mod hash;
 mod intensity;
 mod label;

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::state::STATE_FOLDER;
-use crate::pipeline::PipelineError;
+use crate::{data::MANIFEST_NAME, pipeline::PipelineError};
 
 /// An error if `output` is the dataset `root`, inside it, or around it. The output may not exist yet.
 pub(in crate::pipeline) fn check_apart(root: &Path, output: &Path) -> Result<(), PipelineError> {
@@ -21,6 +21,16 @@ pub(in crate::pipeline) fn check_apart(root: &Path, output: &Path) -> Result<(),
         });
     }
     Ok(())
+}
+
+/// An error if the dataset is what an earlier run wrote.
+pub(in crate::pipeline) fn check_clean(root: &Path) -> Result<(), PipelineError> {
+    match root.join(MANIFEST_NAME).exists() {
+        false => Ok(()),
+        true => Err(PipelineError::AlreadyProtected {
+            path: root.to_path_buf(),
+        }),
+    }
 }
 
 fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PipelineError + 'a {

@@ -16,7 +16,7 @@ use self::{
     state::{RunState, completed},
 };
 pub(super) use self::{
-    folders::{check_apart, check_folders},
+    folders::{check_apart, check_clean, check_folders},
     maker::OriginMaker,
     origin::Origin,
     slabs::DeltaSlabs,
@@ -84,6 +84,7 @@ pub fn protect(
     options.validate()?;
     let device = options.device.open()?;
     check_apart(root, output)?;
+    check_clean(root)?;
     if let Some(manifest) = completed(root, output, options)? {
         let done = manifest.cases.len();
         observer(ProtectEvent::Resumed { done, total: done });

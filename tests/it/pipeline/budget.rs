@@ -114,7 +114,7 @@ fn a_case_in_which_nothing_changes_is_not_published_as_protected() {
     fs::create_dir_all(clean.join("labels")).unwrap();
     let affine = voxshield::data::Affine::from_spacing([1.0; 3]);
     let image = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, j, k)| {
-        1000.0 + ((i + 2 * j + 3 * k) % 9) as f32
+        1000.25 + ((i + 2 * j + 3 * k) % 9) as f32
     });
     let label = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, _, _)| u8::from(i > 5));
     let (image, label) = (NewVoxels::from(image.view()), NewVoxels::from(label.view()));
