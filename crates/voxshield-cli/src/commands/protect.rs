@@ -1,12 +1,15 @@
+use std::{fs, path::Path};
+
 use anyhow::{bail, ensure};
 use voxshield::{
-    data::{MANIFEST_NAME, Manifest, SigningKey},
+    data::{MANIFEST_NAME, Manifest, SIGNATURE_NAME, SigningKey},
     perturb::{
         BilevelConfig, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig, Scale, Schedule,
         SharedBy, SharedNoiseConfig, SurrogateConfig,
     },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
+        verify_within,
     },
 };
 
@@ -27,6 +30,13 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
         options.unlock_to.add_file(file)?;
     }
     let key = args.sign.as_deref().map(SigningKey::open).transpose()?;
+    ensure!(
+        !(options.resume && args.protection.seed.is_some_and(|seed| seed.drawn)),
+        "--seed random: a run that goes on, and all shards of one, need the same seed; pass the number that was drawn, or one of your own"
+    );
+    if let Some(note) = about_seed(&args.protection, &options.method) {
+        output::note(note);
+    }
     let progress = Progress::new(quiet);
     let manifest = protect(&args.dataset, &args.output, &options, &mut |event| {
         progress.protect(&event)
@@ -34,7 +44,14 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     progress.finish();
     let manifest = manifest?;
     if let Some(key) = key {
+        if args.resume {
+            check(args, &options)?;
+        }
         key.sign(&args.output.join(MANIFEST_NAME))?;
+    } else if args.resume
+        && let Some(note) = about_signature(&args.output)
+    {
+        output::note(note);
     }
     if format == Format::Json {
         output::json(&manifest)?;
@@ -47,6 +64,57 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
         ));
     }
     Ok(Outcome::of(manifest.failed.is_empty()))
+}
+
+/// What to say about the seed before the work begins.
+fn about_seed(args: &ProtectionArgs, method: &Method) -> Option<String> {
+    let keyed = match method {
+        Method::Random { .. } => true,
+        Method::ClosedForm { code, .. } => code.is_keyed(),
+        _ => false,
+    };
+    match args.seed {
+        Some(seed) if seed.drawn => Some(format!(
+            "seed {0}, drawn for this run; it goes on with --seed {0}",
+            seed.value
+        )),
+        None if keyed => Some(format!(
+            "warning: the seed is all that keeps the noise of {} from being computed again, and it is 0 where none is given; pass --seed random, and keep voxshield.json, which has it, from those who are not to know it",
+            method.name()
+        )),
+        _ => None,
+    }
+}
+
+/// An error unless the output, of which an earlier run wrote a part or all, is what `verify` accepts: a signature says so.
+fn check(args: &ProtectArgs, options: &ProtectOptions) -> anyhow::Result<()> {
+    let report = verify_within(&args.dataset, &args.output, options.max_memory, &mut |_| {})?;
+    let of_cases = report.cases.iter().flat_map(|case| {
+        let named = |problem| format!("case {}: {problem}", case.id);
+        case.problems.iter().map(named)
+    });
+    let problems: Vec<String> = report.problems.iter().cloned().chain(of_cases).collect();
+    ensure!(
+        problems.is_empty(),
+        "{}: not signed, since it is not what was written: {}",
+        args.output.display(),
+        problems.join("; ")
+    );
+    Ok(())
+}
+
+/// What to say about the signature of an output that is complete, and was not to be signed now.
+fn about_signature(output: &Path) -> Option<String> {
+    let written = |name: &str| fs::metadata(output.join(name)).and_then(|file| file.modified());
+    match (written(MANIFEST_NAME), written(SIGNATURE_NAME)) {
+        (Ok(_), Err(_)) => Some(format!(
+            "{MANIFEST_NAME} has no signature; --sign makes one"
+        )),
+        (Ok(manifest), Ok(signature)) if signature < manifest => Some(format!(
+            "{SIGNATURE_NAME} is older than {MANIFEST_NAME}, and may be of another one; --sign makes a new one"
+        )),
+        _ => None,
+    }
 }
 
 /// The paper's bound, 4/255 of the intensity range.
@@ -83,7 +151,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         mut method,
         support,
         ..
-    } = ProtectOptions::of(&args.method, epsilon, args.seed.unwrap_or_default())?;
+    } = ProtectOptions::of(&args.method, epsilon, seed(args).unwrap_or_default())?;
     match &mut method {
         Method::Random { noise, .. } => set(noise, args.noise),
         Method::Bilevel(config) => *config = bilevel(args, config.generator, epsilon),
@@ -224,7 +292,7 @@ fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig>
 /// The flags of all methods with a surrogate.
 fn set_common(config: &mut SurrogateConfig, args: &ProtectionArgs, epsilon: f64) {
     config.epsilon = epsilon;
-    set(&mut config.seed, args.seed);
+    set(&mut config.seed, seed(args));
     set(&mut config.precision, args.compute.precision);
     config.checkpointing = args.compute.checkpointing;
     set(&mut config.surrogate, args.surrogate.first().cloned());
@@ -244,6 +312,10 @@ fn one_surrogate(args: &ProtectionArgs) -> anyhow::Result<()> {
             args.method
         ),
     }
+}
+
+fn seed(args: &ProtectionArgs) -> Option<u64> {
+    args.seed.map(|seed| seed.value)
 }
 
 /// A flag changes a preset where it is given.
@@ -336,5 +408,48 @@ mod tests {
         let default = common("--method emn --preset paper");
         assert_eq!((default.seed, default.precision), (0, Precision::F32));
         assert_eq!(parsed("--method random --seed 3").unwrap().method.seed(), 3);
+        assert!(parsed("--seed -1").is_err() && parsed("--seed none").is_err());
+        let drawn = || {
+            parsed("--method random --seed random")
+                .unwrap()
+                .method
+                .seed()
+        };
+        assert_ne!(drawn(), drawn());
+    }
+
+    #[test]
+    fn a_seed_that_is_the_only_key_is_asked_for_and_a_drawn_one_told() {
+        let note = |flags: &str| {
+            let line = format!("voxshield protect clean out {flags}");
+            match Cli::try_parse_from(line.split_whitespace())
+                .unwrap()
+                .command
+            {
+                Command::Protect(args) => {
+                    let method = options(&args.protection).unwrap().method;
+                    (about_seed(&args.protection, &method), method.seed())
+                }
+                _ => unreachable!("the line says protect"),
+            }
+        };
+        for name in [
+            "random",
+            "keyed-codes",
+            "label-fields",
+            "blocks",
+            "autoregressive",
+        ] {
+            let (said, seed) = note(&format!("--method {name}"));
+            let said = said.unwrap();
+            assert!(seed == 0 && said.contains(name) && said.contains("--seed random"));
+            // Whoever chooses a seed knows of it.
+            assert_eq!(note(&format!("--method {name} --seed 0")).0, None);
+        }
+        for name in ["voxshield", "checkerboard", "contrast-inversion", "emn"] {
+            assert_eq!(note(&format!("--method {name}")).0, None, "{name}");
+        }
+        let (said, seed) = note("--seed random");
+        assert!(said.unwrap().contains(&format!("--seed {seed}")));
     }
 }
