@@ -82,6 +82,29 @@ fn what_another_process_completes_meanwhile_is_left_as_it_is() {
     assert_kept(&it.clean, &it.out);
 }
 
+#[test]
+fn what_another_process_completes_otherwise_is_refused_and_left_as_it_is() {
+    let it = setting();
+    let mut before = Vec::new();
+    let options = ProtectOptions {
+        resume: true,
+        ..random(0.06)
+    };
+    let error = protect(&it.clean, &it.out, &options, &mut |event| {
+        if let ProtectEvent::Scanned(_) = event {
+            run(&it.clean, &it.out, &resumed()).unwrap();
+            before = hashes(&it.out);
+        }
+    })
+    .unwrap_err();
+    assert!(
+        matches!(&error, PipelineError::OtherRun { what, .. } if what == "epsilon (0.05 there, 0.06 here)"),
+        "{error}"
+    );
+    assert_eq!(hashes(&it.out), before);
+    assert_kept(&it.clean, &it.out);
+}
+
 /// Killed while the folder of its state was removed, in whatever order.
 #[test]
 fn what_is_left_of_the_state_of_a_complete_run_costs_no_case() {

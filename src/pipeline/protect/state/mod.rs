@@ -79,13 +79,18 @@ impl RunState {
             });
         }
         // Complete but for this folder, of which a process that was killed may have left a part.
-        let finished = options.resume && finished_run(&scanned.dataset, output, options)?.is_some();
+        let finished = match options.resume {
+            true => finished_run(&scanned.dataset, output, options),
+            false => Ok(None),
+        };
         // Files come after their journal and go before it: in this order, those of another shard are not met without.
-        if finished || has_others(output)? && !Journal::any(&folder) {
+        let foreign = has_others(output)? && !Journal::any(&folder);
+        if foreign || matches!(finished, Ok(Some(_))) {
             // What stays is in nobody's way but that of the next run, which comes here again.
             let _ = fs::remove_dir_all(&folder);
             return Ok(None);
         }
+        finished?;
         let header = header(options, scanned)?;
         // Before anything is written: what is refused leaves the other run as it was.
         Journal::check_all(&folder, &header)?;
