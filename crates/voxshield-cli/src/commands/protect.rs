@@ -1,18 +1,16 @@
-use std::{fs, path::Path};
-
 use anyhow::{bail, ensure};
 use voxshield::{
-    data::{MANIFEST_NAME, Manifest, SIGNATURE_NAME, SigningKey},
+    data::{MANIFEST_NAME, Manifest, SigningKey},
     perturb::{
         BilevelConfig, GeneratorKind, MethodKind, PerturbationMethod, PgdConfig, Scale, Schedule,
         SharedBy, SharedNoiseConfig, SurrogateConfig,
     },
     pipeline::{
         GeneratorTarget, Method, ProtectOptions, SavedGenerator, SurrogateWeights, protect,
-        verify_within,
     },
 };
 
+use super::{seed::about_seed, signing};
 use crate::{
     args::{Format, Preset, ProtectArgs, ProtectionArgs},
     output::{self, Outcome},
@@ -45,11 +43,11 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     let manifest = manifest?;
     if let Some(key) = key {
         if args.resume {
-            check(args, &options)?;
+            signing::check(args, options.max_memory)?;
         }
         key.sign(&args.output.join(MANIFEST_NAME))?;
     } else if args.resume
-        && let Some(note) = about_signature(&args.output)
+        && let Some(note) = signing::about(&args.output)
     {
         output::note(note);
     }
@@ -64,57 +62,6 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
         ));
     }
     Ok(Outcome::of(manifest.failed.is_empty()))
-}
-
-/// What to say about the seed before the work begins.
-fn about_seed(args: &ProtectionArgs, method: &Method) -> Option<String> {
-    let keyed = match method {
-        Method::Random { .. } => true,
-        Method::ClosedForm { code, .. } => code.is_keyed(),
-        _ => false,
-    };
-    match args.seed {
-        Some(seed) if seed.drawn => Some(format!(
-            "seed {0}, drawn for this run; it goes on with --seed {0}",
-            seed.value
-        )),
-        None if keyed => Some(format!(
-            "warning: the seed is all that keeps the noise of {} from being computed again, and it is 0 where none is given; pass --seed random, and keep voxshield.json, which has it, from those who are not to know it",
-            method.name()
-        )),
-        _ => None,
-    }
-}
-
-/// An error unless the output, of which an earlier run wrote a part or all, is what `verify` accepts: a signature says so.
-fn check(args: &ProtectArgs, options: &ProtectOptions) -> anyhow::Result<()> {
-    let report = verify_within(&args.dataset, &args.output, options.max_memory, &mut |_| {})?;
-    let of_cases = report.cases.iter().flat_map(|case| {
-        let named = |problem| format!("case {}: {problem}", case.id);
-        case.problems.iter().map(named)
-    });
-    let problems: Vec<String> = report.problems.iter().cloned().chain(of_cases).collect();
-    ensure!(
-        problems.is_empty(),
-        "{}: not signed, since it is not what was written: {}",
-        args.output.display(),
-        problems.join("; ")
-    );
-    Ok(())
-}
-
-/// What to say about the signature of an output that is complete, and was not to be signed now.
-fn about_signature(output: &Path) -> Option<String> {
-    let written = |name: &str| fs::metadata(output.join(name)).and_then(|file| file.modified());
-    match (written(MANIFEST_NAME), written(SIGNATURE_NAME)) {
-        (Ok(_), Err(_)) => Some(format!(
-            "{MANIFEST_NAME} has no signature; --sign makes one"
-        )),
-        (Ok(manifest), Ok(signature)) if signature < manifest => Some(format!(
-            "{SIGNATURE_NAME} is older than {MANIFEST_NAME}, and may be of another one; --sign makes a new one"
-        )),
-        _ => None,
-    }
 }
 
 /// The paper's bound, 4/255 of the intensity range.
@@ -416,40 +363,5 @@ mod tests {
                 .seed()
         };
         assert_ne!(drawn(), drawn());
-    }
-
-    #[test]
-    fn a_seed_that_is_the_only_key_is_asked_for_and_a_drawn_one_told() {
-        let note = |flags: &str| {
-            let line = format!("voxshield protect clean out {flags}");
-            match Cli::try_parse_from(line.split_whitespace())
-                .unwrap()
-                .command
-            {
-                Command::Protect(args) => {
-                    let method = options(&args.protection).unwrap().method;
-                    (about_seed(&args.protection, &method), method.seed())
-                }
-                _ => unreachable!("the line says protect"),
-            }
-        };
-        for name in [
-            "random",
-            "keyed-codes",
-            "label-fields",
-            "blocks",
-            "autoregressive",
-        ] {
-            let (said, seed) = note(&format!("--method {name}"));
-            let said = said.unwrap();
-            assert!(seed == 0 && said.contains(name) && said.contains("--seed random"));
-            // Whoever chooses a seed knows of it.
-            assert_eq!(note(&format!("--method {name} --seed 0")).0, None);
-        }
-        for name in ["voxshield", "checkerboard", "contrast-inversion", "emn"] {
-            assert_eq!(note(&format!("--method {name}")).0, None, "{name}");
-        }
-        let (said, seed) = note("--seed random");
-        assert!(said.unwrap().contains(&format!("--seed {seed}")));
     }
 }
