@@ -1,4 +1,7 @@
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{MemoryLimit, ParseError};
 use crate::{
@@ -54,6 +57,22 @@ pub enum PipelineError {
         path: PathBuf,
         /// What differs, and of options what they are there and here.
         what: String,
+    },
+    /// A finished output that is not as its run left it.
+    #[error(
+        "the output folder {path} is finished, but not what its manifest says: {problems}; put it back as it was, or protect into another folder"
+    )]
+    ChangedOutput {
+        /// The output folder.
+        path: PathBuf,
+        /// All that was found.
+        problems: String,
+    },
+    /// A symbolic link below the output folder, through which files outside it would be changed.
+    #[error("{path} is a symbolic link; an output is written to its own folders only: remove it")]
+    LinkInOutput {
+        /// The link.
+        path: PathBuf,
     },
     /// Another process is writing the output.
     #[error("another process is writing {path}; wait for it, or choose another folder")]
@@ -369,7 +388,7 @@ pub enum PipelineError {
         /// On what.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Files.
     #[error(transparent)]
@@ -386,6 +405,18 @@ pub enum PipelineError {
     /// A text or value that a setting does not accept.
     #[error(transparent)]
     Parse(#[from] ParseError),
+}
+
+impl PipelineError {
+    /// What makes a [`PipelineError::Io`] of the system's answer.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
 }
 
 /// The first names, and how many more there are.

@@ -340,11 +340,7 @@ fn written(
     let folder = tempfile::Builder::new()
         .prefix(".voxshield-preview-")
         .tempdir_in(scratch)
-        .map_err(|source| PipelineError::Io {
-            action: "create a temporary folder in",
-            path: scratch.to_path_buf(),
-            source,
-        })?;
+        .map_err(PipelineError::io("create a temporary folder in", scratch))?;
     let epsilon = options.method.epsilon();
     let record = write_case(
         dataset,

@@ -223,6 +223,7 @@ fn seal(
     Ok(Some(UnlockRecord {
         path: manifest_path(&relative),
         sha256: sha256_file(&target)?,
+        recipients: recipients.fingerprint(),
     }))
 }
 
@@ -254,11 +255,9 @@ impl Drop for Written {
 
 pub(super) fn create_parent(path: &Path) -> Result<(), PipelineError> {
     match path.parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(|source| PipelineError::Io {
-            action: "create the folder",
-            path: parent.to_path_buf(),
-            source,
-        }),
+        Some(parent) => {
+            fs::create_dir_all(parent).map_err(PipelineError::io("create the folder", parent))
+        }
         None => Ok(()),
     }
 }

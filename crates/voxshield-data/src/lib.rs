@@ -72,7 +72,10 @@ pub use artefact::Artefact;
 pub use compare::{Comparison, Worst, compare, compare_files};
 pub use dicom::{DicomError, ImportedCase, import_dicom};
 pub use error::DataError;
-pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
+pub use fsx::{
+    copy_file_atomic, private_file, remove_stale_temporaries, write_file_atomic,
+    write_private_file_atomic,
+};
 pub use geometry::{Affine, Orientation};
 pub use hash::{sha256_bytes, sha256_file, sha256_volume};
 pub use intensity::{

@@ -125,6 +125,9 @@ pub struct UnlockRecord {
     pub path: String,
     /// SHA-256 of the file. Encryption draws a new key each time, so it differs between equal runs.
     pub sha256: String,
+    /// [`Recipients::fingerprint`](crate::Recipients::fingerprint) of those who can open it; none in older manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<String>,
 }
 
 /// One case that is not in the protected dataset.

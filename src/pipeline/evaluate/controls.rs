@@ -72,11 +72,8 @@ pub(super) fn written(
     }
     if folder.exists() {
         // Without its manifest it is what an interrupted run left.
-        fs::remove_dir_all(&folder).map_err(|source| PipelineError::Io {
-            action: "remove the unfinished folder",
-            path: folder.clone(),
-            source,
-        })?;
+        fs::remove_dir_all(&folder)
+            .map_err(PipelineError::io("remove the unfinished folder", &folder))?;
     }
     let root = &clean.dataset.root;
     protect(root, &folder, options, &mut |event| {

@@ -1,6 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -97,15 +97,11 @@ fn walk(
     problems: &mut Vec<String>,
 ) -> Result<(), PipelineError> {
     let full = root.join(folder);
-    let failed = |source: io::Error| PipelineError::Io {
-        action: "list the folder",
-        path: full.clone(),
-        source,
-    };
-    for entry in fs::read_dir(&full).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+    let failed = || PipelineError::io("list the folder", &full);
+    for entry in fs::read_dir(&full).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
         let path = folder.join(entry.file_name());
-        let kind = entry.file_type().map_err(failed)?;
+        let kind = entry.file_type().map_err(failed())?;
         if kind.is_dir() && path.as_os_str() == STATE_FOLDER {
             continue;
         } else if kind.is_dir() {

@@ -2,6 +2,7 @@
 
 mod budget;
 mod failures;
+mod finished;
 mod inputs;
 mod methods;
 mod resume;

@@ -8,6 +8,8 @@ mod methods;
 mod models;
 mod preview;
 mod protect;
+mod seed;
+mod signing;
 mod unlock;
 mod verify;
 

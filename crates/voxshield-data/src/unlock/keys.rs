@@ -1,5 +1,6 @@
 //! age keys: who may restore.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
@@ -9,6 +10,8 @@ use age::x25519;
 
 use super::UnlockError;
 use crate::error::DataError;
+use crate::fsx::private_file;
+use crate::hash::sha256_bytes;
 use crate::manifest::read_bounded;
 
 /// The most bytes of a key file that are read.
@@ -50,6 +53,16 @@ impl Recipients {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// SHA-256 of the recipients, sorted and each once, one a line: the same for the same set, in whatever order and however often they
+    /// are named; `None` if there is none.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        let lines = self.0.iter().map(|key| format!("{key}\n"));
+        let lines: BTreeSet<String> = lines.collect();
+        let text: String = lines.into_iter().collect();
+        (!text.is_empty()).then(|| sha256_bytes(text.as_bytes()))
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &dyn age::Recipient> {
@@ -109,10 +122,7 @@ pub fn generate_identity(path: &Path) -> Result<String, DataError> {
 
 /// Writes a new file that only its owner can read.
 pub(crate) fn write_secret(path: &Path, parts: &[&str]) -> Result<(), DataError> {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    write_new_key(path, options, parts)
+    write_new_key(path, private_file(), parts)
 }
 
 /// Writes a new file that everybody may read, never in the place of another.

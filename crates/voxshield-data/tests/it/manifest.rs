@@ -42,6 +42,7 @@ fn manifest() -> Manifest {
             unlock: Some(UnlockRecord {
                 path: "voxshield-unlock/images/a.nii.gz.age".to_string(),
                 sha256: "33".to_string(),
+                recipients: Some("44".to_string()),
             }),
             ranges: vec![IntensityRange {
                 lo: -0.1,
@@ -134,4 +135,17 @@ fn other_files_and_formats_are_named() {
     std::fs::write(&path, serde_json::to_vec(&newer).unwrap()).unwrap();
     let error = Manifest::read(&path).unwrap_err();
     assert!(error.to_string().contains("format 2"), "{error}");
+}
+
+/// Manifests from before the recipients were remembered.
+#[test]
+fn a_residual_without_the_hash_of_its_recipients_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(MANIFEST_NAME);
+    let mut old = serde_json::to_value(manifest()).unwrap();
+    let unlock = old["cases"][0]["unlock"].as_object_mut().unwrap();
+    assert!(unlock.remove("recipients").is_some());
+    std::fs::write(&path, old.to_string()).unwrap();
+    let read = Manifest::read(&path).unwrap();
+    assert_eq!(read.cases[0].unlock.as_ref().unwrap().recipients, None);
 }

@@ -223,3 +223,24 @@ proptest! {
         prop_assert_eq!(restored.content_sha256(), before.content_sha256());
     }
 }
+
+/// What a finished output remembers of its recipients: the set, whatever its order.
+#[test]
+fn the_fingerprint_of_recipients_is_that_of_their_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |name: &str| generate_identity(&folder.path().join(name)).unwrap();
+    let (a, b) = (key("a"), key("b"));
+    let of = |texts: &[&String]| {
+        let mut recipients = Recipients::default();
+        texts.iter().for_each(|text| recipients.add(text).unwrap());
+        recipients.fingerprint()
+    };
+    assert_eq!(of(&[]), None);
+    let both = of(&[&a, &b]).unwrap();
+    assert_eq!(of(&[&b, &a, &b]), Some(both.clone()));
+    let mut lines = [a.clone(), b.clone()];
+    lines.sort();
+    let text = lines.map(|line| line + "\n").concat();
+    assert_eq!(both, voxshield_data::sha256_bytes(text.as_bytes()));
+    assert_ne!(of(&[&a]), Some(both));
+}
