@@ -50,5 +50,8 @@ pub use saved::{GeneratorTarget, SavedGenerator};
 pub use scan::{ScanEvent, Scanned, ScannedCase};
 pub use shard::Shard;
 pub use source::CachedSource;
-pub use unlock::{RestoredCase, UnlockReport, unlock};
-pub use verify::{CaseVerdict, VerifyReport, verify, verify_within};
+pub use unlock::{RestoredCase, UnlockOptions, UnlockReport, unlock};
+pub use verify::{
+    CaseVerdict, PublishedReport, VerifyReport, verify, verify_published, verify_signed,
+    verify_within,
+};

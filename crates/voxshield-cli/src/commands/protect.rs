@@ -34,7 +34,8 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     progress.finish();
     let manifest = manifest?;
     if let Some(key) = key {
-        key.sign(&args.output.join(MANIFEST_NAME))?;
+        let path = args.output.join(MANIFEST_NAME);
+        key.sign(&path, &manifest.to_bytes(&path)?)?;
     }
     if format == Format::Json {
         output::json(&manifest)?;

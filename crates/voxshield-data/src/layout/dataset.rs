@@ -123,6 +123,8 @@ pub(super) struct Builder<'a> {
     layout: &'static str,
     cases: BTreeMap<String, Case>,
     unlabelled: BTreeMap<String, Case>,
+    /// First images by the id in lower case: where capitals do not count, ids must differ too.
+    known: BTreeMap<String, PathBuf>,
     problems: Vec<CaseProblem>,
     claimed: BTreeSet<PathBuf>,
     pub(super) channels: Vec<Channel>,
@@ -136,6 +138,7 @@ impl<'a> Builder<'a> {
             layout,
             cases: BTreeMap::new(),
             unlabelled: BTreeMap::new(),
+            known: BTreeMap::new(),
             problems: Vec::new(),
             claimed: BTreeSet::new(),
             channels: vec![Channel {
@@ -176,15 +179,11 @@ impl<'a> Builder<'a> {
             return;
         };
         // Whoever needs no labels takes both kinds, so ids are unique over both.
-        let taken = self.cases.get(&case.id);
-        if let Some(other) = taken.or_else(|| self.unlabelled.get(&case.id)) {
+        if let Some(other) = self.known.get(&case.id.to_lowercase()) {
             let error = LayoutError::DuplicateCase {
                 path: self.full(&first),
                 id: case.id.clone(),
-                other: other
-                    .images
-                    .first()
-                    .map_or_else(PathBuf::new, |path| self.full(path)),
+                other: self.full(other),
             };
             return self.problem(&case.id, &first, error);
         }
@@ -210,6 +209,7 @@ impl<'a> Builder<'a> {
                 return self.problem(&case.id, path, error);
             }
         }
+        self.known.insert(case.id.to_lowercase(), first.clone());
         if case.label.is_none() && case.split == Split::Train {
             let error = LayoutError::MissingLabel {
                 path: self.full(&first),
