@@ -249,26 +249,3 @@ fn plain_folders_with_any_ending() {
     assert_eq!(dataset.problems.len(), 5, "{:?}", dataset.problems);
     assert!(dataset.auxiliary.is_empty());
 }
-
-/// Where capitals do not count, both would be one file, and no manifest holds both.
-#[test]
-fn ids_that_differ_in_capitals_only_are_taken() {
-    let folder = Folder::new();
-    folder.volumes(&[
-        "images/B.nii",
-        "labels/B.nii",
-        "images/b.nii.gz",
-        "labels/b.nii.gz",
-    ]);
-    let dataset = folder.discover();
-    assert_eq!(ids(&dataset), ["B"]);
-    let error = &problem(&dataset, "images/b.nii.gz").error;
-    assert!(
-        matches!(
-            **error,
-            DataError::Layout(LayoutError::DuplicateCase { .. })
-        ),
-        "{error}"
-    );
-    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
-}
