@@ -1,6 +1,7 @@
 //! Where files meet tensors.
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
+//! [`verify_published`] what of that can be checked without the originals,
 //! [`unlock`] restores the originals for those who hold a key,
 //! [`inspect`] says what a file or dataset is, [`evaluate`] trains
 //! victims from written files, with controls and defences. [`preview`] shows one case before a long run.
