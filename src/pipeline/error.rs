@@ -282,6 +282,12 @@ pub enum PipelineError {
         /// The clean dataset.
         dataset: PathBuf,
     },
+    /// A manifest without a case: there is nothing to restore.
+    #[error("{path} lists no protected case: nothing can be restored; fetch the folder again")]
+    NoCases {
+        /// The manifest.
+        path: PathBuf,
+    },
     /// A case that was protected without `--unlock-to`.
     #[error(
         "case {id} has no residual: it was protected without --unlock-to and cannot be restored"
@@ -294,6 +300,14 @@ pub enum PipelineError {
     #[error("{path} is missing, or a symbolic link that leaves the folder; fetch the file again")]
     NotInFolder {
         /// The file.
+        path: PathBuf,
+    },
+    /// A restored file that is not the original of the manifest.
+    #[error(
+        "{path}: what was restored is not the file that the manifest says was protected; the file was removed"
+    )]
+    NotTheOriginal {
+        /// The restored file.
         path: PathBuf,
     },
     /// A file whose hash is not that of the manifest.

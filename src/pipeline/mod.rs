@@ -1,6 +1,7 @@
 //! Where files meet tensors.
 //!
 //! [`protect`] turns a dataset into its protected twin, [`verify`] checks the written files,
+//! [`verify_published`] what of that can be checked without the originals,
 //! [`unlock`] restores the originals for those who hold a key,
 //! [`inspect`] says what a file or dataset is, [`evaluate`] trains
 //! victims from written files, with controls and defences. [`preview`] shows one case before a long run.
@@ -55,5 +56,8 @@ pub use saved::{GeneratorTarget, SavedGenerator};
 pub use scan::{ScanEvent, Scanned, ScannedCase};
 pub use shard::Shard;
 pub use source::CachedSource;
-pub use unlock::{RestoredCase, UnlockReport, unlock};
-pub use verify::{CaseVerdict, VerifyReport, verify, verify_within};
+pub use unlock::{RestoredCase, UnlockOptions, UnlockReport, unlock};
+pub use verify::{
+    CaseVerdict, PublishedReport, VerifyReport, verify, verify_published, verify_signed,
+    verify_within,
+};

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     data::{
         Case, CaseRecord, Dataset, FileRecord, IntensityRange, LabelRecord, Perturber, Recipients,
-        Shares, UNLOCK_FOLDER, UnlockRecord, compare_files, copy_file_atomic, file_parts,
-        seal_residual, sha256_file, sha256_volume, slabs,
+        ResidualCase, Shares, StoredVolume, UNLOCK_FOLDER, UnlockRecord, compare_files,
+        copy_file_atomic, file_parts, seal_residual, sha256_file, sha256_volume, slabs,
     },
     perturb::{Budget, PerturbError},
 };
@@ -152,19 +152,13 @@ pub(super) fn write_case(
     }
     let support_voxels = shares.support_voxels();
     drop((shares, room));
-    let unlock = seal(
-        &scanned.case,
-        (&clean, &targets),
-        recipients,
-        output,
-        &mut written,
-    )?;
     let mut files = Vec::new();
     for (target, relative) in targets.iter().zip(&scanned.case.images) {
         files.push(FileRecord {
             path: manifest_path(relative),
             sha256_before: sha256_volume(&dataset.root.join(relative))?,
             sha256_after: sha256_volume(target)?,
+            content_before: StoredVolume::content_sha256_of(&dataset.root.join(relative))?,
         });
     }
     let mut labels = Vec::new();
@@ -182,6 +176,20 @@ pub(super) fn write_case(
             });
         }
     }
+    // Last, since it is bound to the names and to the label.
+    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+    let case = ResidualCase {
+        id: &scanned.case.id,
+        paths: &paths,
+        labels: &labels,
+    };
+    let unlock = seal(
+        (&case, unlock_path(&scanned.case)),
+        (&clean, &targets),
+        recipients,
+        output,
+        &mut written,
+    )?;
     written.keep();
     Ok(CaseRecord {
         id: scanned.case.id.clone(),
@@ -208,18 +216,18 @@ pub(super) fn unlock_path(case: &Case) -> Option<PathBuf> {
 
 /// Writes the encrypted residual of a case, if somebody is to have it.
 fn seal(
-    case: &Case,
+    (case, path): (&ResidualCase<'_>, Option<PathBuf>),
     (clean, protected): (&[PathBuf], &[PathBuf]),
     recipients: &Recipients,
     output: &Path,
     written: &mut Written,
 ) -> Result<Option<UnlockRecord>, PipelineError> {
-    let (false, Some(relative)) = (recipients.is_empty(), unlock_path(case)) else {
+    let (false, Some(relative)) = (recipients.is_empty(), path) else {
         return Ok(None);
     };
     let target = output.join(&relative);
     written.push(&target);
-    seal_residual(&case.id, clean, protected, recipients, &target)?;
+    seal_residual(case, clean, protected, recipients, &target)?;
     Ok(Some(UnlockRecord {
         path: manifest_path(&relative),
         sha256: sha256_file(&target)?,

@@ -29,7 +29,8 @@ impl AtomicFile {
         Self::create_with(target, OpenOptions::new())
     }
 
-    fn create_with(target: &Path, mut options: OpenOptions) -> Result<Self, DataError> {
+    /// As [`AtomicFile::create`], with options such as the permissions.
+    pub(crate) fn create_with(target: &Path, mut options: OpenOptions) -> Result<Self, DataError> {
         let name = target.file_name().ok_or_else(|| {
             DataError::io("write the file", target)(io::Error::from(io::ErrorKind::InvalidInput))
         })?;
@@ -66,6 +67,26 @@ impl AtomicFile {
             .map_err(DataError::io("rename the finished file", &self.target))?;
         self.renamed = true;
         sync_folder(parent(&self.target))
+    }
+
+    /// As [`AtomicFile::commit`], but never over another file.
+    pub(crate) fn commit_new(mut self) -> Result<(), DataError> {
+        self.sync()?;
+        let named = match fs::hard_link(&self.temporary, &self.target) {
+            // A file system without hard links: nothing closes the gap between looking and renaming there.
+            Err(error)
+                if error.kind() != io::ErrorKind::AlreadyExists
+                    && self.target.symlink_metadata().is_err() =>
+            {
+                fs::rename(&self.temporary, &self.target)
+            }
+            linked => linked,
+        };
+        named.map_err(DataError::io("create the file", &self.target))?;
+        let folder = parent(&self.target).to_path_buf();
+        // The temporary name goes, before the folder is flushed.
+        drop(self);
+        sync_folder(&folder)
     }
 
     /// Flushes content to the disk, for writes that commit several files after all of them are complete.

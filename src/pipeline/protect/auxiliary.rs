@@ -1,11 +1,15 @@
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
 use crate::{
-    data::{FailedCase, MANIFEST_NAME, SIGNATURE_NAME, UNLOCK_FOLDER, copy_file_atomic},
+    data::{
+        FailedCase, MANIFEST_NAME, OtherRecord, SIGNATURE_NAME, UNLOCK_FOLDER, copy_file_atomic,
+        sha256_file,
+    },
     pipeline::{
         PipelineError, ProtectEvent, Scanned,
         write::{create_parent, manifest_path},
@@ -46,19 +50,23 @@ const SECRETS: [&str; 6] = [
 const PART: u64 = 1 << 16;
 
 /// Copies what belongs to the dataset but to no case (dataset.json, licences), where it is a text or a document: what may hold voxels
-/// is never copied unprotected, and private keys are not published.
+/// is never copied unprotected, and private keys are not published. Returns what was copied.
 pub(super) fn copy_auxiliary(
     scanned: &Scanned,
     output: &Path,
     skipped: &mut Vec<FailedCase>,
     observer: &mut dyn FnMut(ProtectEvent<'_>),
-) -> Result<(), PipelineError> {
+) -> Result<Vec<OtherRecord>, PipelineError> {
+    let (mut copied, mut names) = (Vec::new(), BTreeSet::new());
     for relative in &scanned.dataset.auxiliary {
         let source = scanned.dataset.root.join(relative);
         let path = manifest_path(relative);
         let refused =
             refusal(relative, &source).map_err(PipelineError::io("read the file", &source))?;
-        if let Some(reason) = refused {
+        // The manifest has each file once, on every system.
+        let taken = !names.insert(path.to_lowercase());
+        let taken = taken.then_some("has the name of another file but for capitals");
+        if let Some(reason) = refused.or(taken) {
             let reason = format!("{reason}: not copied to the output");
             observer(ProtectEvent::Warning(format!("{path}: {reason}")));
             skipped.push(FailedCase {
@@ -76,8 +84,12 @@ pub(super) fn copy_auxiliary(
         let target = output.join(relative);
         create_parent(&target)?;
         copy_file_atomic(&source, &target)?;
+        copied.push(OtherRecord {
+            path,
+            sha256: sha256_file(&target)?,
+        });
     }
-    Ok(())
+    Ok(copied)
 }
 
 /// Why a file is not copied.

@@ -171,9 +171,10 @@ pub fn protect(
     let mut failed = scanned.failed.clone();
     failed.append(&mut failures);
     let mut skipped = scanned.skipped.clone();
-    if options.shard.is_none() {
-        copy_auxiliary(&scanned, output, &mut skipped, observer)?;
-    }
+    let others = match options.shard {
+        Some(_) => None,
+        None => Some(copy_auxiliary(&scanned, output, &mut skipped, observer)?),
+    };
     let folders = [scanned.dataset.root.as_path(), output];
     let manifest = Manifest {
         format: Manifest::FORMAT,
@@ -189,12 +190,13 @@ pub fn protect(
         cases,
         failed: published(failed, folders),
         skipped: published(skipped, folders),
+        others,
     };
     if options.shard.is_some() {
         return Ok(manifest);
     }
     // Each case was compared when it was written; now the folder as a whole, as `verify` does it.
-    let problems = folder_problems(&scanned.dataset, &manifest, output)?;
+    let problems = folder_problems(Some(&scanned.dataset), &manifest, output)?;
     if !problems.is_empty() {
         return Err(PipelineError::UnsafeOutput {
             path: output.to_path_buf(),

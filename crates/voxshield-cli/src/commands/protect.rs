@@ -45,7 +45,8 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
         if args.resume {
             signing::check(args, options.max_memory)?;
         }
-        key.sign(&args.output.join(MANIFEST_NAME))?;
+        let path = args.output.join(MANIFEST_NAME);
+        key.sign(&path, &manifest.to_bytes(&path)?)?;
     } else if args.resume
         && let Some(note) = signing::about(&args.output)
     {

@@ -145,6 +145,8 @@ pub(super) struct Builder<'a> {
     layout: &'static str,
     cases: BTreeMap<String, Case>,
     unlabelled: BTreeMap<String, Case>,
+    /// First images by the id in lower case: where capitals do not count, ids must differ too.
+    known: BTreeMap<String, PathBuf>,
     problems: Vec<CaseProblem>,
     claimed: BTreeSet<PathBuf>,
     /// Every image that a case was to have, also of cases that became problems.
@@ -160,6 +162,7 @@ impl<'a> Builder<'a> {
             layout,
             cases: BTreeMap::new(),
             unlabelled: BTreeMap::new(),
+            known: BTreeMap::new(),
             problems: Vec::new(),
             claimed: BTreeSet::new(),
             images: BTreeSet::new(),
@@ -199,15 +202,11 @@ impl<'a> Builder<'a> {
             return;
         };
         // Whoever needs no labels takes both kinds, so ids are unique over both.
-        let taken = self.cases.get(&case.id);
-        if let Some(other) = taken.or_else(|| self.unlabelled.get(&case.id)) {
+        if let Some(other) = self.known.get(&case.id.to_lowercase()) {
             let error = LayoutError::DuplicateCase {
                 path: self.full(&first),
                 id: case.id.clone(),
-                other: other
-                    .images
-                    .first()
-                    .map_or_else(PathBuf::new, |path| self.full(path)),
+                other: self.full(other),
             };
             return self.problem(&case.id, &first, error);
         }
@@ -233,6 +232,7 @@ impl<'a> Builder<'a> {
                 return self.problem(&case.id, path, error);
             }
         }
+        self.known.insert(case.id.to_lowercase(), first.clone());
         if case.label.is_none() && case.split == Split::Train {
             let error = LayoutError::MissingLabel {
                 path: self.full(&first),

@@ -77,7 +77,7 @@ pub(super) fn finished_run(
         },
     );
     same_run(output, &what)?;
-    let problems = folder_problems(dataset, &manifest, output)?;
+    let problems = folder_problems(Some(dataset), &manifest, output)?;
     if !problems.is_empty() {
         return Err(PipelineError::ChangedOutput {
             path: output.to_path_buf(),

@@ -6,26 +6,27 @@ use voxshield_data::{DataError, LayoutError, discover, layouts};
 
 use super::{Folder, ids, problem};
 
+/// Where capitals do not count both would be one file, and no manifest holds both.
 #[test]
-fn upper_and_lower_case_are_two_cases() {
+fn cases_that_differ_in_capitals_only_are_not_both_taken() {
     let folder = Folder::new();
     folder.volumes(&[
         "images/Case.nii",
         "labels/Case.nii",
-        "images/case.nii",
-        "labels/case.nii",
+        "images/case.nii.gz",
+        "labels/case.nii.gz",
     ]);
-    // Some file systems cannot hold both.
-    let both = std::fs::read_dir(folder.path().join("images"))
-        .unwrap()
-        .count()
-        == 2;
-    let expected = if both {
-        &["Case", "case"][..]
-    } else {
-        &["Case"]
-    };
-    assert_eq!(ids(&folder.discover()), expected);
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["Case"]);
+    let error = &problem(&dataset, "images/case.nii.gz").error;
+    assert!(
+        matches!(
+            **error,
+            DataError::Layout(LayoutError::DuplicateCase { .. })
+        ),
+        "{error}"
+    );
+    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
 }
 
 #[cfg(unix)]
