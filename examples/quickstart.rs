@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tiles,
         &device,
     )?;
-    Budget::new(config.common.epsilon)?.clip(&image, &support, &mut delta);
+    Budget::new(config.common.epsilon)?.clip(&image, &support, &mut delta)?;
     let protected: Vec<f32> = image.iter().zip(&delta).map(|(x, d)| x + d).collect();
 
     let largest = delta.iter().fold(0f32, |a, d| a.max(d.abs()));

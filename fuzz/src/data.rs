@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::Path;
 
 use voxshield_data::{
-    DataError, Identities, LabelMap, Manifest, PhantomConfig, PublicKey, Recipients, SigningKey,
-    StoredVolume, Volume, discover, generate_identity, generate_signing_key, import_dicom,
-    open_decrypted_residual, open_residual, seal_residual, write_phantom_dataset,
+    DataError, Identities, LabelMap, Manifest, PhantomConfig, PublicKey, Recipients, ResidualCase,
+    SigningKey, StoredVolume, Volume, discover, generate_identity, generate_signing_key,
+    import_dicom, open_decrypted_residual, open_residual, seal_residual, write_phantom_dataset,
 };
 
 use crate::target::{Prepared, Target, prepared, put};
@@ -72,7 +72,8 @@ fn prepare(name: &str, path: &Path) -> Option<Prepared> {
             recipients.add(&recipient).ok()?;
             let sealed = path.join("seed.age");
             let files = [plain.clone()];
-            seal_residual("case", &files, &files, &recipients, &sealed).ok()?;
+            let names = ["images/case.nii".to_owned()];
+            seal_residual(&case(&names), &files, &files, &recipients, &sealed).ok()?;
             let sealed = bytes(&sealed);
             let original = volume.content_sha256();
             // Original and protected are the same here: nothing else may come out.
@@ -85,7 +86,7 @@ fn prepare(name: &str, path: &Path) -> Option<Prepared> {
                 let identities = Identities::open(&key_file).ok()?;
                 let run = move |folder: &Path, bytes: &[u8]| {
                     let sealed = put(folder, "a.age", bytes);
-                    check(open_residual(&sealed, "case", &files, &identities));
+                    check(open_residual(&sealed, &case(&names), &files, &identities));
                 };
                 return Some(prepared(run, vec![sealed]));
             }
@@ -93,7 +94,7 @@ fn prepare(name: &str, path: &Path) -> Option<Prepared> {
             let key: age::x25519::Identity = text.lines().find_map(|line| line.parse().ok())?;
             let run = move |_: &Path, bytes: &[u8]| {
                 let name = Path::new("a.age");
-                check(open_decrypted_residual(bytes, name, "case", &files));
+                check(open_decrypted_residual(bytes, name, &case(&names), &files));
             };
             prepared(run, vec![age::decrypt(&key, &sealed).ok()?])
         }
@@ -107,7 +108,15 @@ fn prepare(name: &str, path: &Path) -> Option<Prepared> {
     })
 }
 
-const MANIFEST: &[u8] = br#"{"format": 1, "program": "voxshield", "version": "0.1.0", "layout": "plain", "method": {"name": "x"}, "epsilon": 0.015, "support": "roi", "seed": 1, "device": "cpu", "normalisation": [{"channel": "CT", "modality": null, "normalisation": {"window": {"lo": 0.0, "hi": 1.0}}}], "cases": [{"id": "a", "files": [{"path": "images/a.nii.gz", "sha256_before": "00", "sha256_after": "11"}], "labels": [{"path": "labels/a.nii.gz", "sha256": "22"}], "unlock": {"path": "voxshield-unlock/images/a.nii.gz.age", "sha256": "33"}, "ranges": [{"lo": 0.0, "hi": 1.0}], "epsilon_stored": [3, null], "achieved": 0.1, "changed_voxels": 7, "support_voxels": 8, "psnr_db": null, "ssim": 0.9, "seconds": 1.0}], "failed": [], "skipped": [{"id": "b", "path": "images/b.nii.gz", "reason": "r"}]}"#;
+fn case(paths: &[String]) -> ResidualCase<'_> {
+    ResidualCase {
+        id: "case",
+        paths,
+        labels: &[],
+    }
+}
+
+const MANIFEST: &[u8] = br#"{"format": 1, "program": "voxshield", "version": "0.1.0", "layout": "plain", "method": {"name": "x"}, "epsilon": 0.015, "support": "roi", "seed": 1, "device": "cpu", "normalisation": [{"channel": "CT", "modality": null, "normalisation": {"window": {"lo": 0.0, "hi": 1.0}}}], "cases": [{"id": "a", "files": [{"path": "images/a.nii.gz", "sha256_before": "00", "sha256_after": "11", "content_before": ["44"]}], "labels": [{"path": "labels/a.nii.gz", "sha256": "22"}], "unlock": {"path": "voxshield-unlock/images/a.nii.gz.age", "sha256": "33"}, "ranges": [{"lo": 0.0, "hi": 1.0}], "epsilon_stored": [3, null], "achieved": 0.1, "changed_voxels": 7, "support_voxels": 8, "psnr_db": null, "ssim": 0.9, "seconds": 1.0}], "failed": [], "skipped": [{"id": "b", "path": "images/b.nii.gz", "reason": "r"}], "others": [{"path": "dataset.json", "sha256": "55"}]}"#;
 /// A slice of two by two voxels, by hand.
 const DICOM: &[u8] = include_bytes!("../seeds/slice.dcm");
 
@@ -163,7 +172,14 @@ fn dataset_json(folder: &Path, bytes: &[u8]) {
 
 fn manifest(folder: &Path, bytes: &[u8]) {
     if let Ok(manifest) = Manifest::read(&put(folder, "m.json", bytes)) {
-        for path in manifest.cases.iter().flat_map(|case| case.paths()) {
+        let others = manifest.others.iter().flatten();
+        let others = others.map(|other| other.path.as_str());
+        for path in manifest
+            .cases
+            .iter()
+            .flat_map(|case| case.paths())
+            .chain(others)
+        {
             let path = Path::new(path);
             assert!(
                 path.is_relative() && !path.components().any(|part| part.as_os_str() == ".."),

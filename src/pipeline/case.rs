@@ -15,6 +15,8 @@ pub struct PreparedCase {
     pub labels: Option<LabelMap>,
     /// Warnings worth showing, e.g. small differences between the affines.
     pub warning: Option<String>,
+    /// The labels as the file has them, and the one of voxels that nobody has labelled, which is background in `labels`.
+    ignoring: Option<(LabelMap, u16)>,
 }
 
 impl PreparedCase {
@@ -24,19 +26,25 @@ impl PreparedCase {
     /// [`PipelineError::Data`] with the path and the reason.
     pub fn open(dataset: &Dataset, case: &Case) -> Result<Self, PipelineError> {
         let volume = Volume::open(&dataset.absolute(&case.images))?;
-        let mut warning = None;
-        let labels = match &case.label {
-            None => None,
-            Some(path) => {
-                let labels = LabelMap::open(&dataset.root.join(path))?;
-                warning = labels.check_matches(&volume)?;
-                Some(labels)
-            }
-        };
+        let mut warnings = Vec::from_iter(volume.geometry_warning());
+        let (mut labels, mut ignoring) = (None, None);
+        if let Some(path) = &case.label {
+            let found = LabelMap::open(&dataset.root.join(path))?;
+            warnings.extend(found.check_matches(&volume)?);
+            labels = Some(match dataset.ignored_label() {
+                None => found,
+                Some(ignored) => {
+                    let without = found.without(ignored);
+                    ignoring = Some((found, ignored));
+                    without
+                }
+            });
+        }
         Ok(Self {
             volume,
             labels,
-            warning,
+            warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
+            ignoring,
         })
     }
 
@@ -55,21 +63,55 @@ impl PreparedCase {
         let volume = Volume::open(&dataset.absolute(&case.images))?;
         Ok(Self {
             labels: Some(pseudo_labels(&volume, classes)?),
+            warning: volume.geometry_warning(),
             volume,
-            warning: None,
+            ignoring: None,
         })
     }
 
-    /// The modality of each channel: what the dataset says, else a guess from the intensities.
+    /// The label is copied byte for byte: it must not be the image, wherever the labels of the run are from.
+    pub(super) fn refuse_image_as_label(
+        &self,
+        dataset: &Dataset,
+        case: &Case,
+        labels: LabelSource,
+    ) -> Result<(), PipelineError> {
+        let Some(path) = case.label.as_ref().map(|label| dataset.root.join(label)) else {
+            return Ok(());
+        };
+        let image = &self.volume;
+        let channel = match self.stored_labels().filter(|_| labels.is_files()) {
+            Some(labels) => image.channel_with(labels.values().map(f32::from)),
+            None => {
+                let label = Volume::open(std::slice::from_ref(&path))?;
+                let mut channels = 0..label.channels();
+                channels.find_map(|channel| image.channel_with(label.channel_values(channel)))
+            }
+        };
+        match channel {
+            None => Ok(()),
+            Some(channel) => Err(PipelineError::LabelIsImage {
+                path,
+                image: image.path().to_path_buf(),
+                channel,
+            }),
+        }
+    }
+
+    /// The labels as their file has them.
+    pub(super) fn stored_labels(&self) -> Option<&LabelMap> {
+        match &self.ignoring {
+            Some((labels, _)) => Some(labels),
+            None => self.labels.as_ref(),
+        }
+    }
+
+    /// The modality of each channel: what the dataset says, else a guess from the channel's intensities in this case.
     pub fn modalities(&self, dataset: &Dataset) -> Vec<Modality> {
-        let guess = Modality::guess(&self.volume);
         (0..self.volume.channels())
-            .map(|c| {
-                dataset
-                    .channels
-                    .get(c)
-                    .and_then(|c| c.modality)
-                    .unwrap_or(guess)
+            .map(|channel| {
+                let stated = dataset.channels.get(channel).and_then(|c| c.modality);
+                stated.unwrap_or_else(|| Modality::guess_channel(&self.volume, channel))
             })
             .collect()
     }
@@ -113,7 +155,8 @@ impl PreparedCase {
         }
     }
 
-    /// The share of epsilon that each voxel may use: that of the run's support, times that of its label. `id` is the case's.
+    /// The share of epsilon that each voxel may use: that of the run's support, times that of its label; none where nobody has
+    /// labelled (nnU-Net's `ignore`). `id` is the case's.
     ///
     /// # Errors
     /// [`PipelineError::EmptySupport`] if no voxel may change, [`PipelineError::Perturb`] for settings out of range.
@@ -124,20 +167,25 @@ impl PreparedCase {
         ranges: &[IntensityRange],
     ) -> Result<Shares, PipelineError> {
         let (support, weights) = (options.support, &options.label_weights);
-        let shares = match (support.by_label(), &self.labels) {
-            (Some(share), Some(labels)) => {
-                labels.shares(|label| share(label) * weights.share(label))
-            }
+        let ignored = self.ignoring.as_ref().map(|(_, ignored)| *ignored);
+        let weight = |label| match Some(label) == ignored {
+            true => 0.0,
+            false => weights.share(label),
+        };
+        let shares = match (support.by_label(), self.stored_labels()) {
+            (Some(share), Some(labels)) => labels.shares(|label| share(label) * weight(label)),
             _ => {
                 let mut shares = SharesBuilder::new(self.volume.shape());
                 let key = case_seed(options.method.seed(), id);
                 support.masks(&self.slices(ranges), key, &mut |slices, mask| {
-                    if weights.is_empty() {
+                    let labels = self.stored_labels();
+                    let labels = labels.filter(|_| ignored.is_some() || !weights.is_empty());
+                    let Some(labels) = labels else {
                         shares.push(mask);
                         return;
-                    }
-                    let labels = self.label_slab(slices).into_iter();
-                    let weighted = labels.zip(mask).map(|(label, &m)| m * weights.share(label));
+                    };
+                    let labels = labels.slab(slices).into_iter();
+                    let weighted = labels.zip(mask).map(|(label, &m)| m * weight(label));
                     shares.push(&weighted.collect::<Vec<f32>>());
                 })?;
                 shares.finish()

@@ -1,4 +1,7 @@
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{MemoryLimit, ParseError};
 use crate::{
@@ -54,6 +57,22 @@ pub enum PipelineError {
         path: PathBuf,
         /// What differs, and of options what they are there and here.
         what: String,
+    },
+    /// A finished output that is not as its run left it.
+    #[error(
+        "the output folder {path} is finished, but not what its manifest says: {problems}; put it back as it was, or protect into another folder"
+    )]
+    ChangedOutput {
+        /// The output folder.
+        path: PathBuf,
+        /// All that was found.
+        problems: String,
+    },
+    /// A symbolic link below the output folder, through which files outside it would be changed.
+    #[error("{path} is a symbolic link; an output is written to its own folders only: remove it")]
+    LinkInOutput {
+        /// The link.
+        path: PathBuf,
     },
     /// Another process is writing the output.
     #[error("another process is writing {path}; wait for it, or choose another folder")]
@@ -118,10 +137,32 @@ pub enum PipelineError {
     },
     /// Nothing changed where something should have.
     #[error(
-        "{path}: no voxel of the support changed: the file would be published as it is; use a larger epsilon, another method or another normalisation"
+        "{path}: channel {channel}: no voxel of the support changed: the file would be published as it is; use a larger epsilon, another method or another normalisation"
     )]
     NothingChanged {
-        /// The image.
+        /// The image file.
+        path: PathBuf,
+        /// The channel of the case.
+        channel: usize,
+    },
+    /// A label that has the voxels of its image.
+    #[error(
+        "{path}: the label has the voxels of channel {channel} of the image {image}: it would be published unprotected; give the case its label"
+    )]
+    LabelIsImage {
+        /// The label file.
+        path: PathBuf,
+        /// The first image file of the case.
+        image: PathBuf,
+        /// The channel.
+        channel: usize,
+    },
+    /// A dataset that was protected before.
+    #[error(
+        "{path} has a voxshield.json: it is an output of `protect`, and would be changed by twice epsilon; give the clean dataset"
+    )]
+    AlreadyProtected {
+        /// The dataset.
         path: PathBuf,
     },
     /// A label that was given a weight does not occur.
@@ -133,7 +174,9 @@ pub enum PipelineError {
         known: Vec<u16>,
     },
     /// A case has another number of channels than the dataset.
-    #[error("{path}: expected {expected} channels as in the other cases, found {found}")]
+    #[error(
+        "{path}: expected {expected} channels, as dataset.json or the first case has them, found {found}; correct the file, or the channels in dataset.json"
+    )]
     Channels {
         /// The image.
         path: PathBuf,
@@ -189,6 +232,30 @@ pub enum PipelineError {
         /// The training image that has the same voxels or was made from it.
         training: PathBuf,
     },
+    /// A case of the attacker's own data that is one of the sets under attack, or a test case.
+    #[error(
+        "the attacker's case {attacker} is in another dataset as well, as {other}: a purifier trained on it would know what to find; give --attacker data of its own"
+    )]
+    AttackersCaseElsewhere {
+        /// The attacker's image.
+        attacker: PathBuf,
+        /// The image that has the same voxels or was made from it.
+        other: PathBuf,
+    },
+    /// Test cases that have none of the labels that victims learn.
+    #[error(
+        "the test cases {test} have none of the labels {expected:?} of {training}, but {found:?}: every Dice would be 0; give both the same label values"
+    )]
+    NoCommonLabel {
+        /// The test cases.
+        test: PathBuf,
+        /// The training set.
+        training: PathBuf,
+        /// Its labels without 0.
+        expected: Vec<u16>,
+        /// Those of the test cases without 0.
+        found: Vec<u16>,
+    },
     /// A protected dataset without its manifest.
     #[error(
         "{path} has no voxshield.json, which says the budget and support of the random control"
@@ -215,6 +282,12 @@ pub enum PipelineError {
         /// The clean dataset.
         dataset: PathBuf,
     },
+    /// A manifest without a case: there is nothing to restore.
+    #[error("{path} lists no protected case: nothing can be restored; fetch the folder again")]
+    NoCases {
+        /// The manifest.
+        path: PathBuf,
+    },
     /// A case that was protected without `--unlock-to`.
     #[error(
         "case {id} has no residual: it was protected without --unlock-to and cannot be restored"
@@ -227,6 +300,14 @@ pub enum PipelineError {
     #[error("{path} is missing, or a symbolic link that leaves the folder; fetch the file again")]
     NotInFolder {
         /// The file.
+        path: PathBuf,
+    },
+    /// A restored file that is not the original of the manifest.
+    #[error(
+        "{path}: what was restored is not the file that the manifest says was protected; the file was removed"
+    )]
+    NotTheOriginal {
+        /// The restored file.
         path: PathBuf,
     },
     /// A file whose hash is not that of the manifest.
@@ -321,7 +402,7 @@ pub enum PipelineError {
         /// On what.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Files.
     #[error(transparent)]
@@ -338,6 +419,18 @@ pub enum PipelineError {
     /// A text or value that a setting does not accept.
     #[error(transparent)]
     Parse(#[from] ParseError),
+}
+
+impl PipelineError {
+    /// What makes a [`PipelineError::Io`] of the system's answer.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
 }
 
 /// The first names, and how many more there are.

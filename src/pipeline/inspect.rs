@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::{
     NormalisationChoice, PipelineError, PreparedCase, ProtectOptions, ScanEvent, ScannedCase,
-    memory::Work, scan::scan_seeing,
+    check_clean, memory::Work, scan::scan_seeing,
 };
 use crate::data::{
     DataError, FailedCase, IntensityRange, LabelMap, Modality, Normalisation, StoredVolume, Volume,
-    discover, identifying_name,
+    discover, file_parts, identifying_gzip, identifying_name,
 };
 
 /// What a path is.
@@ -33,7 +33,8 @@ pub enum Inspection {
         skipped: Vec<(String, String)>,
         /// What the program works around, and the owner may want to mend: labels that the header places elsewhere, or that there are none.
         cautions: Vec<String>,
-        /// What may identify somebody: free text in headers, the shape of names. Protection keeps both as they are.
+        /// What may identify somebody: free text in headers of images and labels, the shape of names, what the gzip headers of labels say.
+        /// Protection keeps all of it as it is.
         warnings: Vec<String>,
     },
 }
@@ -61,7 +62,7 @@ pub struct FileSummary {
     pub epsilon_stored: String,
     /// Bytes of header extensions and padding before the voxels.
     pub header_bytes: usize,
-    /// What may identify somebody: free text in the header, the shape of the name.
+    /// What may identify somebody: free text in the header, the shape of the name, what the gzip header says (which protection leaves out of images).
     pub warnings: Vec<String>,
 }
 
@@ -99,6 +100,8 @@ pub fn inspect(path: &Path, options: &ProtectOptions) -> Result<Inspection, Pipe
         return Ok(Inspection::File(file_summary(path, options)?));
     }
     let mut cautions = Vec::new();
+    // What `protect` refuses at once.
+    cautions.extend(check_clean(path).err().map(|error| error.to_string()));
     let (scanned, cases) = scan_seeing(
         discover(path)?,
         options,
@@ -119,12 +122,19 @@ pub fn inspect(path: &Path, options: &ProtectOptions) -> Result<Inspection, Pipe
     let labels = dataset.cases.iter().flat_map(|case| &case.label);
     let names = images().chain(labels).chain(&dataset.auxiliary);
     let mut warnings: Vec<String> = names.filter_map(|path| identifying_name(path)).collect();
-    for path in images() {
+    let labels = dataset.cases.iter().flat_map(|case| &case.label);
+    for path in images().chain(labels.clone()) {
         // What has no header is among the problems.
         if let Ok(frame) = StoredVolume::frame_of(&dataset.root.join(path)) {
             let fields = frame.identifying_fields().into_iter();
             warnings.extend(fields.map(|field| format!("{}: {field}", path.display())));
         }
+    }
+    // Labels are copied byte for byte; images are compressed anew, without the names of before.
+    for path in labels {
+        let parts = file_parts(&dataset.root.join(path)).unwrap_or_default();
+        let found = parts.iter().flat_map(|part| identifying_gzip(part));
+        warnings.extend(found.map(|text| format!("{}: {text}", path.display())));
     }
     Ok(Inspection::Dataset {
         layout: dataset.layout,
@@ -166,6 +176,8 @@ fn file_summary(path: &Path, options: &ProtectOptions) -> Result<FileSummary, Pi
     let mut warnings = stored.identifying_fields();
     let name = path.file_name().unwrap_or_default();
     warnings.extend(identifying_name(name.as_ref()));
+    let parts = file_parts(path).unwrap_or_default();
+    warnings.extend(parts.iter().flat_map(|part| identifying_gzip(part)));
     Ok(FileSummary {
         dims: stored.dims(),
         datatype: stored.datatype().to_string(),

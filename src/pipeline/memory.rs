@@ -1,12 +1,12 @@
 //! How much memory a case may take, and what is refused before it takes any.
 
-use std::{fmt, str::FromStr, sync::OnceLock};
+use std::{fmt, path::PathBuf, str::FromStr, sync::OnceLock};
 
 use sysinfo::{MemoryRefreshKind, System};
 
 use super::{ParseError, PipelineError, ProtectOptions};
 use crate::{
-    data::{Case, Dataset, StoredVolume},
+    data::{Case, DataError, Dataset, StoredVolume},
     perturb::Support,
 };
 
@@ -101,18 +101,17 @@ struct Size {
 }
 
 impl Size {
-    /// `None` where an image cannot be read.
-    fn of(dataset: &Dataset, case: &Case) -> Option<Self> {
+    fn of(images: &[PathBuf]) -> Result<Self, DataError> {
         let (mut stored, mut channels, mut shape) = (0, 0, [0; 3]);
-        for image in &case.images {
-            let frame = StoredVolume::frame_of(&dataset.root.join(image)).ok()?;
+        for image in images {
+            let frame = StoredVolume::frame_of(image)?;
             let [i, j, k, many] = frame.dims();
             shape = [k, j, i];
             channels += many as u64;
             let bytes = frame.datatype().size() as u64;
             stored += product(shape) * many as u64 * bytes;
         }
-        Some(Self {
+        Ok(Self {
             shape,
             voxels: product(shape),
             channels,
@@ -134,7 +133,7 @@ pub(super) fn check(
     limit: Option<MemoryLimit>,
 ) -> Result<u64, PipelineError> {
     let limit = limit.unwrap_or_else(MemoryLimit::of_machine);
-    let Some(size) = Size::of(dataset, case) else {
+    let Ok(size) = Size::of(&dataset.absolute(&case.images)) else {
         return Ok(0);
     };
     let Size {
@@ -184,6 +183,27 @@ pub(super) fn check(
         needed,
         limit,
         advice,
+    })
+}
+
+/// As [`check`], for a case that is restored from its protected files: its originals are in memory as they are stored.
+pub(super) fn check_restored(
+    protected: &[PathBuf],
+    limit: Option<MemoryLimit>,
+) -> Result<u64, PipelineError> {
+    let limit = limit.unwrap_or_else(MemoryLimit::of_machine);
+    let size = Size::of(protected)?;
+    let needed = MemoryLimit(size.stored);
+    if needed <= limit {
+        return Ok(size.channels * size.voxels);
+    }
+    Err(PipelineError::Memory {
+        path: protected.first().cloned().unwrap_or_default(),
+        what: "the case".to_owned(),
+        voxels: size.voxels,
+        needed,
+        limit,
+        advice: "",
     })
 }
 

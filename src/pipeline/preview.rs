@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Method, NormalisationChoice, PipelineError, PreparedCase, ProtectEvent, ProtectOptions,
-    Scanned, check_apart,
+    Scanned, check_apart, check_clean,
     memory::Work,
     protect::{DeltaSlabs, Origin, OriginMaker},
     scan::{ScannedCase, scan_dataset},
@@ -117,6 +117,7 @@ pub fn preview(
         },
         error => error,
     })?;
+    check_clean(root)?;
     let mut dataset = discover(root)?;
     if !options.labels.is_files() {
         dataset = dataset.without_need_of_labels();
@@ -210,7 +211,7 @@ fn origin(
 }
 
 /// The part of a dataset that decides the case's intensity ranges: the case alone, or everything
-/// where a channel is normalised by the statistics of the dataset.
+/// where a channel is, or may be, normalised by the statistics of the dataset.
 fn relevant(
     dataset: &Dataset,
     id: &str,
@@ -218,7 +219,7 @@ fn relevant(
 ) -> Result<Dataset, PipelineError> {
     let files = options.labels.is_files();
     let labelled = || (dataset.cases.iter()).filter(|case| case.label.is_some() || !files);
-    let Some(case) = labelled().find(|case| case.id == id) else {
+    if !labelled().any(|case| case.id == id) {
         let known: Vec<String> = labelled().map(|case| case.id.clone()).collect();
         let unlabelled = dataset.cases.len() + dataset.unlabelled.len();
         let root = dataset.root.clone();
@@ -233,13 +234,15 @@ fn relevant(
                 known,
             },
         });
-    };
+    }
     let whole = match options.normalisation {
         NormalisationChoice::Ct => true,
         NormalisationChoice::Mri | NormalisationChoice::Window { .. } => false,
-        NormalisationChoice::Auto => PreparedCase::open(dataset, case)?
-            .modalities(dataset)
-            .contains(&Modality::Ct),
+        // What nobody has said is guessed from all cases.
+        NormalisationChoice::Auto => {
+            let mut channels = dataset.channels.iter();
+            channels.any(|channel| channel.modality != Some(Modality::Mri))
+        }
     };
     let mut relevant = dataset.clone();
     if !whole {
@@ -337,11 +340,7 @@ fn written(
     let folder = tempfile::Builder::new()
         .prefix(".voxshield-preview-")
         .tempdir_in(scratch)
-        .map_err(|source| PipelineError::Io {
-            action: "create a temporary folder in",
-            path: scratch.to_path_buf(),
-            source,
-        })?;
+        .map_err(PipelineError::io("create a temporary folder in", scratch))?;
     let epsilon = options.method.epsilon();
     let record = write_case(
         dataset,

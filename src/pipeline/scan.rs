@@ -1,17 +1,16 @@
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
-    LabelSource, Method, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions,
+    LabelSource, NormalisationChoice, PipelineError, PreparedCase, ProtectOptions,
+    first_look::first_look,
+    intensities::{majority, stated_modality, stretched},
     lanes::in_order,
     memory::{Work, check as check_memory},
     room::Room,
 };
 use crate::data::{
-    Case, CtStatisticsBuilder, DataError, Dataset, FailedCase, Foreground, IntensityRange,
-    LayoutError, Modality, Normalisation, NormalisationRecord, discover,
+    Case, CtStatisticsBuilder, DataError, Dataset, FailedCase, IntensityRange, LayoutError,
+    Modality, Normalisation, NormalisationRecord, discover,
 };
 
 /// What a pass over a dataset found out; holds no voxels.
@@ -29,7 +28,7 @@ pub struct Scanned {
     pub classes: Vec<u16>,
     /// Channels of every case.
     pub channels: usize,
-    /// How each channel (and modality, where a dataset mixes them) was normalised.
+    /// How each channel was normalised.
     pub normalisation: Vec<NormalisationRecord>,
 }
 
@@ -38,7 +37,7 @@ pub struct Scanned {
 pub struct ScannedCase {
     /// Where its files are.
     pub case: Case,
-    /// The modality of each channel; guessed where neither dataset nor options say.
+    /// The modality of each channel, the same for all cases; guessed where neither dataset nor options say.
     pub modalities: Vec<Modality>,
     /// One range a channel.
     pub ranges: Vec<IntensityRange>,
@@ -73,7 +72,8 @@ pub enum ScanEvent {
 /// A case that passed the first pass.
 struct Candidate {
     case: Case,
-    modalities: Vec<Modality>,
+    /// What its own intensities suggest, where nobody has said.
+    guesses: Vec<Modality>,
 }
 
 /// Reads every case once to check it and to gather the dataset's statistics, and once more to fix
@@ -140,7 +140,7 @@ pub(super) fn scan_seeing<T: Send>(
         .collect();
     let total = 2 * usable.len();
     let mut classes = BTreeSet::from([0u16]);
-    let mut channels = None;
+    let mut channels = dataset.stated_channels();
     let mut statistics: Vec<CtStatisticsBuilder> = Vec::new();
     let mut candidates = Vec::new();
     in_order(
@@ -156,7 +156,7 @@ pub(super) fn scan_seeing<T: Send>(
                     }
                     candidates.push(Candidate {
                         case: case.clone(),
-                        modalities: found.modalities,
+                        guesses: found.modalities,
                     });
                 }
                 Err(error) => failed.push(case_failure(case, &error)),
@@ -165,48 +165,76 @@ pub(super) fn scan_seeing<T: Send>(
             observer(ScanEvent::Case { done, total });
         },
     );
-    let ct: Vec<_> = statistics
-        .into_iter()
-        .map(|s| (s.seen() > 0).then(|| s.finish()))
+    let modalities: Vec<Modality> = (0..statistics.len())
+        .map(|channel| {
+            let stated = stated_modality(&dataset, choice, channel);
+            let guesses = candidates.iter().filter_map(|candidate| {
+                let guess = candidate.guesses.get(channel)?;
+                Some((candidate.case.id.as_str(), *guess))
+            });
+            stated.unwrap_or_else(|| {
+                let (modality, warning) = majority(channel, guesses);
+                warning
+                    .into_iter()
+                    .map(ScanEvent::Warning)
+                    .for_each(&mut *observer);
+                modality
+            })
+        })
         .collect();
-    let mut normalisers = Vec::with_capacity(ct.len());
-    for statistics in ct {
-        normalisers.push(statistics.transpose()?);
+    // One that gives no range is an error of the cases that need it.
+    let mut normalisers = Vec::with_capacity(statistics.len());
+    for (statistics, modality) in statistics.into_iter().zip(&modalities) {
+        let needed = *modality == Modality::Ct && statistics.seen() > 0;
+        normalisers.push(match needed.then(|| statistics.finish()) {
+            None => None,
+            Some(Ok(statistics)) => Some(Ok(statistics)),
+            Some(Err(DataError::Intensity(error))) => Some(Err(error)),
+            Some(Err(error)) => return Err(error.into()),
+        });
     }
     let mut records: Vec<NormalisationRecord> = Vec::new();
     let (mut cases, mut all_seen) = (Vec::new(), Vec::new());
     let read = total / 2;
-    let choose = |candidate: &Candidate| -> Vec<Normalisation> {
-        let modalities = candidate.modalities.iter().enumerate();
-        modalities
+    let choose = || -> Result<Vec<Normalisation>, PipelineError> {
+        let channels = modalities.iter().zip(&normalisers);
+        channels
             .map(
-                |(channel, modality)| match (choice, modality, normalisers.get(channel)) {
+                |(modality, statistics)| match (choice, modality, statistics) {
                     (NormalisationChoice::Window { lo, hi }, _, _) => {
-                        Normalisation::Window { lo, hi }
+                        Ok(Normalisation::Window { lo, hi })
                     }
-                    (_, Modality::Ct, Some(Some(statistics))) => Normalisation::Ct(*statistics),
-                    _ => Normalisation::Mri,
+                    (_, Modality::Ct, Some(Ok(statistics))) => Ok(Normalisation::Ct(*statistics)),
+                    (_, Modality::Ct, Some(Err(error))) => {
+                        Err(DataError::from(error.clone()).into())
+                    }
+                    _ => Ok(Normalisation::Mri),
                 },
             )
             .collect()
     };
     in_order(
         candidates.len(),
-        |index| {
+        |index| -> Result<_, PipelineError> {
             let candidate = &candidates[index];
-            let chosen = choose(candidate);
-            second_look(&dataset, candidate, &chosen, options, work, see)
-                .map(|(case, seen)| (chosen, case, seen))
+            let chosen = choose()?;
+            let how = (modalities.as_slice(), chosen.as_slice());
+            let look = second_look(&dataset, &candidate.case, how, options, work, see)?;
+            Ok((chosen, look))
         },
         |index, look| {
             let candidate = &candidates[index];
             match look {
-                Ok((chosen, case, seen)) => {
+                Ok((chosen, (case, seen, warnings))) => {
+                    for warning in warnings {
+                        let id = &case.case.id;
+                        observer(ScanEvent::Warning(format!("case {id}: {warning}")));
+                    }
                     for (channel, normalisation) in chosen.into_iter().enumerate() {
                         let name = dataset.channels.get(channel).map(|c| c.name.clone());
                         let record = NormalisationRecord {
                             channel: name.unwrap_or_else(|| channel.to_string()),
-                            modality: Some(candidate.modalities[channel]),
+                            modality: modalities.get(channel).copied(),
                             normalisation,
                         };
                         if !records.contains(&record) {
@@ -234,107 +262,14 @@ pub(super) fn scan_seeing<T: Send>(
     Ok((scanned, all_seen))
 }
 
-/// What the first pass sees of a case: of its voxels only the foreground of CT channels stays.
-struct FirstLook {
-    path: PathBuf,
-    channels: usize,
-    found: Result<Found, PipelineError>,
-}
-
-struct Found {
-    modalities: Vec<Modality>,
-    classes: BTreeSet<u16>,
-    /// One a channel; none for a channel that is not CT.
-    foregrounds: Vec<Option<Foreground>>,
-    warning: Option<String>,
-}
-
-fn first_look(
-    dataset: &Dataset,
-    case: &Case,
-    options: &ProtectOptions,
-) -> Result<FirstLook, PipelineError> {
-    // What the case takes to be read, whatever is done with it later: the statistics of a dataset must not depend on the method.
-    let reading = Work::Verify(options.support);
-    let _room = Room::of(check_memory(dataset, case, reading, options.max_memory)?);
-    let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
-    Ok(FirstLook {
-        path: prepared.volume.path().to_path_buf(),
-        channels: prepared.volume.channels(),
-        found: find(dataset, prepared, options),
-    })
-}
-
-fn find(
-    dataset: &Dataset,
-    prepared: PreparedCase,
-    options: &ProtectOptions,
-) -> Result<Found, PipelineError> {
-    let channels = prepared.volume.channels();
-    let modalities = match options.normalisation {
-        NormalisationChoice::Mri => vec![Modality::Mri; channels],
-        NormalisationChoice::Ct => vec![Modality::Ct; channels],
-        _ => prepared.modalities(dataset),
-    };
-    let (mut classes, mut foregrounds) = (BTreeSet::new(), Vec::new());
-    if let Some(labels) = &prepared.labels {
-        if labels.foreground_count() == 0 {
-            return Err(PipelineError::NoForeground {
-                path: labels.path().to_path_buf(),
-            });
-        }
-        classes = labels.classes();
-        if let Method::SavedGenerator(saved) = &options.method {
-            saved.check_labels(&classes)?;
-        }
-        for (channel, modality) in modalities.iter().enumerate() {
-            let ct = *modality == Modality::Ct;
-            let foreground = ct.then(|| Foreground::of(&prepared.volume, channel, labels));
-            foregrounds.push(foreground.transpose()?);
-        }
-    }
-    Ok(Found {
-        modalities,
-        classes,
-        foregrounds,
-        warning: prepared.warning,
-    })
-}
-
-impl FirstLook {
-    /// Adds the case to what is known of the dataset: the first one decides about the channels.
-    fn merge(
-        self,
-        channels: &mut Option<usize>,
-        statistics: &mut Vec<CtStatisticsBuilder>,
-    ) -> Result<Found, PipelineError> {
-        let expected = *channels.get_or_insert(self.channels);
-        if self.channels != expected {
-            return Err(PipelineError::Channels {
-                path: self.path,
-                expected,
-                found: self.channels,
-            });
-        }
-        let found = self.found?;
-        statistics.resize_with(self.channels, CtStatisticsBuilder::new);
-        for (statistics, foreground) in statistics.iter_mut().zip(&found.foregrounds) {
-            if let Some(foreground) = foreground {
-                statistics.add_foreground(foreground);
-            }
-        }
-        Ok(found)
-    }
-}
-
 fn second_look<T>(
     dataset: &Dataset,
-    Candidate { case, modalities }: &Candidate,
-    chosen: &[Normalisation],
+    case: &Case,
+    (modalities, chosen): (&[Modality], &[Normalisation]),
     options: &ProtectOptions,
     work: Work<'_>,
     see: &impl Fn(&PreparedCase, &ScannedCase) -> T,
-) -> Result<(ScannedCase, T), PipelineError> {
+) -> Result<(ScannedCase, T, Vec<String>), PipelineError> {
     check_memory(dataset, case, work, options.max_memory)?;
     let _room = Room::of_case(dataset, case);
     let prepared = PreparedCase::open_with(dataset, case, options.labels)?;
@@ -365,12 +300,16 @@ fn second_look<T>(
     prepared.support(options, &case.id, &ranges)?;
     let scanned = ScannedCase {
         case: case.clone(),
-        modalities: modalities.clone(),
+        modalities: modalities.to_vec(),
         ranges,
         epsilon_stored,
     };
     let seen = see(&prepared, &scanned);
-    Ok((scanned, seen))
+    let warnings = match work {
+        Work::Protect(_) => stretched(&prepared.volume, chosen, &scanned.ranges),
+        _ => Vec::new(),
+    };
+    Ok((scanned, seen, warnings))
 }
 
 pub(super) fn case_failure(case: &Case, error: &PipelineError) -> FailedCase {

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     data::{
         Case, CaseRecord, Dataset, FileRecord, IntensityRange, LabelRecord, Perturber, Recipients,
-        Shares, UNLOCK_FOLDER, UnlockRecord, compare_files, copy_file_atomic, file_parts,
-        seal_residual, sha256_file, sha256_volume, slabs,
+        ResidualCase, Shares, StoredVolume, UNLOCK_FOLDER, UnlockRecord, compare_files,
+        copy_file_atomic, file_parts, seal_residual, sha256_file, sha256_volume, slabs,
     },
     perturb::{Budget, PerturbError},
 };
@@ -71,7 +71,7 @@ impl<'a> ReadCase<'a> {
             let clean = self.prepared.normalised_slab(ranges, slices.clone());
             let mut delta = deltas.next(&self.prepared, ranges, slices.clone())?;
             let shares = self.shares.slab(slices.clone());
-            budget.clip(&clean, shares.as_slice().unwrap_or_default(), &mut delta);
+            budget.clip(&clean, shares.as_slice().unwrap_or_default(), &mut delta)?;
             let found = delta.len();
             let dims = (channels, slices.len(), shape[1], shape[2]);
             let delta = Array4::from_shape_vec(dims, delta).map_err(|_| PerturbError::Extent {
@@ -102,9 +102,15 @@ pub(super) fn write_case(
 ) -> Result<CaseRecord, PipelineError> {
     let start = Instant::now();
     let (perturber, quality) = case.perturb(deltas, epsilon)?;
-    if perturber.changed() == 0 {
+    let mut changed = perturber.changed_by_channel().iter();
+    if let Some(channel) = changed.position(|&voxels| voxels == 0) {
+        let files = case.prepared.volume.files();
+        let mut channels = files
+            .iter()
+            .flat_map(|file| vec![file.path(); file.dims()[3]]);
         return Err(PipelineError::NothingChanged {
-            path: case.prepared.volume.path().to_path_buf(),
+            path: channels.nth(channel).unwrap_or(Path::new("")).to_path_buf(),
+            channel,
         });
     }
     let (psnr, ssim) = quality.finish();
@@ -146,19 +152,13 @@ pub(super) fn write_case(
     }
     let support_voxels = shares.support_voxels();
     drop((shares, room));
-    let unlock = seal(
-        &scanned.case,
-        (&clean, &targets),
-        recipients,
-        output,
-        &mut written,
-    )?;
     let mut files = Vec::new();
     for (target, relative) in targets.iter().zip(&scanned.case.images) {
         files.push(FileRecord {
             path: manifest_path(relative),
             sha256_before: sha256_volume(&dataset.root.join(relative))?,
             sha256_after: sha256_volume(target)?,
+            content_before: StoredVolume::content_sha256_of(&dataset.root.join(relative))?,
         });
     }
     let mut labels = Vec::new();
@@ -176,6 +176,20 @@ pub(super) fn write_case(
             });
         }
     }
+    // Last, since it is bound to the names and to the label.
+    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+    let case = ResidualCase {
+        id: &scanned.case.id,
+        paths: &paths,
+        labels: &labels,
+    };
+    let unlock = seal(
+        (&case, unlock_path(&scanned.case)),
+        (&clean, &targets),
+        recipients,
+        output,
+        &mut written,
+    )?;
     written.keep();
     Ok(CaseRecord {
         id: scanned.case.id.clone(),
@@ -202,21 +216,22 @@ pub(super) fn unlock_path(case: &Case) -> Option<PathBuf> {
 
 /// Writes the encrypted residual of a case, if somebody is to have it.
 fn seal(
-    case: &Case,
+    (case, path): (&ResidualCase<'_>, Option<PathBuf>),
     (clean, protected): (&[PathBuf], &[PathBuf]),
     recipients: &Recipients,
     output: &Path,
     written: &mut Written,
 ) -> Result<Option<UnlockRecord>, PipelineError> {
-    let (false, Some(relative)) = (recipients.is_empty(), unlock_path(case)) else {
+    let (false, Some(relative)) = (recipients.is_empty(), path) else {
         return Ok(None);
     };
     let target = output.join(&relative);
     written.push(&target);
-    seal_residual(&case.id, clean, protected, recipients, &target)?;
+    seal_residual(case, clean, protected, recipients, &target)?;
     Ok(Some(UnlockRecord {
         path: manifest_path(&relative),
         sha256: sha256_file(&target)?,
+        recipients: recipients.fingerprint(),
     }))
 }
 
@@ -248,11 +263,9 @@ impl Drop for Written {
 
 pub(super) fn create_parent(path: &Path) -> Result<(), PipelineError> {
     match path.parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(|source| PipelineError::Io {
-            action: "create the folder",
-            path: parent.to_path_buf(),
-            source,
-        }),
+        Some(parent) => {
+            fs::create_dir_all(parent).map_err(PipelineError::io("create the folder", parent))
+        }
         None => Ok(()),
     }
 }

@@ -1,10 +1,14 @@
 //! What is said of a dataset is what `protect` finds.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path};
 
-use voxshield::pipeline::{
-    CaseSummary, FileSummary, Inspection, LabelSource, NormalisationChoice, PipelineError,
-    ProtectOptions, inspect,
+use flate2::{Compression, GzBuilder};
+use voxshield::{
+    data::StoredVolume,
+    pipeline::{
+        CaseSummary, FileSummary, Inspection, LabelSource, NormalisationChoice, PipelineError,
+        ProtectOptions, inspect,
+    },
 };
 
 use crate::support::{phantoms, random, run, unlabelled};
@@ -137,5 +141,38 @@ fn a_file_is_judged_by_itself_unless_it_is_ct() {
         alone.epsilon_stored.contains("whole dataset"),
         "{}",
         alone.epsilon_stored
+    );
+}
+
+/// Labels are copied byte for byte, with whatever their headers say.
+#[test]
+fn what_labels_say_beside_their_voxels_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, plain) = (folder.path().join("clean"), folder.path().join("plain.nii"));
+    phantoms(&clean, 1, 5);
+    let label = clean.join("labelsTr/case_000.nii.gz");
+    StoredVolume::read(&label)
+        .unwrap()
+        .write_atomic(&plain)
+        .unwrap();
+    let mut bytes = fs::read(&plain).unwrap();
+    bytes[148..228].fill(0);
+    bytes[148..156].copy_from_slice(b"Doe^Jane");
+    let target = fs::File::create(&label).unwrap();
+    let builder = GzBuilder::new().filename("Jane.nii");
+    let mut encoder = builder.write(target, Compression::fast());
+    encoder.write_all(&bytes).unwrap();
+    encoder.finish().unwrap();
+    let Inspection::Dataset { warnings, .. } = inspect(&clean, &random(0.05)).unwrap() else {
+        panic!("a dataset")
+    };
+    for said in ["descrip says \"Doe^Jane\"", "file name \"Jane.nii\""] {
+        let of_label = |text: &&String| text.contains("labelsTr") && text.contains(said);
+        assert_eq!(warnings.iter().filter(of_label).count(), 1, "{warnings:?}");
+    }
+    let alone = file(&label, &random(0.05)).warnings;
+    assert!(
+        alone.iter().any(|text| text.contains("Jane.nii")),
+        "{alone:?}"
     );
 }

@@ -3,12 +3,55 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use voxshield::{
-    data::{StoredVolume, discover},
+    data::{MANIFEST_NAME, StoredVolume, discover},
     eval::VictimConfig,
-    pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, ProtectOptions, evaluate},
+    pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, ProtectOptions, evaluate, verify},
 };
 
 use crate::support::{assert_kept, coded, phantoms, run};
+
+/// A manifest that lists the header alone says nothing about the labels.
+#[test]
+fn both_halves_of_a_label_are_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    paired(&clean, 1, 5);
+    let label = clean.join("labels/case_000.nii.gz");
+    pair(&label, &clean.join("labels/case_000"));
+    fs::remove_file(label).unwrap();
+    let mut manifest = run(&clean, &out, &coded("checkerboard")).unwrap();
+    let paths: Vec<&str> = manifest.cases[0]
+        .labels
+        .iter()
+        .map(|l| l.path.as_str())
+        .collect();
+    assert_eq!(paths, ["labels/case_000.hdr", "labels/case_000.img"]);
+    assert_kept(&clean, &out);
+    manifest.cases[0].labels.pop();
+    manifest.write_atomic(&out.join(MANIFEST_NAME)).unwrap();
+    let voxels = out.join("labels/case_000.img");
+    let mut bytes = fs::read(&voxels).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&voxels, bytes).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    let problems = &report.cases[0].problems;
+    assert!(
+        problems.iter().any(|p| p.contains("label files")),
+        "{report:?}"
+    );
+}
+
+/// A volume as a pair.
+fn pair(volume: &Path, path: &Path) {
+    let volume = StoredVolume::read(volume).unwrap();
+    let mut header = volume.header_bytes()[..348].to_vec();
+    // Where the voxels begin, and the magic.
+    header[108..112].fill(0);
+    header[344..348].copy_from_slice(b"ni1\0");
+    header.extend([0; 4]);
+    fs::write(path.with_extension("hdr"), header).unwrap();
+    fs::write(path.with_extension("img"), volume.voxel_bytes()).unwrap();
+}
 
 /// The images of phantoms as pairs, in the plain layout.
 fn paired(root: &Path, cases: u64, seed: u64) {
@@ -19,15 +62,8 @@ fn paired(root: &Path, cases: u64, seed: u64) {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
     for case in &dataset.cases {
-        let image = StoredVolume::read(&single.path().join(&case.images[0])).unwrap();
-        let mut header = image.header_bytes()[..348].to_vec();
-        // Where the voxels begin, and the magic.
-        header[108..112].fill(0);
-        header[344..348].copy_from_slice(b"ni1\0");
-        header.extend([0; 4]);
-        let path = root.join("images").join(&case.id);
-        fs::write(path.with_extension("hdr"), header).unwrap();
-        fs::write(path.with_extension("img"), image.voxel_bytes()).unwrap();
+        let image = single.path().join(&case.images[0]);
+        pair(&image, &root.join("images").join(&case.id));
         let label = single.path().join(case.label.as_ref().unwrap());
         fs::copy(label, root.join(format!("labels/{}.nii.gz", case.id))).unwrap();
     }

@@ -3,6 +3,8 @@
 //! Not with `println!`, which panics where the reader has gone.
 
 use std::{
+    borrow::Cow,
+    fmt::Write as _,
     io::{self, Write},
     sync::OnceLock,
 };
@@ -28,10 +30,26 @@ impl Outcome {
 /// The first write to stdout that failed; nothing is written after it, and the work goes on.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 
-/// A line of the result.
+/// Text for a terminal: names in files of strangers may hold escape sequences, or line ends that begin a line of their own.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        // As JSON writes them, where control letters above 0x7f may stay.
+        let _ = match letter.is_control() {
+            true => write!(escaped, "\\u{:04x}", u32::from(letter)),
+            false => escaped.write_char(letter),
+        };
+    }
+    Cow::Owned(escaped)
+}
+
+/// A line of the result; control letters are escaped.
 pub(crate) fn line(text: impl AsRef<str>) {
     if FAILED.get().is_none()
-        && let Err(error) = writeln!(io::stdout().lock(), "{}", text.as_ref())
+        && let Err(error) = writeln!(io::stdout().lock(), "{}", printable(text.as_ref()))
     {
         // One thread prints, so that there is none yet.
         let _ = FAILED.set(error);
@@ -40,7 +58,7 @@ pub(crate) fn line(text: impl AsRef<str>) {
 
 /// The result as JSON.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(serde_json::to_string_pretty(value)?);
+    serde_json::to_string_pretty(value)?.lines().for_each(line);
     Ok(())
 }
 
@@ -58,7 +76,7 @@ pub(crate) fn finish() -> anyhow::Result<()> {
 
 /// Something for the person at the terminal; who closed stderr does not miss it.
 pub(crate) fn note(text: impl AsRef<str>) {
-    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", printable(text.as_ref()));
 }
 
 /// The error with its causes, and a hint where there is one.
@@ -130,6 +148,21 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     use super::*;
+
+    #[test]
+    fn control_letters_are_escaped_as_in_json() {
+        let hostile = "a\u{1b}[2J\r\n3 of 3 cases\t\u{9b}1m\u{7f}é";
+        let shown = printable(hostile);
+        assert_eq!(
+            shown,
+            r"a\u001b[2J\u000d\u000a3 of 3 cases\u0009\u009b1m\u007fé"
+        );
+        // What JSON leaves in strings is the same text afterwards.
+        let json = serde_json::to_string(hostile).unwrap();
+        let again: String = serde_json::from_str(&printable(&json)).unwrap();
+        assert_eq!(again, hostile);
+        assert!(matches!(printable("case_001"), Cow::Borrowed(_)));
+    }
 
     #[test]
     fn a_cause_is_told_once() {

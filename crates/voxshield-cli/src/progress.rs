@@ -42,8 +42,9 @@ impl Progress {
         self.bar.set_position(done as u64);
     }
 
-    pub(crate) fn message(&self, text: String) {
-        self.bar.set_message(text);
+    pub(crate) fn message(&self, text: &str) {
+        self.bar
+            .set_message(crate::output::printable(text).into_owned());
     }
 
     /// A line above the bar, also where the bar is hidden.
@@ -97,7 +98,7 @@ impl Progress {
                     .iter()
                     .map(|(name, v)| format!("{name} {v:.3}"))
                     .collect();
-                self.message(format!(
+                self.message(&format!(
                     "surrogate {:.3}, {}",
                     record.surrogate_loss,
                     terms.join(", ")
@@ -108,7 +109,7 @@ impl Progress {
                     self.phase("writing", *total);
                 }
                 self.at(*done, *total);
-                self.message((*id).to_owned());
+                self.message(id);
             }
             ProtectEvent::Resumed { done, total } if done == total => {
                 self.note(&format!(
@@ -135,7 +136,7 @@ impl Progress {
             )),
             EvaluateEvent::CellStarted { key, done, total } => {
                 self.phase("victim", 0);
-                self.message(format!(
+                self.message(&format!(
                     "{} of {total}: {}, {}@{}, defence {}, seed {}",
                     done + 1,
                     key.training_set,

@@ -38,3 +38,24 @@ fn models_of_nothing_are_refused() {
         assert!(output.stdout.is_empty(), "{flag}");
     }
 }
+
+/// Typed where the name of its file belongs, a private key is in no message.
+#[test]
+fn a_secret_key_is_not_repeated() {
+    let secret = "AGE-SECRET-KEY-1QQPQQQQQQQQQQQQQQQQQ";
+    let lower = secret.to_lowercase();
+    for (typed, shown) in [(secret, "1QQP"), (lower.as_str(), "1qqp")] {
+        for arguments in [
+            ["unlock", "out", "restored", "--identity", typed],
+            ["protect", "clean", "out", "--unlock-to-file", typed],
+            ["protect", "clean", "out", "--unlock-to", typed],
+            ["keygen", typed, "--quiet", "--format", "text"],
+        ] {
+            let output = voxshield(&arguments);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{stderr}");
+            assert!(stderr.contains("secret key"), "{stderr}");
+            assert!(!stderr.contains(shown), "{stderr}");
+        }
+    }
+}

@@ -295,6 +295,75 @@ fn shards_side_by_side_make_one_output() {
     );
 }
 
+/// What an earlier run wrote is signed only as it was written, and a signature that is missing is said so.
+#[test]
+fn a_finished_output_is_signed_only_if_it_is_what_was_written() {
+    let it = Setting::new(2, 24);
+    let (out, key) = (it.path("out"), it.path("owner.pem"));
+    let keygen = Command::new(env!("CARGO_BIN_EXE_voxshield"))
+        .arg("keygen")
+        .arg(&key)
+        .arg("--signing")
+        .output()
+        .unwrap();
+    assert_eq!(code(&keygen), 0, "{}", stderr(&keygen));
+    it.done(&out, &CLOSED_FORM);
+    let resume = [&CLOSED_FORM[..], &["--resume"]].concat();
+    let sign = [&resume[..], &["--sign", key.to_str().unwrap()]].concat();
+    let says = |options: &[&str], wanted: i32, text: &str| {
+        let output = it.protect(&out, options).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(code(&output), wanted, "{said}");
+        assert!(said.contains(text), "{said}");
+    };
+    says(&resume, 0, "voxshield.json has no signature");
+    let (manifest, signature) = (out.join(MANIFEST_NAME), out.join("voxshield.json.sig"));
+    let whole = fs::read(&manifest).unwrap();
+    let mut changed: Value = serde_json::from_slice(&whole).unwrap();
+    changed["cases"][1]["achieved"] = 1e-9.into();
+    fs::write(&manifest, changed.to_string()).unwrap();
+    says(
+        &sign,
+        2,
+        "case case_001: the manifest says another largest change",
+    );
+    assert!(!signature.exists());
+    fs::write(&manifest, &whole).unwrap();
+    it.done(&out, &sign);
+    assert_eq!(fs::read(&manifest).unwrap(), whole);
+    let verified = Command::new(env!("CARGO_BIN_EXE_voxshield"))
+        .arg("verify")
+        .args([&it.clean, &out])
+        .arg("--public-key")
+        .arg(it.path("owner.pem.pub"))
+        .output()
+        .unwrap();
+    assert_eq!(code(&verified), 0, "{}", stderr(&verified));
+    let old = File::options().write(true).open(&signature).unwrap();
+    old.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    says(
+        &resume,
+        0,
+        "voxshield.json.sig is older than voxshield.json",
+    );
+}
+
+#[test]
+fn a_seed_is_not_drawn_anew_for_a_run_that_goes_on() {
+    let it = Setting::new(1, 24);
+    for part in [&["--resume"][..], &["--shard", "1/2"]] {
+        let options = [&["--method", "keyed-codes", "--seed", "random"][..], part].concat();
+        let output = it.protect(&it.path("out"), &options).output().unwrap();
+        assert_eq!(code(&output), 2);
+        assert!(
+            stderr(&output).contains("need the same seed"),
+            "{}",
+            stderr(&output)
+        );
+    }
+    assert!(!it.path("out").exists());
+}
+
 /// A limit on the size of files, as a full disk has it: the write fails, and the process lives.
 #[test]
 fn files_that_cannot_be_written_are_reported_and_written_later() {

@@ -7,11 +7,12 @@ use ndarray::{ArrayView4, s};
 
 use crate::budget::Budget;
 use crate::error::DataError;
+use crate::grid::{check_file, orientation_of};
 use crate::intensity::IntensityRange;
 use crate::nifti::{Number, StoredVolume, VolumeReader};
 use crate::perturb::broadcast;
 use crate::shares::Shares;
-use crate::volume::{Volume, check_file, orientation_of};
+use crate::volume::Volume;
 
 /// Voxels that are compared at a time, unless one plane has more.
 const PART: usize = 1 << 20;
@@ -60,7 +61,8 @@ impl Comparison {
     }
 }
 
-/// Compares two volumes of the same case, voxel by voxel, in stored numbers.
+/// Compares two volumes of the same case in memory, voxel by voxel, in stored numbers. Files are better compared with [`compare_files`], as `verify`
+/// does it: it takes little memory.
 ///
 /// `ranges` has one range per channel; `shares` is `[channel or 1, depth, height, width]` in canonical order, the share of epsilon
 /// (0..1) by which each voxel may differ (one channel stands for all); without it all may use the whole of epsilon.
@@ -69,6 +71,30 @@ impl Comparison {
 /// [`DataError::Incomparable`] when the number of files, dimensions, datatype or axis order differ;
 /// [`DataError::ChannelCount`], [`DataError::InvalidRange`], [`DataError::InvalidEpsilon`] and [`DataError::Shape`] for bad
 /// arguments.
+///
+/// # Examples
+///
+/// ```
+/// # use ndarray::{Array3, Array4};
+/// # use voxshield_data::{Affine, NewVoxels, StoredVolume, Volume, write_new};
+/// use voxshield_data::{IntensityRange, compare};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("a.nii");
+/// # let voxels = Array3::from_elem((2, 3, 4), 50_i16);
+/// # write_new(&path, NewVoxels::from(voxels.view()), &Affine::from_spacing([1.0; 3]))?;
+/// let clean = Volume::open(&[path])?;
+/// let ranges = [IntensityRange { lo: 0.0, hi: 100.0 }];
+/// let delta = Array4::from_elem(clean.array().raw_dim(), 0.05);
+/// let perturbed = clean.perturb(delta.view(), &ranges, 0.05)?;
+/// let protected = Volume::from_files(perturbed.files)?;
+/// let found = compare(&clean, &protected, &ranges, 0.05, None)?;
+/// assert!(found.is_kept());
+/// assert_eq!((found.changed, found.achieved), (24, 0.05));
+/// # Ok(())
+/// # }
+/// ```
 pub fn compare(
     clean: &Volume,
     protected: &Volume,

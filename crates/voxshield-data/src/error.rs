@@ -157,6 +157,16 @@ pub enum DataError {
         /// Stored index (i, j, k, channel) of the first.
         first: [usize; 4],
     },
+    /// Something as large as a plane of voxels behind the voxels; it would be published as it is.
+    #[error("{}: {found} bytes follow the voxels, and a plane has {plane}: they may be further voxels, which would be published unprotected; correct the number of slices in the header, or remove them", path.display())]
+    TrailingVoxels {
+        /// The file.
+        path: PathBuf,
+        /// Bytes after the voxels.
+        found: usize,
+        /// Bytes of one plane.
+        plane: usize,
+    },
     /// Two files that must share one grid do not: channels of a case, or an image and its label.
     #[error("{}: {what} differs from that of {}: {found} instead of {expected}; they must share one grid", path.display(), reference.display())]
     GridMismatch {
@@ -217,7 +227,7 @@ pub enum DataError {
     },
     /// The budget is less than one stored step, so protecting would change nothing.
     #[error(
-        "{}: channel {channel}: epsilon {epsilon} is less than one stored step; use an epsilon of at least {}, or store the volume with a finer datatype", path.display(), crate::budget::display_up(*smallest)
+        "{}: channel {channel}: epsilon {epsilon} is less than one stored step (1 in a float file of whole numbers, where rounding would undo less); use an epsilon of at least {}, or store the volume with a finer datatype", path.display(), crate::budget::display_up(*smallest)
     )]
     EpsilonBelowOneStep {
         /// The file.

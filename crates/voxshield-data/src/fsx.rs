@@ -26,6 +26,11 @@ pub(crate) struct AtomicFile {
 impl AtomicFile {
     /// Opens a temporary file beside `target`, creating missing parent folders.
     pub(crate) fn create(target: &Path) -> Result<Self, DataError> {
+        Self::create_with(target, OpenOptions::new())
+    }
+
+    /// As [`AtomicFile::create`], with options such as the permissions.
+    pub(crate) fn create_with(target: &Path, mut options: OpenOptions) -> Result<Self, DataError> {
         let name = target.file_name().ok_or_else(|| {
             DataError::io("write the file", target)(io::Error::from(io::ErrorKind::InvalidInput))
         })?;
@@ -38,11 +43,7 @@ impl AtomicFile {
                 name.to_string_lossy(),
                 std::process::id()
             ));
-            match OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&temporary)
-            {
+            match options.write(true).create_new(true).open(&temporary) {
                 Ok(file) => {
                     return Ok(Self {
                         file,
@@ -66,6 +67,26 @@ impl AtomicFile {
             .map_err(DataError::io("rename the finished file", &self.target))?;
         self.renamed = true;
         sync_folder(parent(&self.target))
+    }
+
+    /// As [`AtomicFile::commit`], but never over another file.
+    pub(crate) fn commit_new(mut self) -> Result<(), DataError> {
+        self.sync()?;
+        let named = match fs::hard_link(&self.temporary, &self.target) {
+            // A file system without hard links: nothing closes the gap between looking and renaming there.
+            Err(error)
+                if error.kind() != io::ErrorKind::AlreadyExists
+                    && self.target.symlink_metadata().is_err() =>
+            {
+                fs::rename(&self.temporary, &self.target)
+            }
+            linked => linked,
+        };
+        named.map_err(DataError::io("create the file", &self.target))?;
+        let folder = parent(&self.target).to_path_buf();
+        // The temporary name goes, before the folder is flushed.
+        drop(self);
+        sync_folder(&folder)
     }
 
     /// Flushes content to the disk, for writes that commit several files after all of them are complete.
@@ -105,10 +126,32 @@ impl Drop for AtomicFile {
 /// # Errors
 /// [`DataError::Io`]; the temporary file is removed and `path` keeps its old content.
 pub fn write_file_atomic(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    let mut file = AtomicFile::create(path)?;
+    write_to(AtomicFile::create(path)?, path, bytes)
+}
+
+/// As [`write_file_atomic`], a file with the rights of [`private_file`].
+///
+/// # Errors
+/// As [`write_file_atomic`].
+pub fn write_private_file_atomic(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    let file = AtomicFile::create_with(path, private_file())?;
+    write_to(file, path, bytes)
+}
+
+fn write_to(mut file: AtomicFile, path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     file.write_all(bytes)
         .map_err(DataError::io("write the file", path))?;
     file.commit()
+}
+
+/// Options to which a file, if it is created, is one that only its owner can read and write; where the system is no Unix, a file like
+/// any other.
+#[must_use]
+pub fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Copies a regular file byte for byte, as [`write_file_atomic`] writes.
@@ -209,6 +252,22 @@ mod tests {
         write_file_atomic(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(names(&folder.path().join("a")), ["b.bin"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_file_is_its_owners_also_in_the_place_of_a_public_one() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_private_file_atomic(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[test]

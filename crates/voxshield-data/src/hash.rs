@@ -19,17 +19,23 @@ pub fn sha256_file(path: &Path) -> Result<String, DataError> {
     Ok(hex(&hasher.finalize()))
 }
 
-/// SHA-256 of the volume at `path`: as [`sha256_file`], and of a pair that of the header followed by the voxel file, since equal
-/// headers say nothing about the voxels.
+/// SHA-256 of the volume at `path`: as [`sha256_file`]; of a pair that of the two files' hashes in hexadecimal, header first, a line each:
+/// `{ sha256sum < x.hdr; sha256sum < x.img; } | cut -c1-64 | sha256sum`. Equal headers say nothing about the voxels, and of both files in one
+/// stream nobody could say where one ends.
 ///
 /// # Errors
 /// [`DataError::Io`] when a file cannot be read, [`DataError::MissingPair`] when one half of a pair is not there.
 pub fn sha256_volume(path: &Path) -> Result<String, DataError> {
-    let mut hasher = Sha256::new();
-    for part in file_parts(path)? {
-        update(&mut hasher, &part)?;
+    let parts = file_parts(path)?;
+    if let [single] = parts.as_slice() {
+        return sha256_file(single);
     }
-    Ok(hex(&hasher.finalize()))
+    let mut lines = String::new();
+    for part in &parts {
+        lines.push_str(&sha256_file(part)?);
+        lines.push('\n');
+    }
+    Ok(sha256_bytes(lines.as_bytes()))
 }
 
 fn update(hasher: &mut Sha256, path: &Path) -> Result<(), DataError> {
@@ -101,8 +107,16 @@ mod tests {
         std::fs::write(path("a.img"), b"voxels").unwrap();
         std::fs::write(path("a.nii"), b"voxels").unwrap();
         let of = |name| sha256_volume(&path(name)).unwrap();
-        assert_eq!(of("a.hdr"), sha256_bytes(b"headervoxels"));
+        // { printf header | sha256sum; printf voxels | sha256sum; } | cut -c1-64 | sha256sum
+        assert_eq!(
+            of("a.hdr"),
+            "857052f6bf7b2b16e9b94f1f7a82d5ba3bf45f042fbb0489e16ece3d34b45b57"
+        );
         assert_eq!(of("a.nii"), sha256_bytes(b"voxels"));
+        // The same bytes with the border elsewhere are another pair.
+        std::fs::write(path("b.hdr"), b"headervox").unwrap();
+        std::fs::write(path("b.img"), b"els").unwrap();
+        assert_ne!(of("a.hdr"), of("b.hdr"));
     }
 
     #[test]

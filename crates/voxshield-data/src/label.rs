@@ -8,10 +8,11 @@ use ndarray::{ArcArray, Array3, Array4, Axis, Ix3, ShapeBuilder, s};
 
 use crate::error::DataError;
 use crate::geometry::{Affine, Orientation};
+use crate::grid::{check_file, check_trailing, orientation_of};
 use crate::nifti::{Scaling, StoredVolume, VolumeReader};
 use crate::shares::{Shares, SharesBuilder};
 use crate::slabs::slabs;
-use crate::volume::{Volume, check_file, orientation_of};
+use crate::volume::Volume;
 
 /// Labels and images may disagree by this much in mm at the corners of the volume.
 const GEOMETRY_TOLERANCE: f64 = 1e-2;
@@ -96,7 +97,7 @@ impl LabelMap {
                 }
             }
         }
-        reader.finish()?;
+        check_trailing(&reader.finish()?)?;
         let labels = if large.is_empty() {
             Labels::Bytes(canonical(&file, orientation, small)?)
         } else {
@@ -179,6 +180,25 @@ impl LabelMap {
             shares.push(&values);
         }
         shares.finish()
+    }
+
+    /// The same map with one label as background.
+    #[must_use]
+    pub fn without(&self, label: u16) -> Self {
+        let labels = match &self.labels {
+            Labels::Bytes(all) => {
+                let kept = |found| if u16::from(found) == label { 0 } else { found };
+                Labels::Bytes(all.mapv(kept).into_shared())
+            }
+            Labels::Words(all) => {
+                let kept = |found| if found == label { 0 } else { found };
+                Labels::Words(all.mapv(kept).into_shared())
+            }
+        };
+        Self {
+            labels,
+            ..self.clone()
+        }
     }
 
     /// The file.

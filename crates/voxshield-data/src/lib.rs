@@ -49,8 +49,10 @@ mod dicom;
 mod error;
 mod fsx;
 mod geometry;
+mod grid;
 mod hash;
 mod intensity;
+mod key_file;
 mod label;
 mod layout;
 mod manifest;
@@ -71,7 +73,10 @@ pub use artefact::Artefact;
 pub use compare::{Comparison, Worst, compare, compare_files};
 pub use dicom::{DicomError, ImportedCase, import_dicom};
 pub use error::DataError;
-pub use fsx::{copy_file_atomic, remove_stale_temporaries, write_file_atomic};
+pub use fsx::{
+    copy_file_atomic, private_file, remove_stale_temporaries, write_file_atomic,
+    write_private_file_atomic,
+};
 pub use geometry::{Affine, Orientation};
 pub use hash::{sha256_bytes, sha256_file, sha256_volume};
 pub use intensity::{
@@ -84,7 +89,7 @@ pub use layout::{
 };
 pub use manifest::{
     CaseRecord, FailedCase, FileRecord, LabelRecord, MANIFEST_NAME, Manifest, NormalisationRecord,
-    UnlockRecord,
+    OtherRecord, UnlockRecord,
 };
 pub use nifti::{
     Datatype, Endian, Header, HeaderError, NewVoxels, Scaling, StoredVolume, Value, Version,
@@ -92,7 +97,7 @@ pub use nifti::{
 };
 pub use perturb::{Perturbed, Perturber};
 pub use phantom::{Phantom, PhantomConfig, phantom, write_phantom_dataset};
-pub use privacy::identifying_name;
+pub use privacy::{identifying_gzip, identifying_name};
 pub use quantise::Int8Code;
 pub use remap::{Remapped, remap_labels};
 pub use resample::{Boundary, resample_image, resample_labels, resample_linear, shape_at_spacing};
@@ -100,7 +105,7 @@ pub use shares::{Shares, SharesBuilder};
 pub use signature::{PublicKey, SIGNATURE_NAME, SignatureError, SigningKey, generate_signing_key};
 pub use slabs::slabs;
 pub use unlock::{
-    Identities, Recipients, UNLOCK_FOLDER, UnlockError, generate_identity, open_decrypted_residual,
-    open_residual, seal_residual,
+    Identities, Recipients, ResidualCase, UNLOCK_FOLDER, UnlockError, generate_identity,
+    open_decrypted_residual, open_residual, seal_residual,
 };
 pub use volume::Volume;

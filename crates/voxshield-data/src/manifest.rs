@@ -1,14 +1,18 @@
 //! The record of what was done to a dataset.
 
-use std::fs::File;
-use std::io::Read;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::fsx::write_file_atomic;
+use crate::hash::sha256_volume;
 use crate::intensity::{IntensityRange, Modality, Normalisation};
+use crate::nifti::StoredVolume;
+use crate::signature::{PublicKey, SIGNATURE_NAME};
 
 /// Name of the manifest in the root of a protected dataset.
 pub const MANIFEST_NAME: &str = "voxshield.json";
@@ -44,6 +48,9 @@ pub struct Manifest {
     pub failed: Vec<FailedCase>,
     /// Cases left out on purpose.
     pub skipped: Vec<FailedCase>,
+    /// Files beside the cases, copied byte for byte; none in manifests of older versions, which did not list them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Vec<OtherRecord>>,
 }
 
 /// How one channel was normalised.
@@ -103,15 +110,42 @@ impl CaseRecord {
 pub struct FileRecord {
     /// Relative path with `/`.
     pub path: String,
-    /// SHA-256 of the source file; of a pair, of the header followed by the voxel file.
+    /// SHA-256 of the source file, as [`sha256_volume`] has it for a pair.
     pub sha256_before: String,
     /// SHA-256 of the written file, or pair.
     pub sha256_after: String,
+    /// SHA-256 of the source, uncompressed ([`StoredVolume::content_sha256`]): what a file that was compressed again still has. Empty in manifests
+    /// of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_before: Vec<String>,
+}
+
+impl FileRecord {
+    /// Whether a file is the source, or has its content in other compression.
+    ///
+    /// # Errors
+    /// As [`sha256_volume`] and [`StoredVolume::read`].
+    pub fn is_source(&self, path: &Path) -> Result<bool, DataError> {
+        if sha256_volume(path)? == self.sha256_before {
+            return Ok(true);
+        }
+        Ok(!self.content_before.is_empty()
+            && StoredVolume::content_sha256_of(path)? == self.content_before)
+    }
 }
 
 /// One copied label file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelRecord {
+    /// Relative path with `/`.
+    pub path: String,
+    /// SHA-256 of source and copy.
+    pub sha256: String,
+}
+
+/// One copied file beside the cases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherRecord {
     /// Relative path with `/`.
     pub path: String,
     /// SHA-256 of source and copy.
@@ -125,6 +159,9 @@ pub struct UnlockRecord {
     pub path: String,
     /// SHA-256 of the file. Encryption draws a new key each time, so it differs between equal runs.
     pub sha256: String,
+    /// [`Recipients::fingerprint`](crate::Recipients::fingerprint) of those who can open it; none in older manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<String>,
 }
 
 /// One case that is not in the protected dataset.
@@ -142,14 +179,26 @@ impl Manifest {
     /// The format version that this crate reads and writes.
     pub const FORMAT: u32 = 1;
 
-    /// Reads a manifest. Its paths are checked to stay inside the dataset.
+    /// Reads a manifest. Its paths are checked to stay inside the dataset, and to be different ones on every system.
     ///
     /// # Errors
     /// [`DataError::Io`] when it cannot be read, [`DataError::TooLarge`] above 256 MiB, [`DataError::Json`] when it is not a manifest of
-    /// this format, [`DataError::UnsafePath`] for a path that leaves the folder, or would be another one on another system.
+    /// this format or has a case or a path twice (capitals or not), [`DataError::UnsafePath`] for a path that leaves the folder, or would be
+    /// another one on another system.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let bytes = read_bounded(path, LIMIT)?;
-        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| json(path, &error))?;
+        Self::parse(path, &read_bounded(path, LIMIT)?)
+    }
+
+    /// As [`Manifest::read`], if the owner signed it: nothing of it is looked at before.
+    ///
+    /// # Errors
+    /// As [`PublicKey::check`] and [`Manifest::read`].
+    pub fn read_signed(path: &Path, key: &PublicKey) -> Result<Self, DataError> {
+        Self::parse(path, &key.check(path)?)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, DataError> {
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|error| json(path, &error))?;
         if manifest.format != Self::FORMAT {
             return Err(DataError::Json {
                 path: path.to_path_buf(),
@@ -167,9 +216,16 @@ impl Manifest {
     /// Writes the manifest atomically, as indented JSON. Every f64 reads back with the same bits.
     ///
     /// # Errors
-    /// [`DataError::Json`] when a number is NaN or infinite, which JSON cannot say; [`DataError::UnsafePath`] for a path that
-    /// could not be read back; [`DataError::Io`] when writing fails.
+    /// As [`Manifest::to_bytes`]; [`DataError::Io`] when writing fails.
     pub fn write_atomic(&self, path: &Path) -> Result<(), DataError> {
+        write_file_atomic(path, &self.to_bytes(path)?)
+    }
+
+    /// What [`Manifest::write_atomic`] writes; `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`DataError::Json`] when a number is NaN or infinite, which JSON cannot say; for what could not be read back, the errors of [`Manifest::read`].
+    pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, DataError> {
         self.check_paths(path)?;
         let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| json(path, &error))?;
         bytes.push(b'\n');
@@ -181,15 +237,38 @@ impl Manifest {
                 reason: "the manifest has a number that is NaN or infinite".to_string(),
             });
         }
-        write_file_atomic(path, &bytes)
+        Ok(bytes)
     }
 
+    /// Every path must be fit for every system and every file be listed once, or one record could hide another.
     fn check_paths(&self, path: &Path) -> Result<(), DataError> {
-        self.cases
-            .iter()
-            .flat_map(CaseRecord::paths)
-            .try_for_each(|entry| check_relative(path, entry))
+        let twice = |what: String| DataError::Json {
+            path: path.to_path_buf(),
+            reason: format!("{what} is listed twice (capitals do not count)"),
+        };
+        let mut ids = BTreeSet::new();
+        for case in &self.cases {
+            if !ids.insert(case.id.to_lowercase()) {
+                return Err(twice(format!("the case {:?}", case.id)));
+            }
+        }
+        let mut files = BTreeSet::from([MANIFEST_NAME, SIGNATURE_NAME].map(str::to_owned));
+        let others = self.others.iter().flatten();
+        let others = others.map(|other| other.path.as_str());
+        for entry in self.cases.iter().flat_map(CaseRecord::paths).chain(others) {
+            check_relative(path, entry)?;
+            if !files.insert(folded(entry)) {
+                return Err(twice(format!("the file {entry:?}")));
+            }
+        }
+        Ok(())
     }
+}
+
+/// A path as a file system that ignores capitals knows it, without `.` and doubled separators.
+fn folded(entry: &str) -> String {
+    let parts = entry.split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.collect::<Vec<_>>().join("/").to_lowercase()
 }
 
 /// What no path of a manifest has, and why: it must be the same file on every system.
@@ -237,8 +316,14 @@ pub(crate) fn check_relative(path: &Path, entry: &str) -> Result<(), DataError> 
     })
 }
 
-/// The bytes of a small file.
+/// The bytes of a small file that nobody vouches for.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+    // Asked before opening: opening a named pipe would wait for ever.
+    let metadata = fs::metadata(path).map_err(DataError::io("open the file", path))?;
+    if !metadata.is_file() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+        return Err(DataError::io("open the file", path)(error));
+    }
     let file = File::open(path).map_err(DataError::io("open the file", path))?;
     let mut bytes = Vec::new();
     file.take(limit + 1)

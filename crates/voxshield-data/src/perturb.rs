@@ -28,6 +28,9 @@ pub struct Perturbed {
 /// Attempts to fit a float's change into the budget, halving it each time; beyond 2^-60 of the change nothing is left of it.
 const HALVINGS: usize = 60;
 
+/// A wanted number of steps that is this close to a whole one, relatively, means that one: f32 cannot say `1 - x` better near 1.
+const WHOLE: f64 = 1e-5;
+
 /// What is the same for all voxels of one channel.
 #[derive(Clone, Copy, Debug)]
 struct Rule {
@@ -51,7 +54,7 @@ pub(crate) fn perturb(
     Ok(Perturbed {
         files: changed.into_files(),
         achieved: perturber.achieved,
-        changed: perturber.changed,
+        changed: perturber.changed(),
         epsilon_stored: perturber.epsilon_stored,
     })
 }
@@ -62,7 +65,8 @@ pub struct Perturber {
     rules: Vec<Rule>,
     epsilon_stored: Vec<Option<i64>>,
     achieved: f64,
-    changed: usize,
+    /// One number a channel.
+    changed: Vec<usize>,
 }
 
 impl Perturber {
@@ -83,7 +87,7 @@ impl Perturber {
             rules: volume.channel_files().zip(&budgets).map(rule).collect(),
             epsilon_stored,
             achieved: 0.0,
-            changed: 0,
+            changed: vec![0; volume.channels()],
         })
     }
 
@@ -118,18 +122,19 @@ impl Perturber {
         for file in volume.files_mut() {
             let inner = file.dims()[3];
             let rules = self.rules.get(channel..channel + inner).unwrap_or_default();
+            let changed = self.changed.get_mut(channel..channel + inner);
+            let changed = changed.unwrap_or_default();
             let channels = s![channel..channel + inner, .., .., ..];
             let delta = delta.slice(channels);
             let shares = shares.as_ref().map(|shares| shares.slice(channels));
             let slab = (orientation, slices.clone());
-            let done = match file.datatype().size() {
-                1 => add::<1>(file, slab, rules, delta, shares),
-                2 => add::<2>(file, slab, rules, delta, shares),
-                4 => add::<4>(file, slab, rules, delta, shares),
-                _ => add::<8>(file, slab, rules, delta, shares),
+            let achieved = match file.datatype().size() {
+                1 => add::<1>(file, slab, (rules, changed), delta, shares),
+                2 => add::<2>(file, slab, (rules, changed), delta, shares),
+                4 => add::<4>(file, slab, (rules, changed), delta, shares),
+                _ => add::<8>(file, slab, (rules, changed), delta, shares),
             };
-            self.achieved = self.achieved.max(done.0);
-            self.changed += done.1;
+            self.achieved = self.achieved.max(achieved);
             channel += inner;
         }
         Ok(())
@@ -144,7 +149,13 @@ impl Perturber {
     /// Stored voxels whose bits changed, all channels together.
     #[must_use]
     pub fn changed(&self) -> usize {
-        self.changed
+        self.changed.iter().sum()
+    }
+
+    /// As [`Perturber::changed`], of each channel.
+    #[must_use]
+    pub fn changed_by_channel(&self) -> &[usize] {
+        &self.changed
     }
 
     /// The largest change allowed per channel, in stored steps; `None` for floats.
@@ -154,23 +165,24 @@ impl Perturber {
     }
 }
 
-/// Adds to the slices of one file; returns the largest change as a fraction of the range, and how many voxels changed.
+/// Adds to the slices of one file and counts the voxels that change in each channel; returns the largest change as a fraction of the
+/// range.
 fn add<const N: usize>(
     file: &mut StoredVolume,
     (orientation, slices): (Orientation, Range<usize>),
-    rules: &[Rule],
+    (rules, changed): (&[Rule], &mut [usize]),
     delta: ArrayView4<'_, f32>,
     shares: Option<ArrayView4<'_, f32>>,
-) -> (f64, usize) {
+) -> f64 {
     let endian = file.header().endian;
-    let (mut achieved, mut changed) = (0.0_f64, 0);
+    let mut achieved = 0.0_f64;
     let Ok(stored) = file.view_mut::<N>() else {
-        return (achieved, changed);
+        return achieved;
     };
     let mut slab = orientation
         .canonical_view(stored)
         .slice_move(s![.., slices, .., ..]);
-    for (channel, rule) in rules.iter().enumerate() {
+    for (channel, (rule, changed)) in rules.iter().zip(changed).enumerate() {
         let words = slab.index_axis_mut(Axis(0), channel);
         let mut shares = (shares.as_ref()).map(|shares| shares.index_axis(Axis(0), channel));
         let mut shares = shares.as_mut().map(|shares| shares.iter());
@@ -189,11 +201,11 @@ fn add<const N: usize>(
                 rule.datatype.encode(new, word, endian);
                 let change = Budget::change(old, new, &rule.scaling);
                 achieved = achieved.max(rule.budget.fraction(change));
-                changed += 1;
+                *changed += 1;
             }
         }
     }
-    (achieved, changed)
+    achieved
 }
 
 /// Shares of epsilon as they are for every channel.
@@ -249,7 +261,7 @@ impl Rule {
         (new != old).then_some(new)
     }
 
-    /// `s + truncate(delta * (hi - lo) / slope)`, within the steps and the datatype.
+    /// `s + truncate(delta * (hi - lo) / slope)`, within the steps and the datatype; what lies beside a whole number of steps is that one.
     fn integer(&self, old: i128, delta: f32, steps: i64) -> Option<i128> {
         let (low, high) = self.datatype.integer_limits()?;
         let steps = i128::from(steps);
@@ -257,8 +269,10 @@ impl Rule {
         let change = if delta.abs() >= self.budget.epsilon() as f32 {
             steps * if wanted < 0.0 { -1 } else { 1 }
         } else {
+            let whole = wanted.round();
+            let near = (wanted - whole).abs() <= WHOLE * whole.abs();
             // The cast truncates toward zero, and saturates.
-            (wanted as i128).clamp(-steps, steps)
+            (if near { whole } else { wanted } as i128).clamp(-steps, steps)
         };
         Some((old + change).clamp(low, high))
     }

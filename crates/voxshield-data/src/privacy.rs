@@ -3,7 +3,11 @@
 //! Protection keeps headers and names as they are, so the owner has to look at them before she publishes. What is found here is
 //! free text and shapes of names, not knowledge of persons: nothing found does not mean that nothing is there.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
+
+use flate2::bufread::GzDecoder;
 
 use crate::nifti::{Endian, StoredVolume, Version};
 
@@ -107,6 +111,32 @@ pub fn identifying_name(path: &Path) -> Option<String> {
         false => "may be a record number",
     };
     Some(format!("{text}: {number} {what}"))
+}
+
+/// What the gzip header of a file says beside its own name: the name that it had when it was compressed, and a comment. Empty for other files,
+/// and for those that cannot be read.
+#[must_use]
+pub fn identifying_gzip(path: &Path) -> Vec<String> {
+    // Opening a named pipe would wait for ever.
+    let file = path.is_file().then(|| File::open(path).ok()).flatten();
+    let decoder = file.map(|file| GzDecoder::new(BufReader::new(file)));
+    let Some(header) = decoder.as_ref().and_then(GzDecoder::header) else {
+        return Vec::new();
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let own = |text: &String| name.to_lowercase() == format!("{}.gz", text.to_lowercase());
+    let text = |bytes: Option<&[u8]>| {
+        let text: String = printable(bytes.unwrap_or_default())
+            .chars()
+            .take(60)
+            .collect();
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let was = text(header.filename()).filter(|text| !own(text));
+    let was = was.map(|text| format!("the gzip header has the file name {text:?}"));
+    let comment = text(header.comment());
+    let comment = comment.map(|text| format!("the gzip header has the comment {text:?}"));
+    was.into_iter().chain(comment).collect()
 }
 
 /// Year, month and day, or day, month and year.

@@ -3,6 +3,7 @@
 //! Plain Ed25519 (RFC 8032) and PEM keys, so that OpenSSL can check it as well:
 //! `openssl pkeyutl -verify -pubin -inkey KEY.pub -rawin -in voxshield.json -sigfile voxshield.json.sig`.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,8 @@ use ed25519_dalek::{Signature, Signer};
 
 use crate::error::DataError;
 use crate::fsx::write_file_atomic;
+use crate::key_file::{read_key_file, refuse_existing, write_public, write_secret};
 use crate::manifest::{LIMIT, read_bounded};
-use crate::unlock::{write_public, write_secret};
 
 /// Name of the signature beside the manifest.
 pub const SIGNATURE_NAME: &str = "voxshield.json.sig";
@@ -30,6 +31,11 @@ pub enum SignatureError {
         "the signature is not one of this manifest by this key; fetch both files again, or ask the owner for her public key"
     )]
     Mismatch,
+    /// The manifest on the disk is not the one that is to be signed.
+    #[error(
+        "not signed: the manifest beside it is not the one that was written; run `protect` again"
+    )]
+    OtherManifest,
     /// The signature file has another length.
     #[error("not an Ed25519 signature: expected 64 bytes, found {found}")]
     Length {
@@ -53,7 +59,7 @@ impl SigningKey {
     /// # Errors
     /// [`DataError::Io`], [`DataError::TooLarge`], [`DataError::Signature`] when it is none.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let bytes = Zeroizing::new(read_bounded(path, KEY_LIMIT)?);
+        let bytes = read_key_file(path, KEY_LIMIT)?;
         let text = std::str::from_utf8(&bytes).ok();
         let key = text.and_then(|text| ed25519_dalek::SigningKey::from_pkcs8_pem(text).ok());
         key.map(Self).ok_or_else(|| {
@@ -63,14 +69,17 @@ impl SigningKey {
         })
     }
 
-    /// Signs the manifest of a protected folder: writes [`SIGNATURE_NAME`] beside it.
+    /// Signs a manifest: writes [`SIGNATURE_NAME`] beside it. `bytes` are what was written there ([`crate::Manifest::to_bytes`]): they are signed, not
+    /// what the file has become since.
     ///
     /// # Errors
-    /// [`DataError::Io`] when the manifest cannot be read or the signature not be written.
-    pub fn sign(&self, manifest: &Path) -> Result<(), DataError> {
-        let bytes = read_bounded(manifest, LIMIT)?;
-        let signature = self.0.sign(&bytes).to_bytes();
-        write_file_atomic(&manifest.with_file_name(SIGNATURE_NAME), &signature)
+    /// [`DataError::Signature`] when the file has other bytes by now, [`DataError::Io`] when it cannot be read or the signature not be written.
+    pub fn sign(&self, manifest: &Path, bytes: &[u8]) -> Result<(), DataError> {
+        let path = manifest.with_file_name(SIGNATURE_NAME);
+        if read_bounded(manifest, LIMIT)? != bytes {
+            return Err(wrong(&path)(SignatureError::OtherManifest));
+        }
+        write_file_atomic(&path, &self.0.sign(bytes).to_bytes())
     }
 }
 
@@ -84,7 +93,7 @@ impl PublicKey {
     /// # Errors
     /// [`DataError::Io`], [`DataError::TooLarge`], [`DataError::Signature`] when it is none.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let bytes = read_bounded(path, KEY_LIMIT)?;
+        let bytes = read_key_file(path, KEY_LIMIT)?;
         let text = std::str::from_utf8(&bytes).ok();
         let key = text.and_then(|text| ed25519_dalek::VerifyingKey::from_public_key_pem(text).ok());
         key.map(Self).ok_or_else(|| {
@@ -94,11 +103,12 @@ impl PublicKey {
         })
     }
 
-    /// Checks the signature beside a manifest.
+    /// Checks the signature beside a manifest, and gives the bytes that it is one of: who reads the file again may read another.
     ///
     /// # Errors
     /// [`DataError::Signature`] when it is not one of these bytes by this key, [`DataError::Io`] when a file is missing.
-    pub fn check(&self, manifest: &Path) -> Result<(), DataError> {
+    pub fn check(&self, manifest: &Path) -> Result<Vec<u8>, DataError> {
+        let bytes = read_bounded(manifest, LIMIT)?;
         let path = manifest.with_file_name(SIGNATURE_NAME);
         let signature = read_bounded(&path, KEY_LIMIT)?;
         let wrong = wrong(&path);
@@ -107,26 +117,24 @@ impl PublicKey {
                 found: signature.len(),
             })
         })?;
-        self.0
-            .verify_strict(&read_bounded(manifest, LIMIT)?, &signature)
-            .map_err(|_| wrong(SignatureError::Mismatch))
+        match self.0.verify_strict(&bytes, &signature) {
+            Ok(()) => Ok(bytes),
+            Err(_) => Err(wrong(SignatureError::Mismatch)),
+        }
     }
 }
 
-/// Writes a new private key to a new file that only its owner can read, and the public key beside it with `.pub` added.
+/// Writes a new private key to a new file that only its owner can read (on Windows: that has the permissions of its folder), and the public
+/// key beside it with `.pub` added.
 ///
 /// # Errors
-/// [`DataError::Io`] when one of the files exists (neither is changed then) or cannot be written.
+/// [`DataError::Io`] when one of the files exists (neither is changed then) or cannot be written (neither stays then).
 pub fn generate_signing_key(path: &Path) -> Result<PathBuf, DataError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
     let target = PathBuf::from(name);
-    // It may be all that is left to check published signatures with. Looked for before the secret is written, which would stay; a
-    // link that leads nowhere counts.
-    if target.symlink_metadata().is_ok() {
-        let error = io::Error::from(io::ErrorKind::AlreadyExists);
-        return Err(DataError::io("create the key file", &target)(error));
-    }
+    // It may be all that is left to check published signatures with.
+    refuse_existing(&target)?;
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed)
         .map_err(|error| DataError::io("draw a key", path)(io::Error::other(error)))?;
@@ -144,7 +152,10 @@ pub fn generate_signing_key(path: &Path) -> Result<PathBuf, DataError> {
         })
     })?;
     write_secret(path, &[&private])?;
-    write_public(&target, &public)?;
+    write_public(&target, &public).inspect_err(|_| {
+        // Half of a pair is of no use; the error says what happened.
+        let _ = fs::remove_file(path);
+    })?;
     Ok(target)
 }
 

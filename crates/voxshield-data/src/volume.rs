@@ -8,12 +8,16 @@ use ndarray::{Array4, ArrayView4, ArrayViewMut4, s};
 use crate::budget::{Budget, integer_steps};
 use crate::error::DataError;
 use crate::geometry::{Affine, Orientation};
+use crate::grid::{
+    check_file, check_finite, check_same_grid, check_trailing, corner_distance, is_whole,
+    orientation_of, same_places,
+};
 use crate::intensity::IntensityRange;
 use crate::nifti::StoredVolume;
 use crate::perturb::{Perturbed, Perturber, perturb};
 
-/// Channels given as separate files may differ by this much in any entry of the affine (mm): headers are rounded.
-const AFFINE_TOLERANCE: f64 = 1e-3;
+/// Values that differ by no more are the same number, with or without the rounding of slope and intercept.
+const SAME_VALUE: f32 = 1e-3;
 
 /// The image of one case in canonical order, with the files it came from.
 ///
@@ -32,7 +36,9 @@ impl Volume {
     /// * [`DataError::TwoDimensional`] for a file with fewer than two slices in three dimensions;
     /// * [`DataError::UnsupportedDatatype`] for complex, RGB and 128-bit voxels;
     /// * [`DataError::NonFinite`] for voxels that are NaN, infinite, or beyond f32;
-    /// * [`DataError::GridMismatch`] when files differ in shape or affine;
+    /// * [`DataError::GridMismatch`] when files differ in shape, in the directions of their axes, or by a voxel in the places of their
+    ///   corners;
+    /// * [`DataError::TrailingVoxels`] when at least a plane of something follows the voxels;
     /// * [`DataError::DegenerateAffine`] when the axes cannot be told from the header.
     pub fn open(paths: &[PathBuf]) -> Result<Self, DataError> {
         let files = paths
@@ -52,6 +58,7 @@ impl Volume {
         for file in &files {
             check_file(file)?;
             check_same_grid(first, file)?;
+            check_trailing(file)?;
             check_finite(file)?;
         }
         Ok(Self { files, orientation })
@@ -97,6 +104,23 @@ impl Volume {
                 decode(file, self.orientation, channel, slice, values.view_mut());
                 values.into_raw_vec_and_offset().0.into_iter()
             })
+        })
+    }
+
+    /// The first channel that has these very values, in canonical order, unless they are all equal: a label that is the image.
+    #[must_use]
+    pub fn channel_with(&self, values: impl Iterator<Item = f32> + Clone) -> Option<usize> {
+        let first = values.clone().next()?;
+        if values.clone().all(|value| value == first) {
+            return None;
+        }
+        (0..self.channels()).find(|&channel| {
+            let mut own = self.channel_values(channel);
+            let mut near = |value: f32| {
+                let own = own.next();
+                own.is_some_and(|own| (own - value).abs() <= SAME_VALUE)
+            };
+            values.clone().all(&mut near) && own.next().is_none()
         })
     }
 
@@ -154,6 +178,21 @@ impl Volume {
         })
     }
 
+    /// A warning to show where the headers of channels place voxels apart, by less than a voxel.
+    #[must_use]
+    pub fn geometry_warning(&self) -> Option<String> {
+        let first = self.files.first()?;
+        let apart = self.files.iter().filter(|file| !same_places(first, file));
+        let (file, distance) = apart
+            .map(|file| (file, corner_distance(first, file)))
+            .max_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some(format!(
+            "{}: the header places voxels up to {distance:.3} mm from where that of {} has them; the channels are used voxel by voxel",
+            file.path().display(),
+            first.path().display()
+        ))
+    }
+
     /// From stored index (i, j, k) to RAS+ mm, as the first file says.
     #[must_use]
     pub fn stored_affine(&self) -> Affine {
@@ -172,7 +211,8 @@ impl Volume {
     /// lo)`. `None` for float channels, which have no fixed step.
     ///
     /// # Errors
-    /// [`DataError::EpsilonBelowOneStep`] when an integer channel has none; [`DataError::ChannelCount`],
+    /// [`DataError::EpsilonBelowOneStep`] when an integer channel has none, or a float channel that holds whole numbers only less than 1,
+    /// which rounding would undo; [`DataError::ChannelCount`],
     /// [`DataError::InvalidRange`] and [`DataError::InvalidEpsilon`] for bad arguments.
     pub fn epsilon_stored(
         &self,
@@ -183,15 +223,17 @@ impl Volume {
         self.channel_files()
             .zip(&budgets)
             .enumerate()
-            .map(|(channel, ((file, _), budget))| {
+            .map(|(channel, ((file, inner), budget))| {
+                let below = |step| DataError::EpsilonBelowOneStep {
+                    path: file.path().to_path_buf(),
+                    channel,
+                    epsilon,
+                    smallest: budget.smallest_epsilon(step),
+                };
                 let scaling = file.scaling();
                 match integer_steps(file.datatype(), budget, &scaling) {
-                    Some(0) => Err(DataError::EpsilonBelowOneStep {
-                        path: file.path().to_path_buf(),
-                        channel,
-                        epsilon,
-                        smallest: budget.smallest_epsilon(scaling.slope),
-                    }),
+                    Some(0) => Err(below(scaling.slope)),
+                    None if budget.steps(1.0) == 0 && is_whole(file, inner) => Err(below(1.0)),
                     steps => Ok(steps),
                 }
             })
@@ -202,7 +244,8 @@ impl Volume {
     ///
     /// `delta` is `[channel, depth, height, width]` in normalised units (fractions of `hi - lo`). Integers: truncated toward
     /// zero to whole steps, clamped to [`Volume::epsilon_stored`] and to the datatype; an element of at least epsilon (as f32)
-    /// means all the steps allowed, so that a saturated delta does not lose a step to the rounding of epsilon to f32. Floats:
+    /// means all the steps allowed, and one within 1e-5 (relatively) of a whole number of steps means that number, so that no step is lost
+    /// to the rounding of delta to f32. Floats:
     /// rounded to the datatype, and moved back toward the original where rounding would exceed the bound. Where delta is 0
     /// the stored bits stay as they are.
     ///
@@ -262,54 +305,6 @@ impl Volume {
     }
 }
 
-pub(crate) fn orientation_of(file: &StoredVolume) -> Result<Orientation, DataError> {
-    Orientation::from_affine(&file.affine()).ok_or_else(|| DataError::DegenerateAffine {
-        path: file.path().to_path_buf(),
-    })
-}
-
-/// A real-valued volume with three dimensions.
-pub(crate) fn check_file(file: &StoredVolume) -> Result<(), DataError> {
-    let path = || file.path().to_path_buf();
-    if !file.datatype().is_real() {
-        return Err(DataError::UnsupportedDatatype {
-            path: path(),
-            datatype: file.datatype(),
-        });
-    }
-    let dims = file.dims();
-    if file.header().dim[0] < 3 || dims[2] == 1 {
-        return Err(DataError::TwoDimensional { path: path(), dims });
-    }
-    Ok(())
-}
-
-fn check_same_grid(first: &StoredVolume, file: &StoredVolume) -> Result<(), DataError> {
-    let mismatch = |what, expected, found| {
-        Err(DataError::GridMismatch {
-            path: file.path().to_path_buf(),
-            reference: first.path().to_path_buf(),
-            what,
-            expected,
-            found,
-        })
-    };
-    let (a, b) = (first.dims(), file.dims());
-    if a.iter().take(3).ne(b.iter().take(3)) {
-        return mismatch("the shape", format!("{a:?}"), format!("{b:?}"));
-    }
-    let (a, b) = (first.affine(), file.affine());
-    // Written so that NaN is a mismatch.
-    if a.max_abs_difference(&b) <= AFFINE_TOLERANCE {
-        return Ok(());
-    }
-    mismatch(
-        "the affine",
-        format!("{:?}", a.rows()),
-        format!("{:?}", b.rows()),
-    )
-}
-
 /// Decodes some slices of some channels of a file into `[channel, slices, height, width]`.
 fn decode(
     file: &StoredVolume,
@@ -346,31 +341,4 @@ fn decode_words<const N: usize>(
             *value = scaling.value(number) as f32;
         }
     });
-}
-
-/// All values are finite in f32.
-fn check_finite(file: &StoredVolume) -> Result<(), DataError> {
-    let scaling = file.scaling();
-    let finite = |value: f64| (value as f32).is_finite();
-    if let Some((low, high)) = file.datatype().integer_limits() {
-        // A straight line between finite ends.
-        if [low, high]
-            .map(|end| scaling.apply(end as f64))
-            .into_iter()
-            .all(finite)
-        {
-            return Ok(());
-        }
-    }
-    let mut bad = (file.values().enumerate())
-        .filter(|&(_, value)| !finite(value))
-        .map(|(position, _)| position);
-    match bad.next() {
-        None => Ok(()),
-        Some(first) => Err(DataError::NonFinite {
-            path: file.path().to_path_buf(),
-            count: 1 + bad.count() as u64,
-            first: file.index_of(first),
-        }),
-    }
 }

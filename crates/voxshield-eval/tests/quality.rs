@@ -3,7 +3,9 @@
 use serde_json::Value;
 use voxshield_eval::{
     EvalError,
-    metrics::{NoiseMetrics, psnr, psnr_inside, ssim, ssim_in_range, ssim_inside},
+    metrics::{
+        NoiseMetrics, psnr, psnr_in_percentiles, psnr_inside, ssim, ssim_in_range, ssim_inside,
+    },
 };
 use voxshield_testkit::Golden;
 
@@ -176,6 +178,31 @@ fn the_similarity_inside_a_mask_is_that_of_the_windows_around_its_voxels() {
     mask[0] = true;
     assert_eq!(ssim_inside(a, b, SHAPE, &mask).unwrap(), None);
     assert!(ssim_inside(a, b, SHAPE, &mask[1..]).is_err());
+}
+
+/// By hand: of 201 evenly spaced values the percentiles are the second and the last but one.
+#[test]
+fn the_range_between_percentiles_is_that_of_each_clean_channel() {
+    let (mut clean, mut protected) = (Vec::new(), Vec::new());
+    for scale in [0.001f32, 0.01] {
+        // From the largest to the smallest: the order does not matter.
+        clean.extend((0..201u16).rev().map(|v| scale * f32::from(v)));
+        protected.extend((0..201u16).rev().map(|v| scale * (f32::from(v) + 10.0)));
+    }
+    let shape = [3, 67, 1];
+    let found = psnr_in_percentiles(&clean, &protected, shape).unwrap();
+    let expected = 20.0 * (198.0f64 / 10.0).log10();
+    assert!((found.unwrap() - expected).abs() < 1e-3, "{found:?}");
+    // With the range 1 instead, and without changes.
+    assert!(psnr(&clean, &protected).unwrap() < expected);
+    let same = psnr_in_percentiles(&clean, &clean, shape).unwrap();
+    assert_eq!(same, Some(f64::INFINITY));
+    // A channel without extent has no such range.
+    assert_eq!(
+        psnr_in_percentiles(&[0.5; 8], &[0.6; 8], [2; 3]).unwrap(),
+        None
+    );
+    assert!(psnr_in_percentiles(&[0.5; 8], &[0.6; 7], [2; 3]).is_err());
 }
 
 #[test]

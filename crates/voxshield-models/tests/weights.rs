@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
 use voxshield_models::{
     NoiseGeneratorConfig, ResidualUnet, ResidualUnetConfig, WeightsError, load_parameters,
-    load_weights, parameters, save_weights,
+    load_weights, parameters, save_weights, write_described_weights,
 };
 use voxshield_testkit::device;
 
@@ -82,6 +82,24 @@ fn saving_replaces_the_file_and_leaves_nothing_else() {
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
     assert_eq!(names, ["network.safetensors"]);
+}
+
+/// Described weights are those of generators, which undo a protection.
+#[cfg(unix)]
+#[test]
+fn described_weights_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, public) = saved(1);
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let tensors = parameters(&network(1)).expect("readable");
+    let secret = folder.path().join("generator.safetensors");
+    fs::copy(&public, &secret).expect("one with the rights of any file");
+    write_described_weights(&tensors, "what it is", &secret).expect("saved");
+    assert_eq!(mode(&secret), 0o600);
+    // Other weights have the rights that the system gives to a new file.
+    let plain = folder.path().join("plain");
+    fs::write(&plain, b"").expect("written");
+    assert_eq!(mode(&public), mode(&plain));
 }
 
 #[test]

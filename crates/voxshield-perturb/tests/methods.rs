@@ -139,7 +139,7 @@ fn a_support_of_zero_leaves_nothing_and_the_intensities_stay_in_range() {
     let support: Vec<f32> = labels.iter().map(|&l| f32::from(u8::from(l > 0))).collect();
     for method in ClosedForm::all() {
         let mut delta = delta(method, &labels, 1);
-        budget.clip(&image, &support, &mut delta);
+        budget.clip(&image, &support, &mut delta).unwrap();
         for ((d, x), s) in delta.iter().zip(&image).zip(support.iter().cycle()) {
             assert!(*s > 0.0 || *d == 0.0, "{method:?}");
             assert!((0.0..=1.0).contains(&(x + d)), "{method:?}");

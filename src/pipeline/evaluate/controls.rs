@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{EvaluateEvent, EvaluateOptions, labelled::LabelledSet};
+use super::{EVALUATION_REVISION, EvaluateEvent, EvaluateOptions, labelled::LabelledSet};
 use crate::{
     data::{MANIFEST_NAME, Manifest, sha256_bytes},
     pipeline::{Method, PipelineError, ProtectOptions, protect},
@@ -57,7 +57,7 @@ pub(super) fn written(
     observer: &mut dyn FnMut(EvaluateEvent<'_>),
 ) -> Result<PathBuf, PipelineError> {
     let content = format!(
-        "{} {} {} {}",
+        "{} {} {} {EVALUATION_REVISION} {}",
         clean.facts.sha256,
         options.to_json(),
         env!("CARGO_PKG_VERSION"),
@@ -72,11 +72,8 @@ pub(super) fn written(
     }
     if folder.exists() {
         // Without its manifest it is what an interrupted run left.
-        fs::remove_dir_all(&folder).map_err(|source| PipelineError::Io {
-            action: "remove the unfinished folder",
-            path: folder.clone(),
-            source,
-        })?;
+        fs::remove_dir_all(&folder)
+            .map_err(PipelineError::io("remove the unfinished folder", &folder))?;
     }
     let root = &clean.dataset.root;
     protect(root, &folder, options, &mut |event| {

@@ -34,3 +34,30 @@ pub(super) fn detect(
         support: area_under_curve(&after, &changed)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lattice where the label is, nothing elsewhere.
+    #[test]
+    fn a_lattice_gives_the_label_away_and_a_constant_does_not() {
+        let shape = [8, 6, 6];
+        let label: Vec<bool> = (0..288).map(|i| i / 36 >= 4).collect();
+        let clean = vec![1.0; 288];
+        let protected: Vec<f32> = (0..288)
+            .map(|i| match label[i] {
+                true => [1.1, 0.9][(i / 36 + i / 6 + i) % 2],
+                false => 1.0,
+            })
+            .collect();
+        let found = detect(&clean, &protected, &label, shape);
+        assert!(found.label.unwrap() > 0.95, "{:?}", found.label);
+        assert_eq!(found.clean_label, Some(0.5));
+        assert_eq!(found.support, found.label, "the label is what changed");
+        // Who changes everything changes no support.
+        let everywhere: Vec<f32> = protected.iter().map(|v| v + 0.01).collect();
+        let found = detect(&clean, &everywhere, &label, shape);
+        assert!(found.label.unwrap() > 0.95 && found.support.is_none());
+    }
+}

@@ -7,8 +7,8 @@ use ndarray::Axis;
 
 use crate::{
     data::{
-        Case, CtStatistics, CtStatisticsBuilder, Dataset, MANIFEST_NAME, Manifest, Modality,
-        discover, sha256_bytes, sha256_volume,
+        Case, CtStatistics, CtStatisticsBuilder, Dataset, IntensityRange, MANIFEST_NAME, Manifest,
+        Modality, discover, sha256_bytes, sha256_volume,
     },
     eval::record::DatasetFacts,
     pipeline::{
@@ -122,16 +122,31 @@ impl LabelledSet {
         self.cases.iter().find(|case| case.id == id)
     }
 
-    /// An error if a case of `test` is in this training set: the same voxels, or, of a protected set, the file that
-    /// a case was made from.
+    /// The intensity ranges that the manifest publishes for a case.
+    pub(super) fn ranges(&self, case: &Case) -> Result<&[IntensityRange], PipelineError> {
+        let records = self.manifest.iter().flat_map(|manifest| &manifest.cases);
+        let record = records.into_iter().find(|record| record.id == case.id);
+        record
+            .map(|record| record.ranges.as_slice())
+            .ok_or_else(|| PipelineError::NoManifest {
+                path: self.dataset.root.clone(),
+            })
+    }
+
+    /// An error if a case of `test` is in this training set.
     pub(super) fn check_disjoint(&self, test: &Self) -> Result<(), PipelineError> {
-        let overlap = |training: &Path, test: &Path| PipelineError::TestCaseInTraining {
-            test: test.to_path_buf(),
-            training: training.to_path_buf(),
-        };
-        for (hash, path) in &test.voxels {
+        match self.shared_with(test) {
+            Some([training, test]) => Err(PipelineError::TestCaseInTraining { test, training }),
+            None => Ok(()),
+        }
+    }
+
+    /// An image of this set and one of `other` that are one case: the same voxels in a channel, or, of a protected set, the file that
+    /// the image was made from.
+    pub(super) fn shared_with(&self, other: &Self) -> Option<[PathBuf; 2]> {
+        for (hash, path) in &other.voxels {
             if let Some(own) = self.voxels.get(hash) {
-                return Err(overlap(own, path));
+                return Some([own.clone(), path.clone()]);
             }
         }
         let records = self
@@ -140,11 +155,37 @@ impl LabelledSet {
             .flat_map(|m| &m.cases)
             .flat_map(|c| &c.files);
         for record in records {
-            if let Some(path) = test.files.get(&record.sha256_before) {
-                return Err(overlap(&self.dataset.root.join(&record.path), path));
+            if let Some(path) = other.files.get(&record.sha256_before) {
+                return Some([self.dataset.root.join(&record.path), path.clone()]);
             }
         }
-        Ok(())
+        None
+    }
+
+    /// A note if this training set, called `name`, and the test cases differ in their labels; an error if they have none in common, where
+    /// every Dice would be 0.
+    pub(super) fn compare_labels(
+        &self,
+        name: &str,
+        test: &Self,
+    ) -> Result<Option<String>, PipelineError> {
+        let labels = |set: &Self| set.classes.iter().copied().filter(|&l| l > 0).collect();
+        let (own, tested): (BTreeSet<u16>, BTreeSet<u16>) = (labels(self), labels(test));
+        if own.is_disjoint(&tested) {
+            return Err(PipelineError::NoCommonLabel {
+                test: test.dataset.root.clone(),
+                training: self.dataset.root.clone(),
+                expected: own.into_iter().collect(),
+                found: tested.into_iter().collect(),
+            });
+        }
+        Ok((own != tested).then(|| {
+            format!(
+                "'{name}' and the test cases differ in their labels: {:?} are in the training set alone, {:?} in the test cases alone; neither are scored",
+                Vec::from_iter(&own - &tested),
+                Vec::from_iter(&tested - &own)
+            )
+        }))
     }
 }
 
@@ -159,7 +200,35 @@ fn median(spacings: &[[f64; 3]]) -> [f64; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::fixtures::{open, textured},
+        *,
+    };
+
+    #[test]
+    fn labels_that_differ_are_told_and_none_in_common_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |name: &str, labels: &[u8]| open(&textured(&folder.path().join(name), 1, labels));
+        let own = set("set", &[1, 2]);
+        let against = |name, labels: &[u8]| own.compare_labels("mine", &set(name, labels));
+        assert_eq!(against("same", &[1, 2]).unwrap(), None);
+        let note = against("other", &[1, 3]).unwrap().unwrap();
+        for part in [
+            "'mine'",
+            "[2] are in the training set",
+            "[3] in the test cases",
+        ] {
+            assert!(note.contains(part), "{note}");
+        }
+        let error = against("none", &[3]).unwrap_err();
+        let PipelineError::NoCommonLabel {
+            expected, found, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((&expected[..], &found[..]), (&[1, 2][..], &[3][..]));
+    }
 
     #[test]
     fn the_median_is_taken_per_axis() {

@@ -2,12 +2,8 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use super::{
-    EvaluateOptions, Victim,
-    controls::made_by,
-    countermeasure::Countermeasure,
-    labelled::LabelledSet,
-    preprocess::{Preprocessor, moments},
-    purify::Pairs,
+    EVALUATION_REVISION, EvaluateOptions, Victim, countermeasure::Countermeasure,
+    labelled::LabelledSet, preprocess::Preprocessor, purify::Pairs, radius::Radii,
     recompute::Recompute,
 };
 use crate::{
@@ -17,13 +13,8 @@ use crate::{
         record::{CellKey, NO_DEFENCE, Role},
         training::CleanCases,
     },
-    pipeline::{NormalisationChoice, PipelineError, PreparedCase},
+    pipeline::PipelineError,
 };
-
-/// The training-side defence that has the radius of the protection.
-const ADVERSARIAL: &str = "adversarial-training";
-/// Cases that the deviation of a windowed dataset is measured on.
-const WINDOW_CASES: usize = 8;
 
 /// A training set under its name.
 pub(super) struct NamedSet {
@@ -67,6 +58,7 @@ pub(super) struct PlannedCell {
 #[derive(Serialize)]
 struct Inputs<'a> {
     version: &'a str,
+    revision: u32,
     config: &'a VictimConfig,
     preprocessing: Preprocessing,
     preprocessor: String,
@@ -79,20 +71,27 @@ struct Inputs<'a> {
     device: String,
 }
 
+impl Inputs<'_> {
+    fn hash(&self) -> String {
+        // Strings and numbers only: serialising cannot fail.
+        sha256_bytes(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
 /// All cells, one seed after the other, so that an interrupted run has whole tables.
 ///
-/// Defences are for perturbed sets; controls go through them only if that was asked for, and the
+/// Defences are for perturbed sets, those that compare may come from another program; controls go through them only if that was asked for, and the
 /// clean control never through one that needs clean cases.
 pub(super) fn plan(context: &Context<'_>) -> Result<Vec<PlannedCell>, PipelineError> {
     let options = context.options;
-    let mut cells = Vec::new();
+    let (mut cells, mut radii) = (Vec::new(), Radii::new(context));
     for offset in 0..options.seeds {
         let seed = options.training.seed.wrapping_add(offset);
         for (set, named) in context.sets.iter().enumerate() {
             for victim in &options.victims {
                 for &augmentation in &options.augmentations {
                     for defence in &context.defences {
-                        let defence = in_own_radius(defence, &named.set, victim.preprocessing)?;
+                        let defence = radii.of(defence, set, victim.preprocessing)?;
                         let countermeasure = Countermeasure::find(&defence)?;
                         if !applies(context, named, &countermeasure) {
                             continue;
@@ -117,43 +116,6 @@ pub(super) fn plan(context: &Context<'_>) -> Result<Vec<PlannedCell>, PipelineEr
     Ok(cells)
 }
 
-/// Adversarial training in the radius of the set's protection, which its manifest publishes, unless another was asked for; other
-/// defences as they are.
-fn in_own_radius(
-    defence: &str,
-    set: &LabelledSet,
-    preprocessing: Preprocessing,
-) -> Result<String, PipelineError> {
-    Ok(match &set.manifest {
-        Some(manifest) if defence == ADVERSARIAL => {
-            let range = match preprocessing {
-                // The victim's 0..1 is the protection's.
-                Preprocessing::Paper => 1.0,
-                Preprocessing::Plain | Preprocessing::NnUnet => range_in_deviations(set)?,
-            };
-            format!("{defence}:{:.3}", range * manifest.epsilon)
-        }
-        _ => defence.to_owned(),
-    })
-}
-
-/// How many standard deviations of a volume the protection calls 0..1: ten, but for a window, where it is the mean over some cases.
-fn range_in_deviations(set: &LabelledSet) -> Result<f64, PipelineError> {
-    let (_, made_with) = made_by(set)?;
-    let NormalisationChoice::Window { lo, hi } = made_with.normalisation else {
-        return Ok(10.0);
-    };
-    let mut ratios = Vec::new();
-    for case in set.cases.iter().take(WINDOW_CASES) {
-        let image = PreparedCase::open(&set.dataset, case)?.volume.array();
-        ratios.extend(image.outer_iter().map(|channel| {
-            let (_, deviation) = moments(channel.iter());
-            (hi - lo) / deviation
-        }));
-    }
-    Ok(ratios.iter().sum::<f64>() / ratios.len() as f64)
-}
-
 fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasure) -> bool {
     let needs_clean = clean_cases(countermeasure) != CleanCases::None;
     match countermeasure {
@@ -162,9 +124,8 @@ fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasur
         Countermeasure::Recompute(_) if !Recompute::is_possible(&set.set) => false,
         _ if needs_clean && (context.clean().is_none() || set.role == Role::Clean) => false,
         _ => match set.role {
-            Role::Protected => true,
-            // Another dataset without a manifest is not a protected one.
-            Role::Other => set.set.manifest.is_some() || context.options.defend_controls,
+            // What a competitor wrote has no manifest, and is attacked all the same.
+            Role::Protected | Role::Other => true,
             Role::Clean | Role::Random => context.options.defend_controls,
         },
     }
@@ -181,13 +142,15 @@ pub(super) fn left_out(context: &Context<'_>) -> Result<Vec<String>, PipelineErr
                 &Countermeasure::Recompute(Recompute::Subtract),
             )
     });
+    let mut attacked = context.sets.iter().filter(|set| set.role != Role::Random);
+    let any_manifest = attacked.any(|set| set.set.manifest.is_some());
     for defence in &context.defences {
         let countermeasure = Countermeasure::find(defence)?;
         let needs_clean = clean_cases(&countermeasure) != CleanCases::None;
         if needs_clean && context.clean().is_none() {
             without_clean.push(defence.as_str());
         }
-        if matches!(countermeasure, Countermeasure::Recompute(_)) && !untrained {
+        if matches!(countermeasure, Countermeasure::Recompute(_)) && any_manifest && !untrained {
             trained.push(defence.as_str());
         }
     }
@@ -197,6 +160,29 @@ pub(super) fn left_out(context: &Context<'_>) -> Result<Vec<String>, PipelineErr
             "left out, because no clean originals were given (--clean): {}; the worst case does not know them",
             without_clean.join(", ")
         ));
+    }
+    for named in &context.sets {
+        let attacked = matches!(named.role, Role::Protected | Role::Other);
+        if named.set.manifest.is_some() || !attacked {
+            continue;
+        }
+        let mut needed = Vec::new();
+        for defence in &context.defences {
+            let of_manifest = Countermeasure::find(defence)?;
+            if matches!(
+                of_manifest,
+                Countermeasure::Recompute(_) | Countermeasure::Purifier
+            ) {
+                needed.push(defence.as_str());
+            }
+        }
+        if !needed.is_empty() {
+            notes.push(format!(
+                "left out for '{}', because it has no manifest, which they need: {}; its worst case does not know them",
+                named.name,
+                needed.join(", ")
+            ));
+        }
     }
     if !trained.is_empty() {
         notes.push(format!(
@@ -245,6 +231,7 @@ fn planned(
     };
     let inputs = Inputs {
         version: env!("CARGO_PKG_VERSION"),
+        revision: EVALUATION_REVISION,
         config: &config,
         preprocessing: key.preprocessing,
         preprocessor: format!("{preprocessor:?}"),
@@ -264,8 +251,7 @@ fn planned(
         test: &context.test.facts.sha256,
         device: options.device.to_string(),
     };
-    // Strings and numbers only: serialising cannot fail.
-    let hash = sha256_bytes(&serde_json::to_vec(&inputs).unwrap_or_default());
+    let hash = inputs.hash();
     PlannedCell {
         key,
         set,
@@ -274,3 +260,6 @@ fn planned(
         hash,
     }
 }
+
+#[cfg(test)]
+mod tests;

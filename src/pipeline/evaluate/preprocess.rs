@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use ndarray::{Array3, Array4, ArrayView3, ArrayView4, Axis, s};
 
 use super::labelled::LabelledSet;
@@ -91,7 +93,10 @@ impl Preprocessor {
         };
         match self.kind {
             Preprocessing::Plain => {
-                image.outer_iter_mut().for_each(z_score);
+                for (mut channel, ct) in image.outer_iter_mut().zip(&self.ct) {
+                    let (zero, unit) = self.scale(channel.view(), ct.as_ref());
+                    channel.mapv_inplace(|v| ((f64::from(v) - zero) / unit) as f32);
+                }
                 Ok(Preprocessed {
                     image,
                     labels: labels.to_owned(),
@@ -100,34 +105,57 @@ impl Preprocessor {
             }
             Preprocessing::Paper => {
                 for (mut channel, ct) in image.outer_iter_mut().zip(&self.ct) {
-                    let (mean, sd) = match ct {
-                        Some(ct) => (ct.mean, ct.sd),
-                        None => moments(channel.iter().filter(|&&v| v > 0.0)),
-                    };
-                    // The mean -+ 5 deviations are 0 and 1, as the protection has them.
+                    let (middle, unit) = self.scale(channel.view(), ct.as_ref());
                     channel.mapv_inplace(|v| {
-                        ((f64::from(v) - mean) / (10.0 * sd) + 0.5).clamp(0.0, 1.0) as f32
+                        ((f64::from(v) - middle) / unit + 0.5).clamp(0.0, 1.0) as f32
                     });
                 }
                 self.resampled(&image, labels, whole, self.grid)
             }
             Preprocessing::NnUnet => {
                 let frame = nonzero_box(image.view());
-                let (first, size) = (frame.first, frame.size);
-                let [z, y, x] = [0, 1, 2].map(|a| first[a]..first[a] + size[a]);
+                let [z, y, x] = frame.inside();
                 let cut = s![.., z.clone(), y.clone(), x.clone()];
                 let mut image = image.slice(cut).to_owned();
                 for (mut channel, ct) in image.outer_iter_mut().zip(&self.ct) {
-                    match ct {
-                        Some(ct) => channel.mapv_inplace(|v| {
-                            let clipped = f64::from(v).clamp(ct.p005, ct.p995);
-                            ((clipped - ct.unclipped_mean) / ct.unclipped_sd.max(1e-8)) as f32
-                        }),
-                        None => z_score(channel),
-                    }
+                    let (zero, unit) = self.scale(channel.view(), ct.as_ref());
+                    let (lo, hi) = ct.map_or((f64::MIN, f64::MAX), |ct| (ct.p005, ct.p995));
+                    channel.mapv_inplace(|v| ((f64::from(v).clamp(lo, hi) - zero) / unit) as f32);
                 }
-                let shape = shape_at_spacing(size, spacing, self.spacing)?;
+                let shape = shape_at_spacing(frame.size, spacing, self.spacing)?;
                 self.resampled(&image, labels.slice(s![z, y, x]), frame, shape)
+            }
+        }
+    }
+
+    /// What each channel of a case is divided by, in file units: a change of that size is a change of 1 to the network. `image` is in file
+    /// units on its native grid.
+    pub(super) fn units(&self, image: ArrayView4<'_, f32>) -> Vec<f64> {
+        let seen = match self.kind {
+            Preprocessing::NnUnet => {
+                let [z, y, x] = nonzero_box(image).inside();
+                image.slice_move(s![.., z, y, x])
+            }
+            Preprocessing::Plain | Preprocessing::Paper => image,
+        };
+        let channels = seen.outer_iter().zip(&self.ct);
+        channels
+            .map(|(channel, ct)| self.scale(channel, ct.as_ref()).1)
+            .collect()
+    }
+
+    /// What is taken from a channel, and what the rest is divided by, in file units.
+    fn scale(&self, channel: ArrayView3<'_, f32>, ct: Option<&CtStatistics>) -> (f64, f64) {
+        match (self.kind, ct) {
+            (Preprocessing::NnUnet, Some(ct)) => (ct.unclipped_mean, ct.unclipped_sd.max(1e-8)),
+            (Preprocessing::NnUnet | Preprocessing::Plain, _) => moments(channel.iter()),
+            (Preprocessing::Paper, ct) => {
+                let (mean, sd) = match ct {
+                    Some(ct) => (ct.mean, ct.sd),
+                    None => moments(channel.iter().filter(|&&v| v > 0.0)),
+                };
+                // The mean -+ 5 deviations are 0 and 1, as the protection has them.
+                (mean, 10.0 * sd)
             }
         }
     }
@@ -161,8 +189,7 @@ impl Preprocessed {
             false => resample_linear(logits.view(), self.frame.size)?,
         };
         let mut native = Array3::zeros(self.frame.native);
-        let (first, size) = (self.frame.first, self.frame.size);
-        let [z, y, x] = [0, 1, 2].map(|a| first[a]..first[a] + size[a]);
+        let [z, y, x] = self.frame.inside();
         let mut inner = native.slice_mut(s![z, y, x]);
         for ((z, y, x), class) in inner.indexed_iter_mut() {
             let scores = logits.slice(s![.., z, y, x]);
@@ -178,13 +205,15 @@ impl Preprocessed {
     }
 }
 
-fn z_score(mut channel: ndarray::ArrayViewMut3<'_, f32>) {
-    let (mean, sd) = moments(channel.iter());
-    channel.mapv_inplace(|v| ((f64::from(v) - mean) / sd) as f32);
+impl Frame {
+    /// The voxels along each axis.
+    fn inside(&self) -> [Range<usize>; 3] {
+        std::array::from_fn(|axis| self.first[axis]..self.first[axis] + self.size[axis])
+    }
 }
 
 /// Mean and population deviation, the latter never 0.
-pub(super) fn moments<'a>(values: impl Iterator<Item = &'a f32> + Clone) -> (f64, f64) {
+fn moments<'a>(values: impl Iterator<Item = &'a f32> + Clone) -> (f64, f64) {
     let n = values.clone().count().max(1) as f64;
     let mean = values.clone().map(|&v| f64::from(v)).sum::<f64>() / n;
     let variance = values.map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;

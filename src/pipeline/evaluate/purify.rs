@@ -1,10 +1,10 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use ndarray::Array4;
 
 use super::{
-    EvaluateEvent, EvaluateOptions,
+    EVALUATION_REVISION, EvaluateEvent, EvaluateOptions,
     controls::{made_by, written},
     labelled::LabelledSet,
     store::Store,
@@ -14,7 +14,7 @@ use crate::{
     eval::{EvalError, VictimConfig, training::Purifier},
     models::{Network, read_weights, write_weights},
     perturb::{SourceError, TrainingVolume},
-    pipeline::{CachedSource, PipelineError, PreparedCase},
+    pipeline::{CachedSource, MemoryLimit, PipelineError, PreparedCase},
 };
 
 /// The name of the paired purifier among the defences.
@@ -22,20 +22,34 @@ pub(super) const PURIFIER: &str = "purifier";
 
 /// What an attacker made of her own clean data with this program: pairs of clean and protected files.
 pub(super) struct Pairs {
-    clean: LabelledSet,
-    protected: LabelledSet,
+    pub(super) clean: Arc<LabelledSet>,
+    pub(super) protected: LabelledSet,
+}
+
+/// The attacker's own clean data; an error if a case of it is in one of the other sets, which would give the purifier its answers.
+pub(super) fn attackers_data<'a>(
+    root: &Path,
+    others: impl IntoIterator<Item = &'a LabelledSet>,
+    limit: Option<MemoryLimit>,
+) -> Result<Arc<LabelledSet>, PipelineError> {
+    let own = LabelledSet::open(root, limit)?;
+    for other in others {
+        if let Some([other, attacker]) = other.shared_with(&own) {
+            return Err(PipelineError::AttackersCaseElsewhere { attacker, other });
+        }
+    }
+    Ok(Arc::new(own))
 }
 
 impl Pairs {
     /// Protects the attacker's data, with another seed, as the set under attack was, into the work folder.
     pub(super) fn make(
-        root: &Path,
+        clean: &Arc<LabelledSet>,
         target: &LabelledSet,
         options: &EvaluateOptions,
         work: &Path,
         observer: &mut dyn FnMut(EvaluateEvent<'_>),
     ) -> Result<Self, PipelineError> {
-        let clean = LabelledSet::open(root, options.max_memory)?;
         let (_, mut made_with) = made_by(target)?;
         let seed = made_with.method.seed().wrapping_add(1);
         made_with.method.set_seed(seed);
@@ -43,10 +57,10 @@ impl Pairs {
         made_with.surrogate_weights = None;
         made_with.save_generator = None;
         made_with.max_memory = options.max_memory;
-        let protected = written(&clean, "pairs", &made_with, work, observer)?;
+        let protected = written(clean, "pairs", &made_with, work, observer)?;
         Ok(Self {
             protected: LabelledSet::open(&protected, options.max_memory)?,
-            clean,
+            clean: clean.clone(),
         })
     }
 
@@ -66,7 +80,7 @@ impl Pairs {
             })?;
         let protected = PreparedCase::open(&self.protected.dataset, case)?;
         let clean = PreparedCase::open(&self.clean.dataset, twin)?;
-        let ranges = ranges(&self.protected, case)?;
+        let ranges = self.protected.ranges(case)?;
         let (mut image, clean) = (protected.normalised(ranges), clean.normalised(ranges));
         let delta: Vec<f32> = image.iter().zip(&clean).map(|(p, c)| p - c).collect();
         image.extend(delta);
@@ -75,17 +89,6 @@ impl Pairs {
         volume.channels *= 2;
         Ok(volume)
     }
-}
-
-/// The intensity ranges that a manifest publishes for a case.
-fn ranges<'a>(set: &'a LabelledSet, case: &Case) -> Result<&'a [IntensityRange], PipelineError> {
-    let records = set.manifest.iter().flat_map(|manifest| &manifest.cases);
-    let record = records.into_iter().find(|record| record.id == case.id);
-    record
-        .map(|record| record.ranges.as_slice())
-        .ok_or_else(|| PipelineError::NoManifest {
-            path: set.dataset.root.clone(),
-        })
 }
 
 /// An attacker's way to take the perturbation of a set away again, case by case, from its files.
@@ -107,7 +110,7 @@ pub(super) fn undone(
     prepared: &PreparedCase,
     image: &mut Array4<f32>,
 ) -> Result<(), PipelineError> {
-    let ranges = ranges(set, case)?;
+    let ranges = set.ranges(case)?;
     let changes = undo.change(case, prepared, ranges)?;
     let voxels: usize = prepared.volume.shape().iter().product();
     // Differences only, so that values outside of 0..1 stay what they are.
@@ -142,7 +145,10 @@ impl<'a> Fitted<'a> {
             seed: training.seed,
         };
         let version = env!("CARGO_PKG_VERSION");
-        let name = format!("{purifier:?} {} {version} {device:?}", pairs.hash());
+        let name = format!(
+            "{purifier:?} {} {version} {EVALUATION_REVISION} {device:?}",
+            pairs.hash()
+        );
         let path = store.weights(&format!("purifier-{}", sha256_bytes(name.as_bytes())));
         let network = match path.exists() {
             true => {
@@ -183,5 +189,34 @@ impl Undo for Fitted<'_> {
         self.purifier
             .apply(&*self.network, &mut after, shape, self.device)?;
         Ok(before.iter().zip(&after).map(|(b, a)| a - b).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::fixtures::{open, publish, textured},
+        *,
+    };
+
+    #[test]
+    fn an_attacker_who_has_a_case_of_another_set_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = |name: &str, seed| textured(&folder.path().join(name), seed, &[1]);
+        let (clean, protected, attacker) = (root("clean", 1), root("protected", 2), root("own", 3));
+        publish(&protected, &clean, (0.0, 10.0));
+        let others = [&clean, &protected].map(|root| open(root));
+        attackers_data(&attacker, &others, None).unwrap();
+        // The same voxels, and the file that a case was protected from, which is not at hand.
+        for (root, others) in [(&clean, &others[..1]), (&clean, &others[1..])] {
+            let Err(error) = attackers_data(root, others, None) else {
+                panic!("{root:?} was taken")
+            };
+            let PipelineError::AttackersCaseElsewhere { attacker, .. } = &error else {
+                panic!("{error}")
+            };
+            let folder = attacker.parent().unwrap();
+            assert!(folder.ends_with("clean/images"), "{error}");
+        }
     }
 }

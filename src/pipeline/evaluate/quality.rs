@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use ndarray::ArrayView4;
+
 use super::{
     detector::detect,
     labelled::LabelledSet,
@@ -9,7 +11,9 @@ use super::{
 use crate::{
     data::{Case, IntensityRange, Modality},
     eval::{
-        metrics::{NoiseMetrics, depth_power, psnr, psnr_inside, ssim, ssim_inside},
+        metrics::{
+            NoiseMetrics, depth_power, psnr, psnr_in_percentiles, psnr_inside, ssim, ssim_inside,
+        },
         record::{DetectorScore, Quality, Shift, Spectrum, Spread},
     },
     pipeline::{PipelineError, PreparedCase},
@@ -44,6 +48,7 @@ pub(super) fn quality(
 #[derive(Default)]
 struct Sums {
     psnr: Vec<f64>,
+    psnr_percentiles: Vec<f64>,
     psnr_roi: Vec<f64>,
     ssim: Vec<f64>,
     ssim_roi: Vec<f64>,
@@ -73,6 +78,8 @@ impl Sums {
         let inside: Vec<bool> = labels.iter().map(|&label| label > 0).collect();
         let finite = |value: f64| value.is_finite().then_some(value);
         self.psnr.extend(finite(psnr(&a, &b)?));
+        self.psnr_percentiles
+            .extend(psnr_in_percentiles(&a, &b, shape)?.and_then(finite));
         self.psnr_roi
             .extend(psnr_inside(&a, &b, &inside)?.and_then(finite));
         self.ssim.push(ssim(&a, &b, shape)?);
@@ -80,7 +87,8 @@ impl Sums {
         self.noise.push(NoiseMetrics::measure(&a, &b, shape)?);
         let changed = a.iter().zip(&b).filter(|(a, b)| a != b).count();
         self.changed += changed as f64 / a.len() as f64;
-        self.add_shift(&before, &after, &named.set.modalities);
+        let (stored, written) = (before.volume.array(), after.volume.array());
+        self.add_shift(stored.view(), written.view(), &named.set.modalities);
         let delta: Vec<f32> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
         for (spectrum, values) in self.spectra.iter_mut().zip([&a, &b, &delta]) {
             spectrum.add(&depth_power(values, shape)?, shape[0]);
@@ -98,9 +106,14 @@ impl Sums {
         Ok(())
     }
 
-    fn add_shift(&mut self, before: &PreparedCase, after: &PreparedCase, modalities: &[Modality]) {
+    /// Adds the change of a case in file units.
+    fn add_shift(
+        &mut self,
+        before: ArrayView4<'_, f32>,
+        after: ArrayView4<'_, f32>,
+        modalities: &[Modality],
+    ) {
         self.shift.resize(modalities.len(), (0.0, 0, 0.0));
-        let (before, after) = (before.volume.array(), after.volume.array());
         let channels = before.outer_iter().zip(after.outer_iter());
         for (((before, after), modality), sum) in channels.zip(modalities).zip(&mut self.shift) {
             let unit = match modality {
@@ -111,7 +124,7 @@ impl Sums {
                     if spread > 0.0 { spread } else { 1.0 }
                 }
             };
-            for (a, b) in before.iter().zip(&after).filter(|(a, b)| a != b) {
+            for (a, b) in before.iter().zip(after).filter(|(a, b)| a != b) {
                 let by = (f64::from(*b) - f64::from(*a)).abs() / unit;
                 *sum = (sum.0 + by, sum.1 + 1, sum.2.max(by));
             }
@@ -129,13 +142,15 @@ impl Sums {
             Some(DetectorScore {
                 label_auc: mean(&self.aucs[0])?,
                 clean_label_auc: mean(&self.aucs[1])?,
-                support_auc: mean(&self.aucs[2])?,
+                // Noise that changes every voxel has no support to tell from the rest.
+                support_auc: mean(&self.aucs[2]),
             })
         };
         Some(Quality {
             training_set: name.to_owned(),
             cases,
             psnr_db: mean(&self.psnr),
+            psnr_percentiles_db: mean(&self.psnr_percentiles),
             psnr_roi_db: mean(&self.psnr_roi),
             ssim: mean(&self.ssim)?,
             ssim_roi: mean(&self.ssim_roi),
@@ -215,7 +230,104 @@ impl Bins {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ndarray::{Array3, Array4};
+
+    use super::{
+        super::{
+            EvaluateOptions,
+            fixtures::{Drawn, context, named, publish, write},
+        },
+        *,
+    };
+    use crate::eval::record::Role;
+
+    /// The quality of a protected set in which voxels of a constant 5 went up and down by 1 from slice to slice, those of each case that
+    /// `changed` says; 0..10 is the range.
+    fn measured(changed: &[fn(usize) -> bool]) -> Quality {
+        let folder = tempfile::tempdir().unwrap();
+        let [clean, protected] = ["clean", "protected"].map(|name| folder.path().join(name));
+        let labels = Array3::from_shape_fn((4, 2, 2), |(z, _, _)| u8::from(z < 2));
+        let drawn = |delta: f32| -> Vec<Drawn> {
+            let case = |changed: &fn(usize) -> bool| {
+                let image = Array3::from_shape_fn((4, 2, 2), |(z, y, x)| {
+                    match changed(4 * z + 2 * y + x) {
+                        true => 5.0 + [delta, -delta][z % 2],
+                        false => 5.0,
+                    }
+                });
+                (image, labels.clone())
+            };
+            changed.iter().map(case).collect()
+        };
+        write(&clean, [1.0; 3], &drawn(0.0));
+        write(&protected, [1.0; 3], &drawn(1.0));
+        publish(&protected, &clean, (0.0, 10.0));
+        let options = EvaluateOptions::default();
+        let sets = vec![
+            named("clean", Role::Clean, &clean),
+            named("protected", Role::Protected, &protected),
+        ];
+        // The test cases play no part.
+        let all = context(&options, sets, &clean);
+        quality(&all, &all.sets[1], all.clean().unwrap())
+            .unwrap()
+            .unwrap()
+    }
+
+    #[test]
+    fn noise_in_every_voxel_leaves_the_other_results() {
+        let found = measured(&[|_| true]);
+        assert_eq!((found.cases, found.changed_share), (1, 1.0));
+        let detector = found.detector.unwrap();
+        assert_eq!(
+            (detector.clean_label_auc, detector.support_auc),
+            (0.5, None)
+        );
+        // 20 log10(1 / 0.1); the clean volume has no extent of its own.
+        assert!((found.psnr_db.unwrap() - 20.0).abs() < 1e-4);
+        assert_eq!(found.psnr_percentiles_db, None);
+        // 0.5^2 and 0.1^2, times four slices, at the ends of the spectrum.
+        let spectrum = &found.spectrum;
+        assert_eq!(spectrum.frequencies, [0.0, 0.25, 0.5]);
+        for (found, expected) in [
+            (&spectrum.clean, [1.0, 0.0, 0.0]),
+            (&spectrum.protected, [1.0, 0.0, 0.04]),
+            (&spectrum.delta, [0.0, 0.0, 0.04]),
+        ] {
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6, "{spectrum:?}");
+            }
+        }
+    }
+
+    /// All 16 voxels of one case, 4 of the other.
+    #[test]
+    fn the_changed_share_is_a_mean_over_the_cases() {
+        let found = measured(&[|_| true, |place| place < 4]);
+        assert_eq!((found.cases, found.changed_share), (2, (1.0 + 0.25) / 2.0));
+        assert!(found.detector.unwrap().support_auc.is_some());
+    }
+
+    #[test]
+    fn a_shift_has_the_units_of_its_modality() {
+        let mut sums = Sums::default();
+        let volume = |values: [f32; 4]| Array4::from_shape_vec((2, 1, 1, 2), values.to_vec());
+        // A channel of CT and one of MRI, of which one voxel does not change; the deviation of 1 and 3 is sqrt(2).
+        let before = volume([-600.0, 100.0, 1.0, 3.0]).unwrap();
+        let after = volume([-590.0, 70.0, 2.0, 3.0]).unwrap();
+        let modalities = [Modality::Ct, Modality::Mri];
+        sums.add_shift(before.view(), after.view(), &modalities);
+        let close = |found: f64, expected: f64| (found - expected).abs() < 1e-12;
+        let (noise, ssim) = (NoiseMetrics::measure(&[0.0], &[1.0], [1; 3]).unwrap(), 1.0);
+        sums.noise.push(noise);
+        sums.ssim.push(ssim);
+        let found = sums.finish("protected", &modalities).unwrap().shift;
+        assert_eq!((found[0].channel, found[0].unit.as_str()), (0, "HU"));
+        assert_eq!((found[0].mean, found[0].largest), (20.0, 30.0));
+        assert_eq!((found[1].channel, found[1].unit.as_str()), (1, "sd"));
+        let one = 1.0 / 2f64.sqrt();
+        assert!(close(found[1].mean, one) && close(found[1].largest, one));
+    }
 
     #[test]
     fn depths_share_one_scale_of_frequencies() {

@@ -7,16 +7,17 @@ use super::{
     countermeasure::Countermeasure,
     labelled::LabelledSet,
     plan::{Context, NamedSet, PlannedCell, left_out, plan},
-    purify::{PURIFIER, Pairs},
+    purify::{PURIFIER, Pairs, attackers_data},
     quality::quality,
+    record::record,
     report::write_report,
     store::{Store, write_json},
-    utility::utility,
+    utility::{utility, without_weights},
 };
 use crate::{
     eval::{
         EvalError, Preprocessing,
-        record::{Cell, EvaluationRecord, EvaluationSettings, Quality, Role, Summary, TrainingSet},
+        record::{Cell, EvaluationRecord, Quality, Role},
     },
     models::{Architecture, ModelError, NetworkSpec},
     perturb::PerturbError,
@@ -194,6 +195,7 @@ fn open<'a>(
                 found: test.channels,
             });
         }
+        notes.extend(set.set.compare_labels(&set.name, &test)?);
         if sets[..index].iter().any(|other| other.name == set.name) {
             return Err(PipelineError::SameName {
                 name: set.name.clone(),
@@ -207,11 +209,13 @@ fn open<'a>(
                     .to_owned(),
             ),
             Some(root) => {
+                let others = sets.iter().map(|set| &set.set).chain([&test]);
+                let attacker = attackers_data(root, others, options.max_memory)?;
                 for set in sets
                     .iter_mut()
                     .filter(|set| set.set.manifest.is_some() && set.role != Role::Random)
                 {
-                    let pairs = Pairs::make(root, &set.set, options, &paths.work, observer)?;
+                    let pairs = Pairs::make(&attacker, &set.set, options, &paths.work, observer)?;
                     set.pairs = Some(pairs);
                 }
             }
@@ -281,6 +285,17 @@ fn qualities(
     let Some(clean) = context.clean() else {
         return Vec::new();
     };
+    let missing = without_weights(context, planned, store);
+    if !missing.is_empty() {
+        let networks: Vec<String> = missing
+            .iter()
+            .map(|key| format!("{}@{}", key.network, key.preprocessing.name()))
+            .collect();
+        notes.push(format!(
+            "what protected files cost honest users of these networks is not known, because the work folder has no weights of the clean control: {}",
+            networks.join(", ")
+        ));
+    }
     let mut all = Vec::new();
     for named in context.sets.iter().filter(|set| set.role != Role::Clean) {
         let name = &named.name;
@@ -301,69 +316,4 @@ fn qualities(
         }
     }
     all
-}
-
-fn record(
-    context: &Context<'_>,
-    cells: Vec<Cell>,
-    quality: Vec<Quality>,
-    notes: Vec<String>,
-) -> EvaluationRecord {
-    let options = context.options;
-    let mut networks: Vec<String> = Vec::new();
-    let mut preprocessing = Vec::new();
-    for victim in &options.victims {
-        if !networks.contains(&victim.network) {
-            networks.push(victim.network.clone());
-        }
-        if !preprocessing.contains(&victim.preprocessing) {
-            preprocessing.push(victim.preprocessing);
-        }
-    }
-    let training_sets = context.sets.iter().map(|named| {
-        let manifest = named.set.manifest.as_ref();
-        TrainingSet {
-            name: named.name.clone(),
-            role: named.role,
-            facts: named.set.facts.clone(),
-            epsilon: manifest.map(|m| m.epsilon),
-            support: manifest.map(|m| m.support.clone()),
-            method: manifest.map(|m| m.method.to_string()),
-        }
-    });
-    let results = cells.iter().filter_map(|cell| cell.outcome.result());
-    EvaluationRecord {
-        format: EvaluationRecord::FORMAT,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        settings: EvaluationSettings {
-            networks,
-            width: options.width(),
-            preprocessing,
-            augmentations: options.augmentations.clone(),
-            defences: context.defences.clone(),
-            seeds: (0..options.seeds)
-                .map(|s| options.training.seed.wrapping_add(s))
-                .collect(),
-            steps: options.training.steps,
-            test_every: options.test_every,
-            batch: options.training.batch,
-            patch: options.training.patch,
-            optimiser: options.optimiser(),
-            device: options.device.to_string(),
-        },
-        training_sets: training_sets.collect(),
-        test: context.test.facts.clone(),
-        label_names: context
-            .test
-            .dataset
-            .labels
-            .iter()
-            .map(|(v, n)| (*v, n.clone()))
-            .collect(),
-        summary: Summary::of(&cells),
-        seconds: results.map(|result| result.seconds).sum(),
-        cells,
-        quality,
-        notes,
-    }
 }

@@ -137,9 +137,8 @@ fn regions(layout: &str) -> Vec<Region> {
 /// The scores of one label, added up over the cases.
 #[derive(Debug, Clone, Default)]
 struct Sum {
-    cases: usize,
+    dice: Vec<f64>,
     found: usize,
-    dice: f64,
     iou: f64,
     hd95: f64,
     assd: f64,
@@ -158,8 +157,7 @@ impl Sum {
         let (Some(dice), Some(iou)) = (overlap.dice(), overlap.iou()) else {
             return Ok(());
         };
-        self.cases += 1;
-        self.dice += dice;
+        self.dice.push(dice);
         self.iou += iou;
         let mask = |labels: &[u16]| -> Vec<bool> { labels.iter().map(|&v| v == label).collect() };
         let (prediction, truth) = (mask(prediction), mask(truth));
@@ -173,13 +171,15 @@ impl Sum {
     }
 
     fn score(&self, label: u16) -> LabelScore {
+        let cases = self.dice.len();
         let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
         LabelScore {
             label,
-            cases: self.cases,
+            cases,
             found: self.found,
-            dice: mean(self.dice, self.cases),
-            iou: mean(self.iou, self.cases),
+            dice: mean(self.dice.iter().sum(), cases),
+            dice_by_case: self.dice.clone(),
+            iou: mean(self.iou, cases),
             hd95_mm: mean(self.hd95, self.found),
             assd_mm: mean(self.assd, self.found),
         }
@@ -193,11 +193,17 @@ mod tests {
     use burn::tensor::Tensor;
     use voxshield_testkit::device;
 
-    use super::*;
+    use super::{
+        super::{
+            EvaluateOptions,
+            fixtures::{Thresholds, open, seen, write},
+            preprocess::moments,
+        },
+        *,
+    };
     use crate::{
         data::{Affine, write_new},
         eval::Preprocessing,
-        pipeline::evaluate::preprocess::moments,
     };
 
     /// Foreground is what is brighter than a z-score.
@@ -219,10 +225,6 @@ mod tests {
         fn size_multiple(&self) -> [usize; 3] {
             [1; 3]
         }
-
-        fn flops(&self, _: [usize; 3]) -> u64 {
-            0
-        }
     }
 
     /// Brightness ranks of the voxels, from 0 to 1 in disorder.
@@ -242,12 +244,12 @@ mod tests {
         let affine = Affine::new([0, 1, 2, 3].map(unit));
         let image = ranks().mapv(brightness);
         let label = ranks().mapv(|rank| u8::from(rank > 0.8));
-        let write = |folder: &str| {
+        let file = |folder: &str| {
             std::fs::create_dir_all(root.join(folder)).unwrap();
             root.join(folder).join("a.nii.gz")
         };
-        write_new(&write("images"), image.view(), &affine).unwrap();
-        write_new(&write("labels"), label.view(), &affine).unwrap();
+        write_new(&file("images"), image.view(), &affine).unwrap();
+        write_new(&file("labels"), label.view(), &affine).unwrap();
         LabelledSet::open(root, None).unwrap()
     }
 
@@ -289,5 +291,83 @@ mod tests {
             raw < 0.7,
             "what it would have been on files as they are: {raw}"
         );
+    }
+
+    /// What [`Thresholds`] gets on a case that it half sees and one without contrast, in which it sees nothing; voxels of 3 x 1 x 0.5 mm.
+    fn scored(layout: &'static str, classes: &[u16], other: u8) -> Scores {
+        let folder = tempfile::tempdir().unwrap();
+        let mut unseen = Array3::zeros((6, 4, 4));
+        unseen[[2, 2, 2]] = 2;
+        let cases = [
+            seen(0..3, other),
+            (Array3::from_elem((6, 4, 4), 7.0), unseen),
+        ];
+        write(folder.path(), [3.0, 1.0, 0.5], &cases);
+        let mut set = open(folder.path());
+        set.dataset.layout = layout;
+        let options = EvaluateOptions::default();
+        let device = options.device.open().unwrap();
+        let scorer = Scorer {
+            preprocessor: &Preprocessor::fit(Preprocessing::Plain, &set, [4; 3], None),
+            classes,
+            patch: [6, 4, 4],
+            device: &device,
+            defence: None,
+        };
+        scorer.score(&Thresholds, &set, &set.cases).unwrap()
+    }
+
+    #[track_caller]
+    fn close(found: Option<f64>, expected: f64) {
+        assert!(
+            found.is_some_and(|found| (found - expected).abs() < 1e-9),
+            "{found:?} {expected}"
+        );
+    }
+
+    /// By hand. Label 2 is at the depths 0 to 2 and seen at 1 to 3: two of three voxels, and the ends are one slice of 3 mm off.
+    #[test]
+    fn labels_are_scored_on_the_cases_that_have_them() {
+        let scores = scored("plain", &[0, 2, 5], 5);
+        let [two, five] = &scores.labels[..] else {
+            panic!("{:?}", scores.labels)
+        };
+        assert_eq!((two.label, two.cases, two.found), (2, 2, 1));
+        close(two.dice, 4.0 / 6.0 / 2.0);
+        close(two.iou, 2.0 / 4.0 / 2.0);
+        let [first, second] = two.dice_by_case[..] else {
+            panic!("{:?}", two.dice_by_case)
+        };
+        close(Some(first), 4.0 / 6.0);
+        assert_eq!(second, 0.0);
+        // Of the distances 0, 0, 3 the 95th percentile is 0.9 of the way from the second to the third.
+        close(two.hd95_mm, 2.7);
+        close(two.assd_mm, 1.0);
+        assert_eq!((five.label, five.cases, five.found), (5, 1, 1));
+        close(five.dice, 1.0);
+        close(five.hd95_mm, 0.0);
+        close(Some(scores.mean_dice), (1.0 / 3.0 + 1.0) / 2.0);
+        assert!(scores.regions.is_empty());
+    }
+
+    /// In older releases of BraTS the enhancing tumour is 4.
+    #[test]
+    fn the_regions_of_brats_know_the_label_4() {
+        let scores = scored("brats", &[0, 2, 4], 4);
+        let [et, tc, wt] = &scores.regions[..] else {
+            panic!("{:?}", scores.regions)
+        };
+        for region in [et, tc] {
+            assert_eq!((region.dice, region.cases), (Some(1.0), 1), "{region:?}");
+        }
+        // Three of four voxels of both in the first case, none in the second.
+        assert_eq!(wt.cases, 2);
+        close(wt.dice, 6.0 / 8.0 / 2.0);
+        close(wt.iou, 3.0 / 5.0 / 2.0);
+        let names: Vec<&str> = scores.regions.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, ["et", "tc", "wt"]);
+        // A region of no case has no score.
+        let scores = scored("brats", &[0, 2, 5], 5);
+        assert_eq!((scores.regions[0].dice, scores.regions[0].cases), (None, 0));
     }
 }

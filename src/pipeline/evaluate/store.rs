@@ -17,11 +17,8 @@ impl Store {
     /// The store of a work folder, which is created where it is missing.
     pub(super) fn open(work: &Path) -> Result<Self, PipelineError> {
         let folder = work.join("cells");
-        std::fs::create_dir_all(&folder).map_err(|source| PipelineError::Io {
-            action: "create the work folder",
-            path: folder.clone(),
-            source,
-        })?;
+        std::fs::create_dir_all(&folder)
+            .map_err(PipelineError::io("create the work folder", &folder))?;
         Ok(Self { folder })
     }
 

@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    data::{sha256_bytes, sha256_file},
+    data::{private_file, sha256_bytes, sha256_file},
     perturb::{DeltaStore, SourceError, Window},
     pipeline::PipelineError,
 };
@@ -38,7 +38,7 @@ impl FileDeltas {
         let builder = tempfile::Builder::new()
             .prefix("deltas-")
             .tempdir_in(parent);
-        let folder = builder.map_err(failed("create a temporary folder in", parent))?;
+        let folder = builder.map_err(PipelineError::io("create a temporary folder in", parent))?;
         Ok(Self {
             folder: folder.path().to_path_buf(),
             _temporary: Some(folder),
@@ -50,9 +50,9 @@ impl FileDeltas {
     pub(super) fn create(parent: &Path, channels: usize) -> Result<Self, PipelineError> {
         let folder = parent.join(FOLDER);
         if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(failed("remove the folder", &folder))?;
+            fs::remove_dir_all(&folder).map_err(PipelineError::io("remove the folder", &folder))?;
         }
-        fs::create_dir(&folder).map_err(failed("create the folder", &folder))?;
+        fs::create_dir(&folder).map_err(PipelineError::io("create the folder", &folder))?;
         Ok(Self::empty(folder, channels))
     }
 
@@ -67,15 +67,17 @@ impl FileDeltas {
     ) -> Result<Self, PipelineError> {
         let mut store = Self::empty(parent.join(FOLDER), channels);
         let folder = store.folder.clone();
-        let damaged = || failed("find the snapshot in", &folder)(io::ErrorKind::InvalidData.into());
+        let damaged = || {
+            PipelineError::io("find the snapshot in", &folder)(io::ErrorKind::InvalidData.into())
+        };
         let epoch = snapshot
             .split_once(' ')
             .and_then(|(epoch, _)| epoch.parse().ok());
         let epoch: u64 = epoch.ok_or_else(damaged)?;
         let mut files = BTreeMap::new();
-        for entry in fs::read_dir(&folder).map_err(failed("list the folder", &folder))? {
+        for entry in fs::read_dir(&folder).map_err(PipelineError::io("list the folder", &folder))? {
             let name = entry
-                .map_err(failed("list the folder", &folder))?
+                .map_err(PipelineError::io("list the folder", &folder))?
                 .file_name();
             let name = name.to_string_lossy().into_owned();
             let parts = name
@@ -89,12 +91,16 @@ impl FileDeltas {
             }
             files.insert(file, folder.join(name));
         }
-        if store.name(epoch).map_err(failed("read", &folder))? != snapshot {
+        if store
+            .name(epoch)
+            .map_err(PipelineError::io("read", &folder))?
+            != snapshot
+        {
             return Err(damaged());
         }
         for ((case, of), path) in files {
             if store.written.get(&case) != Some(&of) {
-                fs::remove_file(&path).map_err(failed("remove", &path))?;
+                fs::remove_file(&path).map_err(PipelineError::io("remove", &path))?;
             }
         }
         store.epoch = AtomicU64::new(epoch + 1);
@@ -127,13 +133,18 @@ impl FileDeltas {
                     .map(|old| self.path(case, old))
                     .filter(|old| old.exists())
                 {
-                    fs::remove_file(&old).map_err(failed_at("remove", old))?;
+                    fs::remove_file(&old).map_err(PipelineError::io("remove", &old))?;
                 }
-                fs::copy(self.path(case, of), &path).map_err(failed_at("write", path.clone()))?;
+                fs::copy(self.path(case, of), &path).map_err(PipelineError::io("write", &path))?;
             }
             None => {
-                let created = File::create(&path).and_then(|file| file.set_len(size));
-                created.map_err(failed_at("write", path.clone()))?;
+                let created = private_file()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .open(&path);
+                let created = created.and_then(|file| file.set_len(size));
+                created.map_err(PipelineError::io("write", &path))?;
             }
         }
         Ok(path)
@@ -174,7 +185,7 @@ impl DeltaStore for FileDeltas {
                 }
                 Ok(())
             });
-            result.map_err(failed_at("read", path))?;
+            result.map_err(PipelineError::io("read", &path))?;
         }
         Ok(bytes
             .into_iter()
@@ -196,7 +207,7 @@ impl DeltaStore for FileDeltas {
                 }
                 Ok(())
             });
-        Ok(written.map_err(failed_at("write", path))?)
+        Ok(written.map_err(PipelineError::io("write", &path))?)
     }
 
     fn snapshot(&self) -> Result<String, SourceError> {
@@ -204,27 +215,12 @@ impl DeltaStore for FileDeltas {
         for (&case, _) in self.written.iter().filter(|&(_, &of)| of == epoch) {
             let path = self.path(case, epoch);
             let flushed = File::open(&path).and_then(|file| file.sync_all());
-            flushed.map_err(failed_at("write", path))?;
+            flushed.map_err(PipelineError::io("write", &path))?;
         }
         let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        folder.map_err(failed_at("write", self.folder.clone()))?;
+        folder.map_err(PipelineError::io("write", &self.folder))?;
         let name = self.name(epoch);
-        Ok(name.map_err(failed_at("read", self.folder.clone()))?)
-    }
-}
-
-fn failed<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl FnOnce(io::Error) -> PipelineError + use<'a> {
-    failed_at(action, path.to_path_buf())
-}
-
-fn failed_at(action: &'static str, path: PathBuf) -> impl FnOnce(io::Error) -> PipelineError {
-    move |source| PipelineError::Io {
-        action,
-        path,
-        source,
+        Ok(name.map_err(PipelineError::io("read", &self.folder))?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::state::STATE_FOLDER;
-use crate::pipeline::PipelineError;
+use crate::{data::MANIFEST_NAME, pipeline::PipelineError};
 
 /// An error if `output` is the dataset `root`, inside it, or around it. The output may not exist yet.
 pub(in crate::pipeline) fn check_apart(root: &Path, output: &Path) -> Result<(), PipelineError> {
@@ -12,8 +12,10 @@ pub(in crate::pipeline) fn check_apart(root: &Path, output: &Path) -> Result<(),
         // The layout search words this better than canonicalize does.
         crate::data::discover(root)?;
     }
-    let dataset = root.canonicalize().map_err(io("open the dataset", root))?;
-    let target = resolve(output).map_err(io("resolve the output folder", output))?;
+    let dataset = root
+        .canonicalize()
+        .map_err(PipelineError::io("open the dataset", root))?;
+    let target = resolve(output).map_err(PipelineError::io("resolve the output folder", output))?;
     if target.starts_with(&dataset) || dataset.starts_with(&target) {
         return Err(PipelineError::OutputOverlaps {
             output: output.to_path_buf(),
@@ -23,11 +25,13 @@ pub(in crate::pipeline) fn check_apart(root: &Path, output: &Path) -> Result<(),
     Ok(())
 }
 
-fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PipelineError + 'a {
-    move |source| PipelineError::Io {
-        action,
-        path: path.to_path_buf(),
-        source,
+/// An error if the dataset is what an earlier run wrote.
+pub(in crate::pipeline) fn check_clean(root: &Path) -> Result<(), PipelineError> {
+    match root.join(MANIFEST_NAME).exists() {
+        false => Ok(()),
+        true => Err(PipelineError::AlreadyProtected {
+            path: root.to_path_buf(),
+        }),
     }
 }
 
@@ -39,32 +43,35 @@ pub(in crate::pipeline) fn check_folders(root: &Path, output: &Path) -> Result<(
 
 /// An error unless `output` is missing or empty, or holds an interrupted run where that is to be resumed.
 pub(super) fn check_free(output: &Path, resume: bool) -> Result<(), PipelineError> {
-    let path = || output.to_path_buf();
-    match fs::read_dir(output) {
-        Ok(_) if output.join(STATE_FOLDER).is_dir() => match resume {
+    let path = output.to_path_buf();
+    if output.join(STATE_FOLDER).is_dir() {
+        return match resume {
             true => Ok(()),
-            false => Err(PipelineError::Unfinished { path: path() }),
-        },
-        Ok(mut entries) => {
-            // Another shard may just have made that one.
-            let other = |entry: io::Result<fs::DirEntry>| {
-                entry.map_or(true, |entry| entry.file_name() != STATE_FOLDER)
-            };
-            match entries.any(other) {
-                false => Ok(()),
-                true => Err(PipelineError::OutputNotEmpty { path: path() }),
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io("open the output folder", output)(error)),
+            false => Err(PipelineError::Unfinished { path }),
+        };
     }
+    match has_others(output)? {
+        false => Ok(()),
+        true => Err(PipelineError::OutputNotEmpty { path }),
+    }
+}
+
+/// Whether the output has anything beside the folder of a run's state, which another shard may have made just now.
+pub(super) fn has_others(output: &Path) -> Result<bool, PipelineError> {
+    let mut entries = match fs::read_dir(output) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries.map_err(PipelineError::io("open the output folder", output))?,
+    };
+    Ok(entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != STATE_FOLDER)))
 }
 
 /// An error if `file`, which may not exist yet, lies inside one of the folders.
 pub(super) fn check_outside(file: &Path, folders: &[&Path]) -> Result<(), PipelineError> {
-    let target = resolve(file).map_err(io("resolve the path", file))?;
+    let target = resolve(file).map_err(PipelineError::io("resolve the path", file))?;
     for folder in folders {
-        if target.starts_with(resolve(folder).map_err(io("resolve the folder", folder))?) {
+        if target
+            .starts_with(resolve(folder).map_err(PipelineError::io("resolve the folder", folder))?)
+        {
             return Err(PipelineError::SecretInside {
                 path: file.to_path_buf(),
                 folder: folder.to_path_buf(),

@@ -4,6 +4,7 @@ mod deltas;
 mod folders;
 mod maker;
 mod origin;
+mod reasons;
 mod slabs;
 mod state;
 
@@ -13,10 +14,11 @@ use self::{
     auxiliary::copy_auxiliary,
     cases::{finished_cases, write_cases},
     folders::{check_free, check_outside},
+    reasons::published,
     state::{RunState, completed},
 };
 pub(super) use self::{
-    folders::{check_apart, check_folders},
+    folders::{check_apart, check_clean, check_folders},
     maker::OriginMaker,
     origin::Origin,
     slabs::DeltaSlabs,
@@ -84,12 +86,10 @@ pub fn protect(
     options.validate()?;
     let device = options.device.open()?;
     check_apart(root, output)?;
-    if let Some(manifest) = completed(root, output, options)? {
-        let done = manifest.cases.len();
-        observer(ProtectEvent::Resumed { done, total: done });
+    check_clean(root)?;
+    if let Some(manifest) = finished(root, output, options, observer)? {
         return Ok(manifest);
     }
-    check_free(output, options.resume)?;
     if let Some(target) = &options.save_generator {
         check_outside(target.path(), &[root, output])?;
     }
@@ -119,7 +119,12 @@ pub fn protect(
     if !matches!(options.method, Method::SavedGenerator(_)) {
         options.label_weights.check(&scanned.classes)?;
     }
-    let mut state = RunState::begin(output, options, &scanned)?;
+    let Some(mut state) = RunState::begin(output, options, &scanned)? else {
+        let manifest = finished(root, output, options, observer)?;
+        return manifest.ok_or_else(|| PipelineError::OutputNotEmpty {
+            path: output.to_path_buf(),
+        });
+    };
     let total = (0..scanned.cases.len())
         .filter(|&at| options.shard.is_none_or(|shard| shard.has(at)))
         .count();
@@ -166,9 +171,11 @@ pub fn protect(
     let mut failed = scanned.failed.clone();
     failed.append(&mut failures);
     let mut skipped = scanned.skipped.clone();
-    if options.shard.is_none() {
-        copy_auxiliary(&scanned, output, &mut skipped, observer)?;
-    }
+    let others = match options.shard {
+        Some(_) => None,
+        None => Some(copy_auxiliary(&scanned, output, &mut skipped, observer)?),
+    };
+    let folders = [scanned.dataset.root.as_path(), output];
     let manifest = Manifest {
         format: Manifest::FORMAT,
         program: "voxshield".into(),
@@ -181,21 +188,41 @@ pub fn protect(
         device: options.device.to_string(),
         normalisation: scanned.normalisation.clone(),
         cases,
-        failed,
-        skipped,
+        failed: published(failed, folders),
+        skipped: published(skipped, folders),
+        others,
     };
     if options.shard.is_some() {
         return Ok(manifest);
     }
     // Each case was compared when it was written; now the folder as a whole, as `verify` does it.
-    let problems = folder_problems(&scanned.dataset, &manifest, output)?;
+    let problems = folder_problems(Some(&scanned.dataset), &manifest, output)?;
     if !problems.is_empty() {
         return Err(PipelineError::UnsafeOutput {
             path: output.to_path_buf(),
             problems: problems.join("; "),
         });
     }
+    state.forget()?;
     manifest.write_atomic(&output.join(MANIFEST_NAME))?;
     state.complete()?;
+    Ok(manifest)
+}
+
+/// The manifest of an output that is complete already; an error if it can be neither begun nor gone on with.
+fn finished(
+    root: &Path,
+    output: &Path,
+    options: &ProtectOptions,
+    observer: &mut dyn FnMut(ProtectEvent<'_>),
+) -> Result<Option<Manifest>, PipelineError> {
+    let manifest = completed(root, output, options)?;
+    match &manifest {
+        None => check_free(output, options.resume)?,
+        Some(manifest) => {
+            let done = manifest.cases.len();
+            observer(ProtectEvent::Resumed { done, total: done });
+        }
+    }
     Ok(manifest)
 }

@@ -2,7 +2,7 @@ use super::CaseVerdict;
 use std::path::Path;
 
 use crate::{
-    data::{CaseRecord, compare_files, sha256_volume},
+    data::{CaseRecord, compare_files, file_parts},
     pipeline::{
         PipelineError, PreparedCase, ProtectOptions, Scanned, room::Room, scan::ScannedCase,
         write::manifest_path,
@@ -65,16 +65,16 @@ fn check_case(
                 file.path
             ));
         }
-        if sha256_volume(&dataset.root.join(relative))? != file.sha256_before {
+        if !file.is_source(&dataset.root.join(relative))? {
             problems.push(format!(
                 "{}: the clean file is not the one that was protected",
                 file.path
             ));
         }
     }
-    let expected = clean.case.label.as_deref().map(manifest_path);
-    if record.labels.first().map(|label| &label.path) != expected.as_ref() {
-        problems.push("the manifest does not list the case's label file".to_owned());
+    let listed = record.labels.iter().map(|label| &label.path);
+    if !labels_of(clean, &dataset.root)?.iter().eq(listed) {
+        problems.push("the manifest does not list the case's label files".to_owned());
     }
     let _room = Room::of_case(dataset, &clean.case);
     let prepared = PreparedCase::open_with(dataset, &clean.case, options.labels)?;
@@ -114,6 +114,9 @@ fn check_case(
     if !found.trailing_equal {
         problems.push("the bytes after the voxels changed".to_owned());
     }
+    if found.changed == 0 {
+        problems.push("no voxel changed: this is the original".to_owned());
+    }
     let told = (
         record.achieved,
         record.changed_voxels,
@@ -125,4 +128,15 @@ fn check_case(
     verdict.achieved = found.achieved;
     verdict.changed = found.changed;
     Ok(())
+}
+
+/// The label files of a case, both halves of a pair; the folder's check compares them with their sources.
+fn labels_of(clean: &ScannedCase, root: &Path) -> Result<Vec<String>, PipelineError> {
+    let Some(relative) = &clean.case.label else {
+        return Ok(Vec::new());
+    };
+    let parts = file_parts(&root.join(relative))?;
+    let names = parts.iter().filter_map(|part| part.file_name());
+    let paths = names.map(|name| manifest_path(&relative.with_file_name(name)));
+    Ok(paths.collect())
 }

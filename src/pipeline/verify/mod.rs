@@ -11,7 +11,7 @@ use super::{
     MemoryLimit, PipelineError, ProtectOptions, lanes::in_order, memory::Work,
     protect::STATE_FOLDER, scan::scan,
 };
-use crate::data::{MANIFEST_NAME, Manifest};
+use crate::data::{DataError, MANIFEST_NAME, Manifest, PublicKey, SIGNATURE_NAME};
 
 /// The result of [`verify`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +21,22 @@ pub struct VerifyReport {
     pub cases: Vec<CaseVerdict>,
     /// What is wrong with the folder as a whole, e.g. a file that the manifest does not list.
     pub problems: Vec<String>,
+}
+
+/// The result of [`verify_published`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PublishedReport {
+    /// Cases of the manifest, 0 if it is not the owner's.
+    pub cases: usize,
+    /// What is wrong; empty if the folder is what the owner signed.
+    pub problems: Vec<String>,
+}
+
+impl PublishedReport {
+    /// Whether the folder is what the owner signed.
+    pub fn is_genuine(&self) -> bool {
+        self.problems.is_empty()
+    }
 }
 
 /// What was found for one case.
@@ -72,27 +88,108 @@ pub fn verify_within(
     limit: Option<MemoryLimit>,
     observer: &mut dyn FnMut(&CaseVerdict),
 ) -> Result<VerifyReport, PipelineError> {
-    let manifest_file = output.join(MANIFEST_NAME);
-    if output.is_dir() && !manifest_file.exists() {
-        let (unfinished, swapped) = (
-            output.join(STATE_FOLDER).exists(),
-            root.join(MANIFEST_NAME).exists(),
-        );
-        return Err(PipelineError::NotProtected {
-            path: output.to_path_buf(),
-            hint: match (unfinished, swapped) {
-                (true, _) => "the run that writes it is not complete; go on with --resume",
-                (_, true) => {
-                    "the other folder has one; the clean dataset comes first, the protected folder second"
-                }
-                _ => "it is no output of `protect`, or the file was lost",
-            },
-        });
+    check_finished(Some(root), output)?;
+    let manifest = Manifest::read(&output.join(MANIFEST_NAME))?;
+    check(&manifest, root, output, limit, observer)
+}
+
+/// As [`verify_within`], of a manifest that the owner signed. Nothing of it is believed, or even parsed, before its signature is checked; a wrong
+/// signature is the only problem of the report then.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_signed(
+    root: &Path,
+    output: &Path,
+    key: &PublicKey,
+    limit: Option<MemoryLimit>,
+    observer: &mut dyn FnMut(&CaseVerdict),
+) -> Result<VerifyReport, PipelineError> {
+    check_finished(Some(root), output)?;
+    match read_signed(output, key)? {
+        Ok(manifest) => check(&manifest, root, output, limit, observer),
+        Err(problem) => Ok(VerifyReport {
+            cases: Vec::new(),
+            problems: vec![problem],
+        }),
     }
-    let manifest = Manifest::read(&manifest_file)?;
+}
+
+/// Checks a protected folder as whoever fetched it can, without the clean dataset: that the owner signed the manifest, that every file has the hash
+/// that it says, that none is missing and none is there that it does not list. How much was changed, only [`verify_signed`] can tell.
+///
+/// # Errors
+/// [`PipelineError`] if the folder or the manifest cannot be read; what is wrong is part of the report.
+pub fn verify_published(output: &Path, key: &PublicKey) -> Result<PublishedReport, PipelineError> {
+    check_finished(None, output)?;
+    let (cases, mut problems) = match read_signed(output, key)? {
+        Err(problem) => (0, vec![problem]),
+        Ok(manifest) => {
+            let mut problems = folder_problems(None, &manifest, output)?;
+            if manifest.others.is_none() {
+                problems.push("the manifest is of an older version, which did not list files beside the cases".to_owned());
+            }
+            if manifest.cases.is_empty() {
+                problems.push(NO_CASE.to_owned());
+            }
+            (manifest.cases.len(), problems)
+        }
+    };
+    problems.extend(unfinished(output));
+    Ok(PublishedReport { cases, problems })
+}
+
+const NO_CASE: &str = "the manifest lists no protected case";
+
+/// The manifest, or why it is not the owner's.
+fn read_signed(output: &Path, key: &PublicKey) -> Result<Result<Manifest, String>, PipelineError> {
+    match Manifest::read_signed(&output.join(MANIFEST_NAME), key) {
+        Ok(manifest) => Ok(Ok(manifest)),
+        Err(error @ DataError::Signature { .. }) => Ok(Err(error.to_string())),
+        Err(error) if !output.join(SIGNATURE_NAME).exists() => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is wrong with a folder that a run still writes.
+fn unfinished(output: &Path) -> Option<String> {
+    let unfinished = output.join(STATE_FOLDER).exists();
+    unfinished
+        .then(|| "the run that writes this folder is not complete: go on with --resume".to_owned())
+}
+
+/// An error for a folder without a manifest.
+fn check_finished(root: Option<&Path>, output: &Path) -> Result<(), PipelineError> {
+    if !output.is_dir() || output.join(MANIFEST_NAME).exists() {
+        return Ok(());
+    }
+    let (unfinished, swapped) = (
+        output.join(STATE_FOLDER).exists(),
+        root.is_some_and(|root| root.join(MANIFEST_NAME).exists()),
+    );
+    Err(PipelineError::NotProtected {
+        path: output.to_path_buf(),
+        hint: match (unfinished, swapped) {
+            (true, _) => "the run that writes it is not complete; go on with --resume",
+            (_, true) => {
+                "the other folder has one; the clean dataset comes first, the protected folder second"
+            }
+            _ => "it is no output of `protect`, or the file was lost",
+        },
+    })
+}
+
+/// Checks the folder of a manifest against the clean dataset.
+fn check(
+    manifest: &Manifest,
+    root: &Path,
+    output: &Path,
+    limit: Option<MemoryLimit>,
+    observer: &mut dyn FnMut(&CaseVerdict),
+) -> Result<VerifyReport, PipelineError> {
     let options = ProtectOptions {
         max_memory: limit,
-        ..ProtectOptions::from_manifest(&manifest, &manifest_file)?
+        ..ProtectOptions::from_manifest(manifest, &output.join(MANIFEST_NAME))?
     };
     let mut problems = Vec::new();
     if options.method.epsilon() != manifest.epsilon || options.support.name() != manifest.support {
@@ -126,11 +223,10 @@ pub fn verify_within(
                 .to_owned(),
         );
     }
-    if output.join(STATE_FOLDER).exists() {
-        problems.push(
-            "the run that writes this folder is not complete: go on with --resume".to_owned(),
-        );
+    if manifest.cases.is_empty() {
+        problems.push(NO_CASE.to_owned());
     }
-    problems.extend(folder_problems(&scanned.dataset, &manifest, output)?);
+    problems.extend(unfinished(output));
+    problems.extend(folder_problems(Some(&scanned.dataset), manifest, output)?);
     Ok(VerifyReport { cases, problems })
 }

@@ -1,7 +1,9 @@
 //! Defences, and what an evaluation refuses.
 
+use std::path::Path;
+
 use voxshield::{
-    data::{MANIFEST_NAME, Manifest, PhantomConfig, write_phantom_dataset},
+    data::{MANIFEST_NAME, Manifest, PhantomConfig, Volume, write_phantom_dataset},
     eval::{EvalError, Preprocessing, record::Cell},
     pipeline::{EvaluateOptions, EvaluatePaths, PipelineError, evaluate, protect},
 };
@@ -48,11 +50,7 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
     };
     let adversarial = record.cells.iter().map(|cell| &cell.key.defence);
     let mut adversarial = adversarial.filter(|name| name.starts_with("adversarial"));
-    let epsilon = Manifest::read(&paths.protected.join(MANIFEST_NAME))
-        .unwrap()
-        .epsilon;
-    let radius = format!("adversarial-training:{:.3}", 10.0 * epsilon);
-    assert_eq!(adversarial.next(), Some(&radius));
+    assert_eq!(adversarial.next(), Some(&radius(&paths.protected)));
     // Each learns from something else.
     let mut losses: Vec<f64> = options
         .defences
@@ -120,6 +118,22 @@ fn defences_are_for_perturbed_sets_and_every_kind_of_victim_runs() {
     }
 }
 
+/// Adversarial training in epsilon of what the manifest calls 0..1, in deviations of the whole volumes, as a z-score has them.
+fn radius(protected: &Path) -> String {
+    let manifest = Manifest::read(&protected.join(MANIFEST_NAME)).unwrap();
+    let ratios = manifest.cases.iter().map(|case| {
+        let files = case.files.iter().map(|file| protected.join(&file.path));
+        let volume = Volume::open(&files.collect::<Vec<_>>()).unwrap();
+        let values: Vec<f64> = volume.channel_values(0).map(f64::from).collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+        case.ranges[0].width() / (squares / count).sqrt()
+    });
+    let mean = ratios.sum::<f64>() / manifest.cases.len() as f64;
+    format!("adversarial-training:{:.4}", manifest.epsilon * mean)
+}
+
 #[test]
 fn what_needs_no_training_is_computed_from_what_is_published_and_undone() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,6 +198,24 @@ fn evaluations_that_would_mislead_are_typed_errors() {
         matches!(error, PipelineError::TestCaseInTraining { .. }),
         "{error}"
     );
+
+    // Nor are they the attacker's own data.
+    let purified = EvaluateOptions {
+        defences: vec!["purifier".into()],
+        ..quick()
+    };
+    for attacker in [paths.clean.clone(), Some(paths.test.clone())] {
+        let wrong = EvaluatePaths {
+            attacker,
+            clean: None,
+            ..paths.clone()
+        };
+        let error = fails(&wrong, &purified);
+        assert!(
+            matches!(error, PipelineError::AttackersCaseElsewhere { .. }),
+            "{error}"
+        );
+    }
 
     let unknown = EvaluateOptions {
         defences: vec!["prayer".into()],

@@ -14,8 +14,8 @@ use voxshield::{
     },
     perturb::RandomNoise,
     pipeline::{
-        EvaluateEvent, EvaluateOptions, EvaluatePaths, Method, ProtectOptions, Victim, evaluate,
-        protect,
+        EVALUATION_REVISION, EvaluateEvent, EvaluateOptions, EvaluatePaths, Method, ProtectOptions,
+        Victim, evaluate, protect,
     },
 };
 
@@ -161,7 +161,9 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
         assert!(quality.noise.linf <= EPSILON && quality.noise.linf > 0.9 * EPSILON);
         assert!(quality.psnr_roi_db.unwrap() < quality.psnr_db.unwrap());
         assert!(quality.ssim_roi.unwrap() < quality.ssim && quality.ssim < 1.0);
-        assert!(quality.detector.as_ref().unwrap().support_auc > 0.5);
+        assert!(quality.detector.as_ref().unwrap().support_auc.unwrap() > 0.5);
+        let utility = &quality.utility[0];
+        assert_eq!((utility.seed, utility.cases), (0, 5));
     }
     // Independent noise on every voxel of the label: as much power at every frequency along z.
     let delta = &record.quality[0].spectrum.delta;
@@ -173,6 +175,8 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
     let (again, trained) = run(&paths, &options);
     assert_eq!(trained, 0);
     assert_eq!(again, record);
+    assert_eq!(record.revision, EVALUATION_REVISION);
+    assert!(record.notes.is_empty(), "{:?}", record.notes);
     let stored = fs::read(paths.work.join("evaluation.json")).unwrap();
     let stored: EvaluationRecord = serde_json::from_slice(&stored).unwrap();
     assert_eq!(stored.cells.len(), record.cells.len());
@@ -181,7 +185,23 @@ fn the_table_has_its_controls_and_no_victim_is_trained_twice() {
         seeds: 3,
         ..options.clone()
     };
-    assert_eq!(run(&paths, &more).1, 3);
+    let (record, trained) = run(&paths, &more);
+    assert_eq!(trained, 3);
+    assert!(record.notes.is_empty(), "{:?}", record.notes);
+    // Without the weights of the clean control, what the others cost is not known, and the record says so.
+    for entry in fs::read_dir(paths.work.join("cells")).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "safetensors")
+        {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let (record, trained) = run(&paths, &more);
+    assert_eq!(trained, 0);
+    let told = |note: &String| note.contains("no weights of the clean control: residual-unet");
+    assert!(record.notes.iter().any(told), "{:?}", record.notes);
     let longer = EvaluateOptions {
         training: VictimConfig {
             steps: 2,

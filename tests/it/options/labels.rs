@@ -72,7 +72,7 @@ fn a_dataset_without_labels_names_the_flag() {
 
 /// Labels that are there are copied all the same.
 #[test]
-fn label_files_are_not_read_but_published() {
+fn label_files_are_not_used_but_published() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
     phantoms(&clean, 1, 5);

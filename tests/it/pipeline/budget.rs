@@ -3,7 +3,10 @@
 use std::fs;
 
 use voxshield::{
-    data::{DataError, LabelMap, MANIFEST_NAME, NewVoxels, StoredVolume, Volume, write_new},
+    data::{
+        DataError, LabelMap, MANIFEST_NAME, Manifest, NewVoxels, OtherRecord, StoredVolume, Volume,
+        sha256_file, write_new,
+    },
     perturb::{Peak, SoftRoi, Support},
     pipeline::{PipelineError, protect, verify},
 };
@@ -114,7 +117,7 @@ fn a_case_in_which_nothing_changes_is_not_published_as_protected() {
     fs::create_dir_all(clean.join("labels")).unwrap();
     let affine = voxshield::data::Affine::from_spacing([1.0; 3]);
     let image = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, j, k)| {
-        1000.0 + ((i + 2 * j + 3 * k) % 9) as f32
+        1000.25 + ((i + 2 * j + 3 * k) % 9) as f32
     });
     let label = ndarray::Array3::from_shape_fn((10, 10, 10), |(i, _, _)| u8::from(i > 5));
     let (image, label) = (NewVoxels::from(image.view()), NewVoxels::from(label.view()));
@@ -128,6 +131,78 @@ fn a_case_in_which_nothing_changes_is_not_published_as_protected() {
         "{reason}"
     );
     assert!(!out.join("images/a.nii.gz").exists());
+}
+
+/// A manifest may be edited until everything that it says is so.
+#[test]
+fn an_original_in_the_place_of_a_protected_file_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 2, 5);
+    let mut manifest = protect(&clean, &out, &random(4.0 / 255.0), &mut |_| {}).unwrap();
+    let case = &mut manifest.cases[0];
+    let file = &mut case.files[0];
+    fs::copy(clean.join(&file.path), out.join(&file.path)).unwrap();
+    file.sha256_after = file.sha256_before.clone();
+    (case.achieved, case.changed_voxels) = (0.0, 0);
+    manifest.write_atomic(&out.join(MANIFEST_NAME)).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    let [problem] = &report.cases[0].problems[..] else {
+        panic!("{report:?}")
+    };
+    assert!(problem.contains("this is the original"), "{problem}");
+    assert!(report.problems.is_empty() && report.cases[1].problems.is_empty());
+    // With all cases gone from the manifest there is nothing to publish.
+    manifest.cases.clear();
+    manifest.write_atomic(&out.join(MANIFEST_NAME)).unwrap();
+    let report = verify(&clean, &out, &mut |_| {}).unwrap();
+    let problems = &report.problems;
+    assert!(
+        problems.iter().any(|p| p.contains("no protected case")),
+        "{report:?}"
+    );
+}
+
+/// Files beside the cases are those of the dataset, and the manifest lists them as they are.
+#[test]
+fn files_beside_the_cases_are_listed_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    phantoms(&clean, 1, 5);
+    let manifest = protect(&clean, &out, &random(4.0 / 255.0), &mut |_| {}).unwrap();
+    let others = manifest.others.as_ref().unwrap();
+    let hash = sha256_file(&clean.join("dataset.json")).unwrap();
+    assert_eq!(others.len(), 1);
+    assert_eq!(
+        (others[0].path.as_str(), &others[0].sha256),
+        ("dataset.json", &hash)
+    );
+    let problems = |manifest: &Manifest| {
+        manifest.write_atomic(&out.join(MANIFEST_NAME)).unwrap();
+        verify(&clean, &out, &mut |_| {}).unwrap().problems
+    };
+    // One that was not in the dataset, listed as it is.
+    let mut forged = manifest.clone();
+    fs::write(out.join("more.txt"), "x").unwrap();
+    forged.others.as_mut().unwrap().push(OtherRecord {
+        path: "more.txt".into(),
+        sha256: sha256_file(&out.join("more.txt")).unwrap(),
+    });
+    let found = problems(&forged);
+    assert_eq!(found, ["more.txt: the clean dataset has no such file"]);
+    fs::remove_file(out.join("more.txt")).unwrap();
+    forged.others = Some(vec![]);
+    let found = problems(&forged);
+    assert_eq!(
+        found,
+        ["dataset.json: a file that the manifest does not list"]
+    );
+    // Manifests of before they were listed: it is the dataset's, or not.
+    forged.others = None;
+    assert!(problems(&forged).is_empty());
+    fs::write(out.join("dataset.json"), "{}").unwrap();
+    let found = problems(&forged);
+    assert_eq!(found, ["dataset.json: differs from the clean dataset's"]);
 }
 
 #[test]

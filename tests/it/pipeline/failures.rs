@@ -24,6 +24,12 @@ fn a_bad_case_is_reported_and_the_others_are_protected() {
     assert_eq!(manifest.cases.len(), 2);
     assert_eq!(manifest.failed.len(), 1);
     assert_eq!(manifest.failed[0].id, "case_001");
+    // The manifest is published: it says nothing of the owner's machine.
+    let reason = &manifest.failed[0].reason;
+    assert!(reason.contains("imagesTr/case_001_0000.nii.gz"), "{reason}");
+    let text = fs::read_to_string(out.join(MANIFEST_NAME)).unwrap();
+    let machine = folder.path().canonicalize().unwrap();
+    assert!(!text.contains(&*machine.to_string_lossy()), "{text}");
     assert!(!out.join("imagesTr/case_001_0000.nii.gz").exists());
     assert!(!out.join("labelsTr/case_001.nii.gz").exists());
     assert!(verify(&clean, &out, &mut |_| {}).unwrap().is_kept());

@@ -2,6 +2,8 @@
 
 mod budget;
 mod failures;
+mod finished;
+mod inputs;
 mod methods;
 mod resume;
 

@@ -104,7 +104,7 @@ fn a_complete_output_is_compared_with_the_run_that_is_asked_for() {
         unlock_to: recipients,
         ..options.clone()
     };
-    assert!(other_run(&clean, &out, &unlock).contains("unlock_to"));
+    assert!(other_run(&clean, &out, &unlock).contains("--unlock-to"));
     let with = |method: Method| ProtectOptions {
         method,
         ..options.clone()

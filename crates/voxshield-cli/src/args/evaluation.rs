@@ -21,7 +21,7 @@ pub(crate) struct EvaluateArgs {
     /// Clean labelled cases that are in no training set.
     #[arg(long)]
     pub(crate) test: PathBuf,
-    /// Clean labelled data of the attacker's own, for the defence `purifier`; apart from all others.
+    /// Clean labelled data of the attacker's own, for the defence `purifier`. A case that is in another dataset is refused.
     #[arg(long)]
     pub(crate) attacker: Option<PathBuf>,
     /// More training sets to compare with, e.g. paper=DIR.
@@ -45,10 +45,10 @@ pub(crate) struct EvaluateArgs {
         )
     )]
     pub(crate) defences: Vec<String>,
-    /// The controls go through the defences as well.
+    /// The controls go through the defences as well, adversarial training in the radius of the dataset under test.
     #[arg(long)]
     pub(crate) defend_controls: bool,
-    /// Victims of each kind, each with its own seed.
+    /// Victims of each kind, each with its own seed. Fewer than three give no verdict.
     #[arg(long, default_value_t = 1)]
     pub(crate) seeds: u64,
     /// The first of these seeds.
@@ -57,8 +57,8 @@ pub(crate) struct EvaluateArgs {
     /// Whether victims augment.
     #[arg(long, value_enum, default_value_t = Augment::None)]
     pub(crate) augment: Augment,
-    /// Optimiser steps of a victim.
-    #[arg(long, default_value_t = 240)]
+    /// Optimiser steps of a victim. With half of the default, seeds differ by more than most protections do.
+    #[arg(long, default_value_t = 480)]
     pub(crate) steps: usize,
     /// Steps between two tests on the clean cases; a sixth of the steps by default.
     #[arg(long)]

@@ -54,30 +54,26 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     /// Protect a dataset: the main job.
     Protect(ProtectArgs),
-    /// Check the written files against the clean dataset.
+    /// Check the written files against the clean dataset; or, with the owner's key, that a protected folder is what she signed.
+    #[command(
+        override_usage = "voxshield verify [OPTIONS] <DATASET> <OUTPUT>\n       voxshield verify --public-key <FILE> <OUTPUT>"
+    )]
     Verify {
-        /// The clean dataset.
+        /// The clean dataset. Who does not have it gives the protected folder alone, with --public-key: signature and hashes are checked then.
         dataset: PathBuf,
         /// The protected folder.
-        output: PathBuf,
+        #[arg(required_unless_present = "public_key")]
+        output: Option<PathBuf>,
         /// Check the signature of the manifest with this key of the owner (Ed25519, PEM).
         #[arg(long, value_name = "FILE")]
         public_key: Option<PathBuf>,
         /// The most memory that the work on one case may take, such as 12G; three quarters of the machine's (or the control group's) by
         /// default. A case that needs more is not checked.
-        #[arg(long, value_name = "SIZE")]
+        #[arg(long, value_name = "SIZE", requires = "output")]
         max_memory: Option<MemoryLimit>,
     },
     /// Restore the originals of a protected folder, for those who hold a key.
-    Unlock {
-        /// The protected folder, with its residuals.
-        protected: PathBuf,
-        /// The folder to create.
-        restored: PathBuf,
-        /// The file with the private key (AGE-SECRET-KEY-1...).
-        #[arg(long, value_name = "KEYFILE")]
-        identity: PathBuf,
-    },
+    Unlock(UnlockArgs),
     /// Make a key: the private one goes to a new file, what others need to stdout.
     Keygen {
         /// The file to create.
@@ -108,6 +104,25 @@ pub(crate) struct InspectArgs {
     pub(crate) normalise: Option<NormalisationChoice>,
     #[arg(long, help = format!("Where labels come from, as for `protect`: {}; files by default", LabelSource::HELP))]
     pub(crate) labels: Option<LabelSource>,
+}
+
+#[derive(Args)]
+pub(crate) struct UnlockArgs {
+    /// The protected folder, with its residuals.
+    pub(crate) protected: PathBuf,
+    /// The folder to create; it is called RESTORED.partial until it is complete.
+    pub(crate) restored: PathBuf,
+    /// The file with the private key (AGE-SECRET-KEY-1...).
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) identity: PathBuf,
+    /// The owner's key (Ed25519, PEM), by which the manifest must be signed. Without it, nobody vouches for the originals: who knows the
+    /// recipient age1... can make a folder that opens with your key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// The most memory that the work on one case may take, such as 12G; three quarters of the machine's (or the control group's) by
+    /// default. A case that needs more is not restored.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<MemoryLimit>,
 }
 
 #[derive(Args)]
@@ -183,5 +198,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_folder_is_verified_by_a_key_only() {
+        let parses = |line: &str| Cli::try_parse_from(line.split_whitespace()).is_ok();
+        assert!(parses("voxshield verify clean out"));
+        assert!(parses(
+            "voxshield verify clean out --public-key k.pub --max-memory 1G"
+        ));
+        assert!(parses("voxshield verify out --public-key k.pub"));
+        assert!(!parses("voxshield verify out"));
+        // Nothing of a case is in memory then.
+        assert!(!parses(
+            "voxshield verify out --public-key k.pub --max-memory 1G"
+        ));
     }
 }

@@ -25,6 +25,24 @@ pub(super) fn epsilon(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A seed, and whether it came from the system's generator.
+#[derive(Clone, Copy)]
+pub(crate) struct Seed {
+    pub(crate) value: u64,
+    pub(crate) drawn: bool,
+}
+
+pub(super) fn seed(text: &str) -> Result<Seed, String> {
+    let drawn = text == "random";
+    let value = match drawn {
+        true => getrandom::u64().map_err(|error| format!("no random number: {error}"))?,
+        false => text
+            .parse()
+            .map_err(|_| format!("expected a number from 0 to {}, or random", u64::MAX))?,
+    };
+    Ok(Seed { value, drawn })
+}
+
 pub(super) fn support(text: &str) -> Result<Support, String> {
     let found = match text.split_once(':') {
         None => match text {

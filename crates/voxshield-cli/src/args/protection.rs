@@ -8,7 +8,7 @@ use voxshield::{
 
 use super::{
     ComputeArgs, NetworkWidth,
-    parse::{epsilon, isc_mode, method, network, noise, patch, support},
+    parse::{Seed, epsilon, isc_mode, method, network, noise, patch, seed, support},
 };
 
 #[derive(Args)]
@@ -154,9 +154,10 @@ pub(crate) struct ProtectionArgs {
     /// Adam's step size for the noise generator.
     #[arg(long)]
     pub(crate) noise_rate: Option<f64>,
-    /// Seed of every random choice; 0 by default, or that of `--generator`.
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
+    /// Seed of every random choice: a number, or random for one from the system's generator, which is printed; 0 by default, or that
+    /// of `--generator`.
+    #[arg(long, value_name = "N", value_parser = seed)]
+    pub(crate) seed: Option<Seed>,
     /// The most memory that the work on one case may take, such as 12G; three quarters of the machine's (or the control group's) by
     /// default. A case that needs more fails before it takes any.
     #[arg(long, value_name = "SIZE")]

@@ -93,7 +93,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
 
 pub(super) fn print(record: &EvaluationRecord) {
     output::line(format!(
-        "Dice on {} clean test cases, mean +- standard deviation over {} seed(s); peak = early stop on the test cases",
+        "Dice on {} clean test cases, mean +- standard deviation over {} seed(s) of the victims; peak = early stop on the test cases, peak LABEL = that label at the same step",
         record.test.cases,
         record.settings.seeds.len()
     ));
@@ -195,27 +195,33 @@ fn qualities(record: &EvaluationRecord) {
             .map(|s| format!("{:.3} (largest {:.3}) {}", s.mean, s.largest, s.unit))
             .collect();
         output::line(format!(
-            "{}: PSNR {} dB (labelled voxels {}), SSIM {:.5} (labelled voxels {}), mean change {}",
+            "{}: PSNR {} dB (labelled voxels {}; with the range between the clean volume's percentiles {}), SSIM {:.5} (labelled voxels {}), mean change {}",
             quality.training_set,
             number(quality.psnr_db, 2),
             number(quality.psnr_roi_db, 2),
+            number(quality.psnr_percentiles_db, 2),
             quality.ssim,
             number(quality.ssim_roi, 5),
             shift.join(", ")
         ));
         for utility in &quality.utility {
             output::line(format!(
-                "  a {}@{} trained on clean files scores {:.3} on these cases clean, {:.3} protected",
+                "  a {}@{} (augmentation {}, seed {}) trained on clean files scores {:.3} on {} of its own training cases, {:.3} on them protected",
                 utility.network,
                 utility.preprocessing.name(),
+                augmentation(utility.augmentation),
+                utility.seed,
                 utility.clean_dice,
+                utility.cases,
                 utility.protected_dice
             ));
         }
         if let Some(detector) = &quality.detector {
             output::line(format!(
-                "  local energy tells the label's voxels with AUC {:.3} (clean: {:.3}), the changed ones with {:.3}",
-                detector.label_auc, detector.clean_label_auc, detector.support_auc
+                "  local energy tells the label's voxels with AUC {:.3} (clean: {:.3}), the changed ones with {}",
+                detector.label_auc,
+                detector.clean_label_auc,
+                number(detector.support_auc, 3)
             ));
         }
     }
@@ -225,13 +231,16 @@ fn qualities(record: &EvaluationRecord) {
 fn headline(record: &EvaluationRecord) {
     for role in [Role::Clean, Role::Random, Role::Other, Role::Protected] {
         for set in record.training_sets.iter().filter(|set| set.role == role) {
-            if let Some(worst) = record
-                .summary
-                .worst
-                .iter()
-                .find(|w| w.training_set == set.name)
-            {
+            let own = |worst: &&WorstCase| worst.training_set == set.name;
+            if let Some(worst) = record.summary.worst.iter().find(own) {
                 output::line(worst_case(worst, role));
+            }
+            if let Some(worst) = record.summary.worst_with_clean.iter().find(own) {
+                output::line(format!(
+                    "  with clean cases too: peak Dice {} by {}; part of it is what these clean cases teach (clean-only)",
+                    spread(Some(worst.peak)),
+                    victim(&worst.peak_by)
+                ));
             }
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn run(
     let cases = import(dicom, folder, &mut |case| {
         done += 1;
         progress.at(done, done);
-        progress.message(case.id.clone());
+        progress.message(&case.id);
     });
     progress.finish();
     let cases = cases?;

@@ -21,7 +21,7 @@ pub(super) fn run(key: &Path, signing: bool, format: Format) -> anyhow::Result<O
     if format == Format::Json {
         output::json(&serde_json::json!({ name: public }))?;
     } else {
-        output::line(public.trim_end());
+        public.lines().for_each(output::line);
     }
     output::note(format!(
         "the private key is in {}: {warning}",

@@ -34,8 +34,9 @@ pub(super) fn run(format: Format) -> anyhow::Result<Outcome> {
     ];
     output::table(&headings, &cells);
     let (unet, con_res_net) = (Strength::CLEAN_UNET, Strength::CLEAN_CON_RES_NET);
+    output::line("");
     output::line(format!(
-        "\nplain, augmented: Dice on clean cases of victims that were trained on files protected with it, epsilon 16/255; of U-Net and ConResNet the better one, \
+        "plain, augmented: Dice on clean cases of victims that were trained on files protected with it, epsilon 16/255; of U-Net and ConResNet the better one, \
          which on clean files reach {:.3}, {:.3} and {:.3}, {:.3}. Lower is stronger. At the default of 4/255 none of those that were tried has an effect on such victims, which take patches at random places. docs/results.md has the protocol.",
         unet.plain, unet.augmented, con_res_net.plain, con_res_net.augmented
     ));

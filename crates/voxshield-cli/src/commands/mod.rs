@@ -8,6 +8,8 @@ mod methods;
 mod models;
 mod preview;
 mod protect;
+mod seed;
+mod signing;
 mod unlock;
 mod verify;
 
@@ -31,13 +33,16 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
             max_memory,
         } => {
             let key = public_key.as_deref();
-            verify::run(&dataset, &output, key, max_memory, format, quiet)
+            match (output, key) {
+                // The only folder is the protected one; the parser asks for a key then.
+                (None, Some(key)) => verify::published(&dataset, key, format),
+                (output, key) => {
+                    let output = output.unwrap_or_default();
+                    verify::run(&dataset, &output, key, max_memory, format, quiet)
+                }
+            }
         }
-        Command::Unlock {
-            protected,
-            restored,
-            identity,
-        } => unlock::run(&protected, &restored, &identity, format, quiet),
+        Command::Unlock(args) => unlock::run(&args, format, quiet),
         Command::Keygen { key, signing } => keygen::run(&key, signing, format),
         Command::Evaluate(args) => evaluate::run(&args, format, quiet),
         Command::Models(args) => models::run(&args, format),

@@ -10,6 +10,7 @@ use voxshield::{
     },
 };
 
+use super::{seed::about_seed, signing};
 use crate::{
     args::{Format, Preset, ProtectArgs, ProtectionArgs},
     output::{self, Outcome},
@@ -27,6 +28,13 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
         options.unlock_to.add_file(file)?;
     }
     let key = args.sign.as_deref().map(SigningKey::open).transpose()?;
+    ensure!(
+        !(options.resume && args.protection.seed.is_some_and(|seed| seed.drawn)),
+        "--seed random: a run that goes on, and all shards of one, need the same seed; pass the number that was drawn, or one of your own"
+    );
+    if let Some(note) = about_seed(&args.protection, &options.method) {
+        output::note(note);
+    }
     let progress = Progress::new(quiet);
     let manifest = protect(&args.dataset, &args.output, &options, &mut |event| {
         progress.protect(&event)
@@ -34,7 +42,15 @@ pub(super) fn run(args: &ProtectArgs, format: Format, quiet: bool) -> anyhow::Re
     progress.finish();
     let manifest = manifest?;
     if let Some(key) = key {
-        key.sign(&args.output.join(MANIFEST_NAME))?;
+        if args.resume {
+            signing::check(args, options.max_memory)?;
+        }
+        let path = args.output.join(MANIFEST_NAME);
+        key.sign(&path, &manifest.to_bytes(&path)?)?;
+    } else if args.resume
+        && let Some(note) = signing::about(&args.output)
+    {
+        output::note(note);
     }
     if format == Format::Json {
         output::json(&manifest)?;
@@ -81,7 +97,7 @@ pub(super) fn options(args: &ProtectionArgs) -> anyhow::Result<ProtectOptions> {
         mut method,
         support,
         ..
-    } = ProtectOptions::of(&args.method, epsilon, args.seed.unwrap_or_default())?;
+    } = ProtectOptions::of(&args.method, epsilon, seed(args).unwrap_or_default())?;
     match &mut method {
         Method::Random { noise, .. } => set(noise, args.noise),
         Method::Bilevel(config) => *config = bilevel(args, config.generator, epsilon),
@@ -222,7 +238,7 @@ fn sample_wise(args: &ProtectionArgs, epsilon: f64) -> anyhow::Result<PgdConfig>
 /// The flags of all methods with a surrogate.
 fn set_common(config: &mut SurrogateConfig, args: &ProtectionArgs, epsilon: f64) {
     config.epsilon = epsilon;
-    set(&mut config.seed, args.seed);
+    set(&mut config.seed, seed(args));
     set(&mut config.precision, args.compute.precision);
     config.checkpointing = args.compute.checkpointing;
     set(&mut config.surrogate, args.surrogate.first().cloned());
@@ -242,6 +258,10 @@ fn one_surrogate(args: &ProtectionArgs) -> anyhow::Result<()> {
             args.method
         ),
     }
+}
+
+fn seed(args: &ProtectionArgs) -> Option<u64> {
+    args.seed.map(|seed| seed.value)
 }
 
 /// A flag changes a preset where it is given.
@@ -334,5 +354,13 @@ mod tests {
         let default = common("--method emn --preset paper");
         assert_eq!((default.seed, default.precision), (0, Precision::F32));
         assert_eq!(parsed("--method random --seed 3").unwrap().method.seed(), 3);
+        assert!(parsed("--seed -1").is_err() && parsed("--seed none").is_err());
+        let drawn = || {
+            parsed("--method random --seed random")
+                .unwrap()
+                .method
+                .seed()
+        };
+        assert_ne!(drawn(), drawn());
     }
 }

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use voxshield::{
-    data::{MANIFEST_NAME, PublicKey},
-    pipeline::{MemoryLimit, verify_within},
+    data::PublicKey,
+    pipeline::{CaseVerdict, MemoryLimit, verify_published, verify_signed, verify_within},
 };
 
 use crate::{
@@ -22,18 +22,17 @@ pub(super) fn run(
     let public_key = public_key.map(PublicKey::open).transpose()?;
     let progress = Progress::new(quiet);
     let mut done = 0;
-    let report = verify_within(dataset, protected, max_memory, &mut |verdict| {
+    let mut observer = |verdict: &CaseVerdict| {
         done += 1;
         progress.at(done, done);
-        progress.message(verdict.id.clone());
-    });
+        progress.message(&verdict.id);
+    };
+    let report = match &public_key {
+        Some(key) => verify_signed(dataset, protected, key, max_memory, &mut observer),
+        None => verify_within(dataset, protected, max_memory, &mut observer),
+    };
     progress.finish();
-    let mut report = report?;
-    if let Some(key) = public_key
-        && let Err(error) = key.check(&protected.join(MANIFEST_NAME))
-    {
-        report.problems.push(error.to_string());
-    }
+    let report = report?;
     if format == Format::Json {
         output::json(&report)?;
         return Ok(Outcome::of(report.is_kept()));
@@ -61,4 +60,27 @@ pub(super) fn run(
         report.cases.len()
     ));
     Ok(Outcome::of(report.is_kept()))
+}
+
+/// Without the clean dataset: that the folder is what the owner signed.
+pub(super) fn published(
+    protected: &Path,
+    public_key: &Path,
+    format: Format,
+) -> anyhow::Result<Outcome> {
+    let report = verify_published(protected, &PublicKey::open(public_key)?)?;
+    if format == Format::Json {
+        output::json(&report)?;
+        return Ok(Outcome::of(report.is_genuine()));
+    }
+    for problem in &report.problems {
+        output::line(format!("NO  {problem}"));
+    }
+    if report.is_genuine() {
+        output::line(format!(
+            "the folder of {} cases is what the owner of the key signed; how much was changed, only the clean dataset can tell",
+            report.cases
+        ));
+    }
+    Ok(Outcome::of(report.is_genuine()))
 }

@@ -66,6 +66,14 @@ pub enum DicomError {
         /// The name of one.
         first: String,
     },
+    /// A label that no series belongs to.
+    #[error(
+        "no folder images/{id}: a label has the name of the folder of its series, labels/CASE.nii.gz or another NIfTI file; rename or remove it"
+    )]
+    NoCase {
+        /// The case that the name of the file says.
+        id: String,
+    },
     /// Too few slices.
     #[error("{found} slices: a volume needs at least two")]
     TooFew {

@@ -11,7 +11,7 @@ use crate::fsx::copy_file_atomic;
 use crate::label::LabelMap;
 use crate::layout::{LayoutError, Tree};
 use crate::manifest::unfit_name;
-use crate::nifti::nifti_stem;
+use crate::nifti::{file_parts, nifti_stem};
 use crate::volume::Volume;
 
 /// What became of one case.
@@ -27,7 +27,8 @@ pub struct ImportedCase {
 
 /// Reads `input/images/CASE/*` (DICOM) and `input/labels/CASE.nii.gz`, and writes `output/images/CASE.nii.gz` and the labels beside
 /// it. A folder without `images` is one series, and its name the case's. A label must lie on the grid of its series. Links and
-/// loose files in `images` are in the list as cases that failed, so that nothing is left out in silence.
+/// loose files in `images`, and labels that are links, second ones of a case, or of no case, are in the list as cases that failed, so
+/// that nothing is left out in silence.
 ///
 /// # Errors
 /// [`LayoutError::NotAFolder`], [`DicomError::NoSeries`] when there is no series at all, [`DataError::Io`] for the folders
@@ -42,22 +43,34 @@ pub fn import_dicom(
         true => cases_in(input, &images)?,
         false => vec![only_case(input)?],
     };
-    let labels = labels(&input.join("labels"))?;
+    let mut labels = labels(&input.join("labels"))?;
     let mut imported = Vec::with_capacity(cases.len());
-    for (id, folder) in cases {
-        let target = output.join("images").join(format!("{id}.nii.gz"));
-        let label = labels.get(&id);
-        let shape = folder.and_then(|folder| {
-            let label = label.map(PathBuf::as_path);
-            import(&folder, label, &target, output)
-        });
-        let case = ImportedCase {
-            labelled: label.is_some() && shape.is_ok(),
-            id,
-            shape,
-        };
+    let mut done = |case: ImportedCase| {
         observer(&case);
         imported.push(case);
+    };
+    for (id, folder) in cases {
+        let target = output.join("images").join(format!("{id}.nii.gz"));
+        let label = labels.remove(&id).transpose();
+        let labelled = matches!(label, Ok(Some(_)));
+        let shape = folder.and_then(|folder| import(&folder, label?.as_deref(), &target, output));
+        done(ImportedCase {
+            labelled: labelled && shape.is_ok(),
+            id,
+            shape,
+        });
+    }
+    for (id, label) in labels {
+        let problem = DicomError::NoCase { id: id.clone() };
+        let shape = Err(match label {
+            Ok(path) => DataError::Dicom { path, problem },
+            Err(error) => error,
+        });
+        done(ImportedCase {
+            id,
+            shape,
+            labelled: false,
+        });
     }
     Ok(imported)
 }
@@ -74,13 +87,22 @@ fn import(
         let volume = Volume::open(&[target.to_path_buf()])?;
         if let Some(label) = label {
             LabelMap::open(label)?.check_matches(&volume)?;
-            copy_file_atomic(label, &output.join("labels").join(name(label)))?;
+            for part in file_parts(label)? {
+                copy_file_atomic(&part, &output.join("labels").join(name(&part)))?;
+            }
         }
         Ok(())
     };
     finish().inspect_err(|_| {
         // The case has failed; its error is the one to report.
         let _ = fs::remove_file(target);
+        for part in label
+            .and_then(|label| file_parts(label).ok())
+            .into_iter()
+            .flatten()
+        {
+            let _ = fs::remove_file(output.join("labels").join(name(&part)));
+        }
     })?;
     Ok(shape)
 }
@@ -159,16 +181,37 @@ fn no_series(input: &Path, found: &'static str) -> DataError {
     }
 }
 
-/// Label files by case; none if there is no such folder.
-fn labels(path: &Path) -> Result<BTreeMap<String, PathBuf>, DataError> {
+/// Label files by case, or why a case's is none; nothing if there is no such folder.
+fn labels(path: &Path) -> Result<BTreeMap<String, Result<PathBuf, DataError>>, DataError> {
+    let mut labels: BTreeMap<String, Result<PathBuf, DataError>> = BTreeMap::new();
     if !path.is_dir() {
-        return Ok(BTreeMap::new());
+        return Ok(labels);
     }
-    let files = entries(path)?
-        .into_iter()
-        .filter(|path| path.is_file() && !path.is_symlink());
-    let named = files.filter_map(|path| Some((nifti_stem(&name(&path))?.to_string(), path)));
-    Ok(named.collect())
+    let mut files = entries(path)?;
+    files.sort();
+    for path in files {
+        let file = name(&path);
+        let Some(id) = nifti_stem(&file).map(str::to_string) else {
+            continue;
+        };
+        let label = match labels.remove(&id) {
+            Some(Ok(other)) => Err(LayoutError::DuplicateCase {
+                path,
+                id: id.clone(),
+                other,
+            }
+            .into()),
+            Some(error) => error,
+            None if path.is_symlink() => Err(DataError::SymbolicLink {
+                path,
+                reason: "in place of a label",
+            }),
+            None if path.is_file() => Ok(path),
+            None => continue,
+        };
+        labels.insert(id, label);
+    }
+    Ok(labels)
 }
 
 fn entries(path: &Path) -> Result<Vec<PathBuf>, DataError> {

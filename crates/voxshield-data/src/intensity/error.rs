@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Why no intensity range can be computed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IntensityError {
     /// All voxels that count have the same value.

@@ -20,7 +20,17 @@ impl Modality {
     /// user overrule it.
     #[must_use]
     pub fn guess(volume: &Volume) -> Self {
-        let mut values = (0..volume.channels()).flat_map(|channel| volume.channel_values(channel));
+        let mut guesses =
+            (0..volume.channels()).map(|channel| Self::guess_channel(volume, channel));
+        guesses
+            .find(|guess| *guess == Self::Ct)
+            .unwrap_or(Self::Mri)
+    }
+
+    /// As [`Modality::guess`], from one channel alone; MRI for a channel that is not there.
+    #[must_use]
+    pub fn guess_channel(volume: &Volume, channel: usize) -> Self {
+        let mut values = volume.channel_values(channel);
         if values.any(|value| value <= -500.0) {
             Self::Ct
         } else {

@@ -4,14 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::IntensityError;
 use super::range::IntensityRange;
-use super::statistics::{CtStatistics, mean_and_sd};
+use super::statistics::{CtStatistics, is_constant, mean_and_sd, middle};
 use crate::error::DataError;
 use crate::volume::Volume;
 
 /// Standard deviations on either side of the mean.
 const SPREAD: f64 = 5.0;
-/// Below this standard deviation (file units) an image counts as constant.
-const CONSTANT: f64 = 1e-6;
+/// A range that is so many times as wide as the middle 99 % of the voxels comes from a few voxels far off; of a normal distribution it
+/// is twice as wide.
+const FEW: f64 = 5.0;
 
 /// How (lo, hi) come from a volume, per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ impl Normalisation {
                     }
                     .into());
                 };
-                if sd < CONSTANT {
+                if is_constant(sd, mean) {
                     return Err(IntensityError::ConstantImage {
                         path: path(),
                         channel,
@@ -70,6 +71,17 @@ impl Normalisation {
                 around(mean, sd)
             }
         }
+    }
+}
+
+impl Normalisation {
+    /// Whether a few voxels far above the others made the range of [`Normalisation::Mri`]: it is more than 5 times as wide as the
+    /// middle 99 % of the voxels above 0, in a bounded sample of them. The other kinds depend on no single voxel.
+    #[must_use]
+    pub fn is_stretched(&self, volume: &Volume, channel: usize, range: &IntensityRange) -> bool {
+        let positive = volume.channel_values(channel).filter(|&value| value > 0.0);
+        *self == Self::Mri
+            && middle(positive).is_some_and(|(low, high)| range.width() > FEW * (high - low))
     }
 }
 

@@ -12,6 +12,10 @@ const PER_CASE: usize = 100_000;
 /// Most voxels kept: 64 MiB of f32, however many cases there are.
 const KEPT: usize = 1 << 24;
 
+/// Against a mean, or another size, of 1, the largest standard deviation of numbers that count as all the same: about the resolution
+/// of f32.
+const CONSTANT: f64 = 1e-7;
+
 /// Intensities of a dataset's foreground (label > 0), in file units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CtStatistics {
@@ -170,7 +174,7 @@ impl CtStatisticsBuilder {
             .iter()
             .map(|&value| f64::from(value).clamp(p005, p995));
         let (mean, sd) = mean_and_sd_f64(clipped).ok_or_else(|| none(0.0))?;
-        if sd < 1e-6 {
+        if is_constant(sd, p005.abs().max(p995.abs())) {
             return Err(none(sd).into());
         }
         Ok(CtStatistics {
@@ -182,6 +186,19 @@ impl CtStatisticsBuilder {
             unclipped_sd,
         })
     }
+}
+
+/// Whether numbers of this standard deviation and size differ by no more than rounding, whatever their unit.
+pub(super) fn is_constant(sd: f64, size: f64) -> bool {
+    sd <= CONSTANT * size.abs()
+}
+
+/// The 0.5 and 99.5 percentiles of an even sample of at most 100 000 values; `None` without values.
+pub(super) fn middle(values: impl Iterator<Item = f32> + Clone) -> Option<(f64, f64)> {
+    let mut sample = Foreground::sampled(values.clone().count(), values).sample;
+    sample.sort_unstable_by(f32::total_cmp);
+    let [low, high] = [0.5, 99.5].map(|percent| percentile(&sample, percent));
+    (!sample.is_empty()).then_some((low, high))
 }
 
 /// Percentile of sorted values with linear interpolation; 0 for none.

@@ -1,6 +1,7 @@
 //! What a scan of a dataset folder finds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +46,14 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// The one channel of a dataset that says nothing of its channels; of its files, each may have several.
+    pub(super) fn unnamed() -> Self {
+        Self {
+            name: "image".to_string(),
+            modality: None,
+        }
+    }
+
     /// A channel whose modality is what its name says.
     #[must_use]
     pub fn named(name: &str) -> Self {
@@ -110,6 +119,19 @@ impl Dataset {
         self
     }
 
+    /// How many channels a case has, where the layout or the `dataset.json` says so.
+    #[must_use]
+    pub fn stated_channels(&self) -> Option<usize> {
+        (self.channels != [Channel::unnamed()]).then_some(self.channels.len())
+    }
+
+    /// The label of voxels that nobody has labelled, which nnU-Net calls `ignore`.
+    #[must_use]
+    pub fn ignored_label(&self) -> Option<u16> {
+        let mut labels = self.labels.iter();
+        labels.find_map(|(&value, name)| (name == "ignore").then_some(value))
+    }
+
     /// A case by its id.
     #[must_use]
     pub fn case(&self, id: &str) -> Option<&Case> {
@@ -123,8 +145,12 @@ pub(super) struct Builder<'a> {
     layout: &'static str,
     cases: BTreeMap<String, Case>,
     unlabelled: BTreeMap<String, Case>,
+    /// First images by the id in lower case: where capitals do not count, ids must differ too.
+    known: BTreeMap<String, PathBuf>,
     problems: Vec<CaseProblem>,
     claimed: BTreeSet<PathBuf>,
+    /// Every image that a case was to have, also of cases that became problems.
+    images: BTreeSet<PathBuf>,
     pub(super) channels: Vec<Channel>,
     pub(super) labels: BTreeMap<u16, String>,
 }
@@ -136,12 +162,11 @@ impl<'a> Builder<'a> {
             layout,
             cases: BTreeMap::new(),
             unlabelled: BTreeMap::new(),
+            known: BTreeMap::new(),
             problems: Vec::new(),
             claimed: BTreeSet::new(),
-            channels: vec![Channel {
-                name: "image".to_string(),
-                modality: None,
-            }],
+            images: BTreeSet::new(),
+            channels: vec![Channel::unnamed()],
             labels: BTreeMap::new(),
         }
     }
@@ -172,19 +197,16 @@ impl<'a> Builder<'a> {
         for path in case.images.iter().chain(&case.label) {
             self.claim(path);
         }
+        self.images.extend(case.images.iter().cloned());
         let Some(first) = case.images.first().cloned() else {
             return;
         };
         // Whoever needs no labels takes both kinds, so ids are unique over both.
-        let taken = self.cases.get(&case.id);
-        if let Some(other) = taken.or_else(|| self.unlabelled.get(&case.id)) {
+        if let Some(other) = self.known.get(&case.id.to_lowercase()) {
             let error = LayoutError::DuplicateCase {
                 path: self.full(&first),
                 id: case.id.clone(),
-                other: other
-                    .images
-                    .first()
-                    .map_or_else(PathBuf::new, |path| self.full(path)),
+                other: self.full(other),
             };
             return self.problem(&case.id, &first, error);
         }
@@ -210,6 +232,7 @@ impl<'a> Builder<'a> {
                 return self.problem(&case.id, path, error);
             }
         }
+        self.known.insert(case.id.to_lowercase(), first.clone());
         if case.label.is_none() && case.split == Split::Train {
             let error = LayoutError::MissingLabel {
                 path: self.full(&first),
@@ -222,8 +245,41 @@ impl<'a> Builder<'a> {
         self.cases.insert(case.id.clone(), case);
     }
 
+    /// A case whose label is the image of a case, by its path or through a link, becomes a problem.
+    fn refuse_images_as_labels(&mut self) {
+        let root = self.tree.root();
+        let files = |path: &Path| -> Vec<PathBuf> {
+            let full = root.join(path);
+            let parts = file_parts(&full).unwrap_or_else(|_| vec![full]);
+            let resolved = parts
+                .into_iter()
+                .map(|part| fs::canonicalize(&part).unwrap_or(part));
+            resolved.collect()
+        };
+        let images: BTreeMap<PathBuf, &PathBuf> = (self.images.iter())
+            .flat_map(|image| files(image).into_iter().map(move |file| (file, image)))
+            .collect();
+        let of_label = |case: &Case| {
+            let label = case.label.as_ref()?;
+            let mut files = files(label).into_iter();
+            let image = files.find_map(|file| images.get(&file).copied())?;
+            Some((case.id.clone(), label.clone(), image.clone()))
+        };
+        let found: Vec<_> = self.cases.values().filter_map(of_label).collect();
+        for (id, label, image) in found {
+            self.cases.remove(&id);
+            let error = LayoutError::LabelIsImage {
+                path: self.full(&label),
+                id: id.clone(),
+                image: self.full(&image),
+            };
+            self.problem(&id, &label, error);
+        }
+    }
+
     /// Files that no case claimed become auxiliary, or problems when they may hold voxels.
     pub(super) fn finish(mut self) -> Dataset {
+        self.refuse_images_as_labels();
         let mut auxiliary = vec![];
         for path in self.tree.files() {
             if self.claimed.contains(path) {

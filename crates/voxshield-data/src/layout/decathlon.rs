@@ -1,5 +1,6 @@
 //! Medical Segmentation Decathlon: a `dataset.json` that lists the pairs; several modalities are one 4-D file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -7,6 +8,7 @@ use serde_json::Value;
 use super::dataset::{Builder, Case, Dataset, Split};
 use super::dataset_json::DatasetJson;
 use super::error::LayoutError;
+use super::grouping::split_channel;
 use super::registry::Layout;
 use super::tree::Tree;
 use crate::error::DataError;
@@ -38,6 +40,7 @@ impl Layout for Decathlon {
             builder.channels = channels;
         }
         builder.labels = json.labels()?;
+        let mut listed = Vec::new();
         for (key, split) in [("training", Split::Train), ("test", Split::Test)] {
             let entries = match json.get(key) {
                 Some(Value::Array(entries)) => entries.as_slice(),
@@ -46,11 +49,41 @@ impl Layout for Decathlon {
             };
             for entry in entries {
                 let (image, label) = entry_paths(&json, key, entry)?;
-                add(tree, &json, &mut builder, image, label, split);
+                listed.push((image, label, split));
             }
+        }
+        let ids = Ids::new(listed.iter().map(|&(image, ..)| image));
+        for (image, label, split) in listed {
+            add(
+                tree,
+                &json,
+                &mut builder,
+                (ids.of(image), image),
+                label,
+                split,
+            );
         }
         Ok(builder.finish())
     }
+}
+
+/// Whether the list names files that are there, under the names of cases. The list that a dataset converted for nnU-Net has kept names
+/// images without their channel, which are not there; one that names them with it has labels without.
+pub(super) fn lists_its_files(json: &DatasetJson, tree: &Tree) -> bool {
+    let Some(Value::Array(entries)) = json.get("training") else {
+        return false;
+    };
+    let pairs = entries.iter().filter_map(|entry| {
+        let (image, label) = entry_paths(json, "training", entry).ok()?;
+        Some((image, label?))
+    });
+    let mut found = pairs.filter(|(image, _)| tree.has(&relative(image)));
+    let with_channel = |image: &str, label: &str| {
+        split_channel(&id_of(image)).is_some_and(|(case, _)| case == id_of(label))
+    };
+    found
+        .next()
+        .is_some_and(|(image, label)| !with_channel(image, label))
 }
 
 /// Image and label of an entry: a path, or an object with `image` and perhaps `label`.
@@ -84,11 +117,10 @@ fn add(
     tree: &Tree,
     json: &DatasetJson,
     builder: &mut Builder<'_>,
-    image: &str,
+    (id, image): (String, &str),
     label: Option<&str>,
     split: Split,
 ) {
-    let id = id_of(image);
     let mut paths = [None, None];
     for (slot, entry) in paths.iter_mut().zip([Some(image), label]) {
         let Some(entry) = entry else {
@@ -133,6 +165,33 @@ fn relative(entry: &str) -> PathBuf {
         .components()
         .filter(|part| part.as_os_str() != ".")
         .collect()
+}
+
+/// The ids of listed images: their names, or where several folders have a name, the folders as well (`sub-01_t1`).
+struct Ids(BTreeMap<String, BTreeSet<PathBuf>>);
+
+impl Ids {
+    fn new<'a>(images: impl Iterator<Item = &'a str>) -> Self {
+        let mut paths: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+        for image in images {
+            paths
+                .entry(id_of(image))
+                .or_default()
+                .insert(relative(image));
+        }
+        Self(paths)
+    }
+
+    fn of(&self, image: &str) -> String {
+        let name = id_of(image);
+        if self.0.get(&name).is_none_or(|paths| paths.len() < 2) {
+            return name;
+        }
+        let image = relative(image);
+        let folders = image.parent().into_iter().flat_map(Path::iter);
+        let parts = folders.map(|part| part.to_string_lossy().into_owned());
+        parts.chain([name]).collect::<Vec<_>>().join("_")
+    }
 }
 
 fn id_of(image: &str) -> String {

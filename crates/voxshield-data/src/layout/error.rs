@@ -76,6 +76,34 @@ pub enum LayoutError {
         /// Why.
         reason: &'static str,
     },
+    /// A label that is the file of an image: published as it is, it would give the clean image away.
+    #[error("{}: the label of case {id:?} is an image ({}): it would be published unprotected; give the case its label", path.display(), image.display())]
+    LabelIsImage {
+        /// The label.
+        path: PathBuf,
+        /// The case.
+        id: String,
+        /// The image that it is.
+        image: PathBuf,
+    },
+    /// An image with several files that may be its label.
+    #[error("{}: two files may be its label, {} and {}; keep one of them in the dataset", path.display(), first.display(), second.display())]
+    AmbiguousLabel {
+        /// The image.
+        path: PathBuf,
+        /// One file.
+        first: PathBuf,
+        /// Another one.
+        second: PathBuf,
+    },
+    /// A folder around datasets, each of which has channels and labels of its own.
+    #[error("{}: a folder around a dataset: {} has the dataset.json; give that folder", path.display(), folder.display())]
+    DatasetBelow {
+        /// The folder given.
+        path: PathBuf,
+        /// The dataset in it.
+        folder: PathBuf,
+    },
     /// A file that may hold voxels but belongs to no case: it is not copied, so that nothing leaves unprotected.
     #[error("{}: holds volume data but belongs to no case of the {layout} layout; it is left out: remove or rename it", path.display())]
     UnexpectedFile {

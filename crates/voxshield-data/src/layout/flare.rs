@@ -31,11 +31,13 @@ impl Layout for Flare {
 
     fn scan(&self, tree: &Tree) -> Result<Dataset, DataError> {
         let mut builder = Builder::new(tree, self.name());
-        // FLARE is abdominal CT, with the names of its organs in no file.
-        builder.channels = vec![Channel {
-            name: "CT".to_string(),
-            modality: Some(Modality::Ct),
-        }];
+        // FLARE is abdominal CT, with the names of its organs in no file. Folders of other origin look the same.
+        if tree.volumes().any(|(path, stem)| is_flare(path, stem)) {
+            builder.channels = vec![Channel {
+                name: "CT".to_string(),
+                modality: Some(Modality::Ct),
+            }];
+        }
         let names = Names::new(tree);
         let mut used = BTreeSet::new();
         for (path, stem) in tree.volumes() {
@@ -52,7 +54,23 @@ impl Layout for Flare {
                 builder.problem(id, path, error);
                 continue;
             }
-            let label = names.labels.get(id).and_then(|found| nearest(path, found));
+            let labels = names.labels.get(id).map_or(&[][..], Vec::as_slice);
+            let label = match nearest(path, labels) {
+                Ok(label) => label,
+                Err([first, second]) => {
+                    let error = LayoutError::AmbiguousLabel {
+                        path: builder.full(path),
+                        first: builder.full(first),
+                        second: builder.full(second),
+                    };
+                    // The files are spoken for by this problem.
+                    for label in labels {
+                        builder.claim(label);
+                    }
+                    builder.problem(id, path, error);
+                    continue;
+                }
+            };
             let case = Case {
                 id: id.to_string(),
                 images: vec![path.to_path_buf()],
@@ -113,20 +131,34 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The label in the image's own folder, else the one in the same parent folder, else the only one.
-fn nearest(image: &Path, labels: &[&Path]) -> Option<PathBuf> {
+/// The label in the image's own folder, else the one in a folder beside it, else the only one; or two that may be it.
+fn nearest<'a>(image: &Path, labels: &[&'a Path]) -> Result<Option<PathBuf>, [&'a Path; 2]> {
     let folder = image.parent();
     let above = folder.and_then(Path::parent);
-    labels
-        .iter()
-        .find(|label| label.parent() == folder)
-        .or_else(|| {
-            labels
-                .iter()
-                .find(|label| label.parent().and_then(Path::parent) == above)
-        })
-        .or_else(|| labels.first().filter(|_| labels.len() == 1))
-        .map(|label| label.to_path_buf())
+    let own: Vec<&Path> = (labels.iter().copied())
+        .filter(|label| label.parent() == folder)
+        .collect();
+    let beside: Vec<&Path> = (labels.iter().copied())
+        .filter(|label| label.parent().and_then(Path::parent) == above)
+        .collect();
+    let nearest = [own.as_slice(), &beside, labels];
+    match nearest.into_iter().find(|found| !found.is_empty()) {
+        Some([first, second, ..]) => Err([*first, *second]),
+        Some([only]) => Ok(Some(only.to_path_buf())),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a file is one of the challenge, by the names of its years.
+fn is_flare(path: &Path, stem: &str) -> bool {
+    let folders = ["TrainingImg", "TrainingMask"];
+    let named = stem
+        .get(..5)
+        .is_some_and(|name| name.eq_ignore_ascii_case("flare"));
+    named
+        || path
+            .iter()
+            .any(|part| folders.iter().any(|folder| part == *folder))
 }
 
 /// Validation and test folders come without labels.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::dataset::{Builder, Case, Dataset, Split};
 use super::dataset_json::DatasetJson;
+use super::decathlon::lists_its_files;
 use super::error::LayoutError;
 use super::grouping::{Groups, channel_list, split_channel};
 use super::registry::Layout;
@@ -25,11 +26,12 @@ impl Layout for NnUnet {
 
     fn detect(&self, tree: &Tree) -> bool {
         // What decides is the names: a Decathlon dataset converted for nnU-Net may have kept its list, and version 1 has no
-        // channel_names.
+        // channel_names. Where that list is right, a number is the case's own (amos_0001), not a channel's.
         let numbered = tree
             .volumes_in("imagesTr")
             .any(|(_, stem)| split_channel(stem).is_some());
         match DatasetJson::read(tree) {
+            Ok(Some(json)) if lists_its_files(&json, tree) => false,
             Ok(Some(json)) => {
                 numbered || (json.get("channel_names").is_some() && json.get("training").is_none())
             }

@@ -40,10 +40,17 @@ pub fn layouts() -> &'static [&'static dyn Layout] {
 /// Finds out what dataset a folder is.
 ///
 /// # Errors
-/// [`LayoutError::NotAFolder`], [`LayoutError::EmptyFolder`], [`LayoutError::UnknownLayout`] naming what was looked for, and
+/// [`LayoutError::NotAFolder`], [`LayoutError::EmptyFolder`], [`LayoutError::DatasetBelow`], [`LayoutError::UnknownLayout`] naming what was looked for, and
 /// what [`Layout::scan`] reports.
 pub fn discover(root: &Path) -> Result<Dataset, DataError> {
     let tree = Tree::read(root)?;
+    if let Some(folder) = dataset_below(&tree) {
+        return Err(LayoutError::DatasetBelow {
+            path: root.to_path_buf(),
+            folder: root.join(folder),
+        }
+        .into());
+    }
     layouts()
         .iter()
         .find(|layout| layout.detect(&tree))
@@ -52,6 +59,22 @@ pub fn discover(root: &Path) -> Result<Dataset, DataError> {
             layouts: layout_names(),
         })?
         .scan(&tree)
+}
+
+/// The first of the sub-folders with a `dataset.json`, where the root has none and every volume lies in one of them: a folder with
+/// several datasets would be taken for one, whose channels and labels nobody has said.
+fn dataset_below(tree: &Tree) -> Option<&Path> {
+    let name = Path::new("dataset.json");
+    if tree.has(name) {
+        return None;
+    }
+    let lists = tree
+        .files()
+        .filter(|file| file.file_name() == Some(name.as_os_str()));
+    let folders: Vec<&Path> = lists.filter_map(|file| file.parent()).collect();
+    let inside = |volume: &Path| folders.iter().any(|folder| volume.starts_with(folder));
+    let all = tree.volumes().all(|(volume, _)| inside(volume));
+    folders.first().copied().filter(|_| all)
 }
 
 /// All layouts for a message.

@@ -191,6 +191,7 @@ impl<R: BufRead> Read for Members<R> {
                     let ended = self.0.take();
                     self.0 = ended.map(|member| GzDecoder::new(member.into_inner()));
                 }
+                Some(0) => skip_padding(member.get_mut())?,
                 Some(_) => {
                     let reason = "bytes follow the end of the gzip data, and are none themselves";
                     return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
@@ -198,5 +199,21 @@ impl<R: BufRead> Read for Members<R> {
             }
         }
         Ok(0)
+    }
+}
+
+/// Skips the zeros that fill up the last block on tapes and some file systems, as gzip does; nothing else may follow them.
+fn skip_padding(reader: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.iter().any(|&byte| byte != 0) {
+            let reason = "bytes follow the zeros after the gzip data";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let count = bytes.len();
+        if count == 0 {
+            return Ok(());
+        }
+        reader.consume(count);
     }
 }

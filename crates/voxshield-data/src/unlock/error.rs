@@ -31,6 +31,16 @@ pub enum UnlockError {
         /// The case that the residual names.
         found: String,
     },
+    /// The residual was made for files of other names, or for another label.
+    #[error("{what}: the residual was made for {found}, not for {expected}; files were exchanged")]
+    OtherFiles {
+        /// An image or the label.
+        what: &'static str,
+        /// What the manifest says.
+        expected: String,
+        /// What the residual says.
+        found: String,
+    },
     /// The protected voxels are not those that the residual was made for.
     #[error(
         "the voxels of {path} are not those that were protected (SHA-256 {found} instead of {expected}); fetch the protected file again"
@@ -76,4 +86,9 @@ pub enum UnlockError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A private key was given where the name of a file belongs.
+    #[error(
+        "this is a secret key, not the name of a file; write it to a file and give that, or make a new key: shells keep what was typed"
+    )]
+    KeyAsPath,
 }

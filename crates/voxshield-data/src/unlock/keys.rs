@@ -1,7 +1,6 @@
 //! age keys: who may restore.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use age::secrecy::ExposeSecret;
@@ -9,11 +8,11 @@ use age::x25519;
 
 use super::UnlockError;
 use crate::error::DataError;
-use crate::manifest::read_bounded;
+use crate::hash::sha256_bytes;
+use crate::key_file::{is_secret, read_key_file, write_secret};
 
 /// The most bytes of a key file that are read.
 const LIMIT: u64 = 1 << 20;
-const SECRET: &str = "AGE-SECRET-KEY-";
 
 /// The public keys that residuals are encrypted to; each of them alone can open all residuals.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,11 +32,13 @@ impl Recipients {
     /// Adds the recipients of a file, one a line; empty lines and lines that begin with `#` are skipped.
     ///
     /// # Errors
-    /// [`DataError::Io`], [`DataError::TooLarge`] above 1 MiB, and [`DataError::Unlock`] for a line that is no recipient.
+    /// [`DataError::Io`], [`DataError::TooLarge`] above 1 MiB, and [`DataError::Unlock`] for a line that is no recipient, or a secret key in
+    /// place of the file's name, which the message does not repeat.
     pub fn add_file(&mut self, path: &Path) -> Result<(), DataError> {
-        let text = read_text(path, UnlockError::NoRecipient)?;
+        let bytes = read_key_file(path, LIMIT)?;
+        let text = text_of(&bytes, path, UnlockError::NoRecipient)?;
         let before = self.0.len();
-        for (line, text) in key_lines(&text) {
+        for (line, text) in key_lines(text) {
             self.0.push(parse(text, line).map_err(in_file(path))?);
         }
         match self.0.len() == before {
@@ -50,6 +51,16 @@ impl Recipients {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// SHA-256 of the recipients, sorted and each once, one a line: the same for the same set, in whatever order and however often they
+    /// are named; `None` if there is none.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        let lines = self.0.iter().map(|key| format!("{key}\n"));
+        let lines: BTreeSet<String> = lines.collect();
+        let text: String = lines.into_iter().collect();
+        (!text.is_empty()).then(|| sha256_bytes(text.as_bytes()))
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &dyn age::Recipient> {
@@ -65,11 +76,12 @@ impl Identities {
     ///
     /// # Errors
     /// [`DataError::Io`], [`DataError::TooLarge`] above 1 MiB, [`DataError::Unlock`] with [`UnlockError::Identity`] for a file
-    /// without keys or with a damaged one.
+    /// without keys or with a damaged one, and with [`UnlockError::KeyAsPath`] for a key in place of its file.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let identity = |reason| UnlockError::Identity { reason };
-        let text = read_text(path, identity("it is no text"))?;
-        let keys = key_lines(&text)
+        let bytes = read_key_file(path, LIMIT)?;
+        let text = text_of(&bytes, path, identity("it is no text"))?;
+        let keys = key_lines(text)
             .map(|(_, line)| line.parse().map_err(identity))
             .collect::<Result<Vec<_>, _>>()
             .map_err(in_file(path))?;
@@ -84,7 +96,8 @@ impl Identities {
     }
 }
 
-/// Writes a new age identity to a new file that only its owner can read, and returns its recipient.
+/// Writes a new age identity to a new file that only its owner can read, and returns its recipient. On Windows the file has the
+/// permissions that its folder gives it.
 ///
 /// The key comes from the operating system's generator: it is the one thing here that no seed may decide.
 ///
@@ -107,42 +120,16 @@ pub fn generate_identity(path: &Path) -> Result<String, DataError> {
     Ok(recipient)
 }
 
-/// Writes a new file that only its owner can read.
-pub(crate) fn write_secret(path: &Path, parts: &[&str]) -> Result<(), DataError> {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    write_new_key(path, options, parts)
-}
-
-/// Writes a new file that everybody may read, never in the place of another.
-pub(crate) fn write_public(path: &Path, text: &str) -> Result<(), DataError> {
-    write_new_key(path, OpenOptions::new(), &[text])
-}
-
-fn write_new_key(path: &Path, mut options: OpenOptions, parts: &[&str]) -> Result<(), DataError> {
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(DataError::io("create the key file", path))?;
-    parts
-        .iter()
-        .try_for_each(|part| file.write_all(part.as_bytes()))
-        .and_then(|()| file.sync_all())
-        .map_err(DataError::io("write the key file", path))
-}
-
 fn parse(text: &str, position: usize) -> Result<x25519::Recipient, UnlockError> {
     let reason = |reason| UnlockError::Recipient { position, reason };
-    if text.trim().to_ascii_uppercase().starts_with(SECRET) {
+    if is_secret(text) {
         return Err(reason("this is a secret key; keep it to yourself"));
     }
     text.trim().parse().map_err(reason)
 }
 
-fn read_text(path: &Path, not_text: UnlockError) -> Result<String, DataError> {
-    String::from_utf8(read_bounded(path, LIMIT)?).map_err(|_| in_file(path)(not_text))
+fn text_of<'a>(bytes: &'a [u8], path: &Path, not_text: UnlockError) -> Result<&'a str, DataError> {
+    std::str::from_utf8(bytes).map_err(|_| in_file(path)(not_text))
 }
 
 /// Number, from 1, and content of the lines that are not empty and not comments.

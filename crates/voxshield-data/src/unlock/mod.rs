@@ -5,8 +5,11 @@
 //! from the protected files and that difference.
 //!
 //! The difference is taken modulo 2^bits of the stored word, for floats of their bit patterns: it is exact for every
-//! datatype. It is bound to the SHA-256 of the voxels before and after and of every original file (uncompressed), so that nothing is
-//! restored from a file that was swapped or changed.
+//! datatype. It is bound to the SHA-256 of the voxels before and after and of every original file (uncompressed), to the names of the files
+//! and to the label ([`ResidualCase`]), so that nothing is restored from a file that was swapped or changed.
+//!
+//! age does not say who encrypted: anybody who knows a recipient can make a residual of voxels of her own. Only the owner's signature of the
+//! manifest ([`crate::PublicKey`]), which has the hash of each residual, says where originals come from.
 
 mod error;
 mod keys;
@@ -18,5 +21,4 @@ pub const UNLOCK_FOLDER: &str = "voxshield-unlock";
 
 pub use error::UnlockError;
 pub use keys::{Identities, Recipients, generate_identity};
-pub(crate) use keys::{write_public, write_secret};
-pub use seal::{open_decrypted_residual, open_residual, seal_residual};
+pub use seal::{ResidualCase, open_decrypted_residual, open_residual, seal_residual};

@@ -76,9 +76,8 @@ impl Words {
         writer.write_all(&plane)
     }
 
-    /// The differences of `length` bytes of words, little endian, from their planes.
-    pub(super) fn decode(self, length: usize, reader: &mut impl Read) -> io::Result<Vec<u8>> {
-        let mut block = vec![0; length];
+    /// Fills a block with the differences of its words, little endian, from their planes.
+    pub(super) fn decode(self, block: &mut [u8], reader: &mut impl Read) -> io::Result<()> {
         let mut plane = vec![0; CHUNK];
         for byte in 0..self.size {
             for words in block.chunks_mut(CHUNK * self.size) {
@@ -91,7 +90,7 @@ impl Words {
                 }
             }
         }
-        Ok(block)
+        Ok(())
     }
 
     /// Turns differences into the block before, from the block after.
@@ -133,7 +132,8 @@ mod tests {
             let (before, after): (Vec<u8>, Vec<u8>) = bytes[..length].iter().copied().unzip();
             let encoded = encoded(words, &before, &after);
             prop_assert_eq!(encoded.len(), length);
-            let mut block = words.decode(length, &mut &encoded[..]).unwrap();
+            let mut block = vec![0; length];
+            words.decode(&mut block, &mut &encoded[..]).unwrap();
             words.restore_block(&mut block, &after);
             prop_assert_eq!(block, before);
         }

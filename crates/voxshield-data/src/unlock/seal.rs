@@ -1,7 +1,7 @@
 //! Encrypted residuals as files.
 //!
-//! An age file (version 1, binary). Its plaintext: [`MAGIC`], the length of a JSON header as 4 bytes (little endian), the
-//! header ([`Sealed`]), and one zlib stream of the residuals of all files.
+//! An age file (version 1, binary). Its plaintext: [`MAGIC`] and the version of the format as one digit, the length of a JSON header as 4
+//! bytes (little endian), the header ([`Sealed`]), and one zlib stream of the residuals of all files.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -17,26 +17,46 @@ use super::{Identities, Recipients, UnlockError};
 use crate::error::DataError;
 use crate::fsx::AtomicFile;
 use crate::hash::sha256_bytes;
+use crate::manifest::LabelRecord;
 use crate::nifti::{Digest, StoredVolume, VolumeReader};
 
-const MAGIC: [u8; 20] = *b"voxshield-residual 1";
+const MAGIC: [u8; 19] = *b"voxshield-residual ";
+/// The version that is written. Version 1 is read too: its header has neither names nor labels.
+const VERSION: u8 = b'2';
 /// The most bytes of a header: some hundred bytes a channel.
 const HEADER_LIMIT: u32 = 1 << 20;
 
 /// Bytes of voxels that are handled at a time: whole words of every size.
 const PART: usize = 1 << 20;
 
+/// The case that a residual is bound to, beside the voxels: under other names or with another label it does not open.
+#[derive(Clone, Copy, Debug)]
+pub struct ResidualCase<'a> {
+    /// The case's id.
+    pub id: &'a str,
+    /// Relative paths of its images, as the manifest has them.
+    pub paths: &'a [String],
+    /// Its label files; two for a pair, none without label.
+    pub labels: &'a [LabelRecord],
+}
+
 /// What a residual belongs to.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
     case: String,
+    /// None in version 1.
+    #[serde(default)]
+    labels: Option<Vec<LabelRecord>>,
     files: Vec<SealedFile>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SealedFile {
+    /// The relative path; none in version 1.
+    #[serde(default)]
+    path: Option<String>,
     /// Bytes of voxels.
     bytes: u64,
     /// SHA-256 of the voxels in the original and in the protected file.
@@ -55,25 +75,31 @@ struct SealedFile {
 /// [`DataError::Unlock`] without recipients, [`DataError::ChannelCount`] and [`DataError::VoxelBytes`] when the files do not pair up, [`DataError::Io`] when
 /// writing fails; no half-written file stays.
 pub fn seal_residual(
-    case: &str,
+    case: &ResidualCase<'_>,
     before: &[PathBuf],
     after: &[PathBuf],
     recipients: &Recipients,
     path: &Path,
 ) -> Result<(), DataError> {
-    if before.len() != after.len() {
-        return Err(DataError::ChannelCount {
-            what: "files of the protected case",
-            expected: before.len(),
-            found: after.len(),
-        });
+    for (what, found) in [
+        ("files of the protected case", after.len()),
+        ("names of files of the case", case.paths.len()),
+    ] {
+        if found != before.len() {
+            return Err(DataError::ChannelCount {
+                what,
+                expected: before.len(),
+                found,
+            });
+        }
     }
     let pairs = || before.iter().zip(after);
     let mut sealed = Sealed {
-        case: case.to_string(),
+        case: case.id.to_string(),
+        labels: Some(case.labels.to_vec()),
         files: Vec::with_capacity(before.len()),
     };
-    for (old, new) in pairs() {
+    for ((old, new), name) in pairs().zip(case.paths) {
         let (old, new) = (Digest::of(old)?, Digest::of(new)?);
         if old.voxel_bytes != new.voxel_bytes {
             return Err(DataError::VoxelBytes {
@@ -83,6 +109,7 @@ pub fn seal_residual(
             });
         }
         sealed.files.push(SealedFile {
+            path: Some(name.clone()),
             bytes: old.voxel_bytes,
             voxels_before: old.voxels,
             voxels_after: new.voxels,
@@ -98,6 +125,7 @@ pub fn seal_residual(
     let begin = || -> io::Result<_> {
         let mut writer = encryptor.wrap_output(target)?;
         writer.write_all(&MAGIC)?;
+        writer.write_all(&[VERSION])?;
         writer.write_all(&(header.len() as u32).to_le_bytes())?;
         writer.write_all(&header)?;
         Ok(ZlibEncoder::new(writer, Compression::default()))
@@ -137,14 +165,17 @@ fn encode(
     Ok(())
 }
 
-/// Restores the original files of a case from the protected ones. Everything is checked before anything is returned: the case,
-/// the protected voxels, the restored voxels, and each restored file as a whole. The protected files are read as streams.
+/// Restores the original files of a case from the protected ones. Everything is checked before anything is returned: the case, names and
+/// label (which residuals of version 1 do not have), the protected voxels, the restored voxels, and each restored file as a whole. The protected
+/// files are read as streams; the originals are in memory, as they are stored.
+///
+/// That all of it is what the owner sealed, age does not say: anybody can encrypt to a recipient.
 ///
 /// # Errors
-/// [`DataError::Unlock`] naming what does not belong together, [`DataError::Io`].
+/// [`DataError::Unlock`] naming what does not belong together, [`DataError::OutOfMemory`], [`DataError::Io`].
 pub fn open_residual(
     path: &Path,
-    case: &str,
+    case: &ResidualCase<'_>,
     protected: &[PathBuf],
     identities: &Identities,
 ) -> Result<Vec<StoredVolume>, DataError> {
@@ -163,7 +194,7 @@ pub fn open_residual(
 pub fn open_decrypted_residual(
     reader: impl Read,
     path: &Path,
-    case: &str,
+    case: &ResidualCase<'_>,
     protected: &[PathBuf],
 ) -> Result<Vec<StoredVolume>, DataError> {
     let wrong = |problem| unlock(path, problem);
@@ -173,19 +204,7 @@ pub fn open_decrypted_residual(
     };
     let mut reader = BufReader::new(reader);
     let sealed = read_header(&mut reader).map_err(read)?.map_err(wrong)?;
-    if sealed.case != case {
-        return Err(wrong(UnlockError::OtherCase {
-            expected: case.to_string(),
-            found: sealed.case,
-        }));
-    }
-    if sealed.files.len() != protected.len() {
-        return Err(wrong(format_error(format!(
-            "{} files, but the case has {}",
-            sealed.files.len(),
-            protected.len()
-        ))));
-    }
+    sealed.check(case, protected.len()).map_err(wrong)?;
     let mut decoder = ZlibDecoder::new(reader);
     let mut restored = Vec::with_capacity(protected.len());
     for (file, sealed) in protected.iter().zip(&sealed.files) {
@@ -198,8 +217,8 @@ pub fn open_decrypted_residual(
             }));
         }
         let words = words(&after.frame);
-        let length = usize::try_from(after.voxel_bytes).unwrap_or(usize::MAX);
-        let mut voxels = words.decode(length, &mut decoder).map_err(read)?;
+        let mut voxels = zeros(file, after.voxel_bytes)?;
+        words.decode(&mut voxels, &mut decoder).map_err(read)?;
         let mut stream = VolumeReader::open(file)?;
         let mut part = Vec::new();
         for differences in voxels.chunks_mut(PART) {
@@ -215,6 +234,61 @@ pub fn open_decrypted_residual(
     match rest {
         0 => Ok(restored),
         _ => Err(wrong(format_error("data after the residual".to_string()))),
+    }
+}
+
+/// Room for voxels.
+fn zeros(path: &Path, bytes: u64) -> Result<Vec<u8>, DataError> {
+    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut room = Vec::new();
+    room.try_reserve_exact(length)
+        .map_err(|_| DataError::OutOfMemory {
+            path: path.to_path_buf(),
+            bytes,
+        })?;
+    room.resize(length, 0);
+    Ok(room)
+}
+
+impl Sealed {
+    /// Whether this is the residual of the case, of so many files.
+    fn check(&self, case: &ResidualCase<'_>, files: usize) -> Result<(), UnlockError> {
+        if self.case != case.id {
+            return Err(UnlockError::OtherCase {
+                expected: case.id.to_string(),
+                found: self.case.clone(),
+            });
+        }
+        if self.files.len() != files || case.paths.len() != files {
+            let (sealed, named) = (self.files.len(), case.paths.len());
+            return Err(format_error(format!(
+                "{sealed} files and {named} names, but the case has {files}"
+            )));
+        }
+        let other = |what, expected: String, found: String| UnlockError::OtherFiles {
+            what,
+            expected,
+            found,
+        };
+        for (file, name) in self.files.iter().zip(case.paths) {
+            if let Some(path) = file.path.as_ref().filter(|path| *path != name) {
+                return Err(other("image", name.clone(), path.clone()));
+            }
+        }
+        match &self.labels {
+            Some(labels) if labels != case.labels => {
+                Err(other("label", in_words(case.labels), in_words(labels)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn in_words(labels: &[LabelRecord]) -> String {
+    let label = |label: &LabelRecord| format!("{} (SHA-256 {})", label.path, label.sha256);
+    match labels {
+        [] => "no label".to_string(),
+        labels => labels.iter().map(label).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -241,9 +315,10 @@ fn check(volume: StoredVolume, sealed: &SealedFile) -> Result<StoredVolume, Unlo
 }
 
 fn read_header(reader: &mut impl Read) -> io::Result<Result<Sealed, UnlockError>> {
-    let (mut magic, mut length) = ([0; MAGIC.len()], [0; 4]);
+    let (mut magic, mut version, mut length) = ([0; MAGIC.len()], [0], [0; 4]);
     reader.read_exact(&mut magic)?;
-    if magic != MAGIC {
+    reader.read_exact(&mut version)?;
+    if magic != MAGIC || !matches!(version, [b'1' | VERSION]) {
         return Ok(Err(format_error("it begins with other bytes".to_string())));
     }
     reader.read_exact(&mut length)?;
@@ -253,7 +328,15 @@ fn read_header(reader: &mut impl Read) -> io::Result<Result<Sealed, UnlockError>
     }
     let mut header = Vec::new();
     reader.take(u64::from(length)).read_to_end(&mut header)?;
-    Ok(serde_json::from_slice(&header).map_err(|error| format_error(error.to_string())))
+    let sealed: Sealed = match serde_json::from_slice(&header) {
+        Ok(sealed) => sealed,
+        Err(error) => return Ok(Err(format_error(error.to_string()))),
+    };
+    let named = sealed.labels.is_some() && sealed.files.iter().all(|file| file.path.is_some());
+    Ok(match version == [VERSION] && !named {
+        true => Err(format_error("a header without names or label".to_string())),
+        false => Ok(sealed),
+    })
 }
 
 /// Words as wide as the datatype's numbers; bytes for those that are none, which are never protected.

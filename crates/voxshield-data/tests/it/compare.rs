@@ -1,9 +1,12 @@
 //! What `verify` relies on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ndarray::Array4;
-use voxshield_data::{DataError, IntensityRange, Volume, Worst, compare};
+use ndarray::{Array4, ArrayView4};
+use voxshield_data::{
+    Comparison, DataError, IntensityRange, SharesBuilder, StoredVolume, Volume, Worst,
+    compare_files,
+};
 
 use crate::support::{Nifti, PSR};
 
@@ -31,6 +34,30 @@ impl Pair {
         let path: PathBuf = file.write(&self.folder.path().join(name));
         Volume::open(&[path]).unwrap()
     }
+}
+
+/// In memory and, where one support stands for all channels, as streams, which is what `verify` does: both find the same.
+fn compare(
+    clean: &Volume,
+    protected: &Volume,
+    ranges: &[IntensityRange],
+    epsilon: f64,
+    shares: Option<ArrayView4<'_, f32>>,
+) -> Result<Comparison, DataError> {
+    let found = voxshield_data::compare(clean, protected, ranges, epsilon, shares)?;
+    let mut builder = SharesBuilder::new(clean.shape());
+    match shares {
+        Some(shares) if shares.dim().0 > 1 => return Ok(found),
+        Some(shares) => builder.push(&shares.iter().copied().collect::<Vec<_>>()),
+        None => builder.push(&vec![1.0; clean.shape().iter().product()]),
+    }
+    let [old, new] = [clean, protected].map(|volume| {
+        let files = volume.files().iter().map(StoredVolume::path);
+        files.map(Path::to_path_buf).collect::<Vec<_>>()
+    });
+    let streamed = compare_files(&old, &new, ranges, epsilon, &builder.finish())?;
+    assert_eq!(streamed, found);
+    Ok(found)
 }
 
 fn ranges() -> [IntensityRange; 1] {

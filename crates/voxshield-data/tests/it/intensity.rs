@@ -258,3 +258,65 @@ fn normalisation_is_named_json() {
     let text = serde_json::to_string(&Normalisation::Mri).unwrap();
     assert_eq!(text, r#"{"kind":"mri"}"#);
 }
+
+#[test]
+fn each_channel_has_a_guess_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let ct = Array3::from_shape_fn((3, 3, 3), |(i, _, _)| 40.0 - 1000.0 * i as f32);
+    let pet = Array3::from_elem((3, 3, 3), 8.0);
+    let mut files = volume(&folder, "ct", &ct).files().to_vec();
+    files.extend(volume(&folder, "pet", &pet).files().iter().cloned());
+    let both = Volume::from_files(files).unwrap();
+    let guesses = [0, 1, 2].map(|channel| Modality::guess_channel(&both, channel));
+    assert_eq!(guesses, [Modality::Ct, Modality::Mri, Modality::Mri]);
+    assert_eq!(Modality::guess(&both), Modality::Ct);
+}
+
+/// Diffusion coefficients in square metres a second are about 1e-9; a constant is one in any unit.
+#[test]
+fn what_is_constant_does_not_depend_on_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    for unit in [1e-9_f32, 1.0, 1e9] {
+        let varied = Array3::from_shape_fn((4, 4, 4), |(i, j, k)| {
+            (5 + (i + 2 * j + 3 * k) % 7) as f32 * unit
+        });
+        let image = volume(&folder, "varied", &varied);
+        let range = Normalisation::Mri.range(&image, 0).unwrap();
+        assert!(range.width() > 10.0 * f64::from(unit), "{range:?}");
+        let path = folder.path().join("label.nii");
+        let ones = Array3::<u8>::ones((4, 4, 4));
+        write_new(&path, ones.view(), &Affine::from_spacing([1.0; 3])).unwrap();
+        let labels = LabelMap::open(&path).unwrap();
+        let statistics = |image: &Volume| {
+            let mut builder = CtStatisticsBuilder::new();
+            builder.add(image, 0, &labels).unwrap();
+            builder.finish()
+        };
+        assert!(statistics(&image).is_ok(), "{unit}");
+        let constant = volume(
+            &folder,
+            "constant",
+            &Array3::from_elem((4, 4, 4), 1.1 * unit),
+        );
+        assert!(Normalisation::Mri.range(&constant, 0).is_err(), "{unit}");
+        assert!(statistics(&constant).is_err(), "{unit}");
+    }
+}
+
+#[test]
+fn a_voxel_far_above_the_others_stretches_the_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut values = Array3::from_shape_fn((12, 12, 12), |(i, j, k)| {
+        (100 + (7 * i + 5 * j + 3 * k) % 60) as f32
+    });
+    let stretched = |values: &Array3<f32>, normalisation: Normalisation| {
+        let image = volume(&folder, "a", values);
+        let range = normalisation.range(&image, 0).unwrap();
+        normalisation.is_stretched(&image, 0, &range)
+    };
+    assert!(!stretched(&values, Normalisation::Mri));
+    values[[1, 2, 3]] = 1e6;
+    assert!(stretched(&values, Normalisation::Mri));
+    let window = Normalisation::Window { lo: 0.0, hi: 1e7 };
+    assert!(!stretched(&values, window));
+}

@@ -119,3 +119,17 @@ fn another_axis_order_for_the_same_places_is_fine() {
     };
     assert_eq!(check(ras).unwrap(), None);
 }
+
+#[test]
+fn a_label_can_be_made_background() {
+    let folder = tempfile::tempdir().unwrap();
+    for large in [3, 300] {
+        let numbers = [0, 1, 2, large, 2, 1, 0, 2];
+        let path = Nifti::i16(&[2, 2, 2], &numbers).write(&folder.path().join("l.nii"));
+        let labels = LabelMap::open(&path).unwrap();
+        let without: Vec<u16> = labels.without(2).values().collect();
+        let expected = labels.values().map(|l| if l == 2 { 0 } else { l });
+        assert!(expected.eq(without.iter().copied()), "{without:?}");
+        assert_eq!(labels.without(9).classes(), labels.classes());
+    }
+}

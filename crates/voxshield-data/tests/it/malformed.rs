@@ -247,12 +247,15 @@ fn several_gzip_members_are_one_file() {
 #[test]
 fn bytes_behind_the_gzip_data_are_called_so() {
     // One byte is less than any header of gzip, twenty are more.
-    for appended in [&b"\0"[..], &[7; 20]] {
+    for appended in [&b"\x01"[..], &[7; 20], b"\0\0\x1f\x8b"] {
         let packed = [&gzip(&small().bytes())[..], appended].concat();
         let error = read(&packed, "a.nii.gz").unwrap_err();
         assert!(matches!(error, DataError::Gzip { .. }), "{error}");
         let error = error.to_string();
-        assert!(error.contains("follow the end of the gzip data"), "{error}");
+        assert!(
+            error.contains("after the gzip data") || error.contains("end of the gzip data"),
+            "{error}"
+        );
     }
 }
 
@@ -327,5 +330,18 @@ proptest! {
             (bytes[0], bytes[1]) = (0x1f, 0x8b);
         }
         survive(&bytes, &folder.path().join("x.nii.gz"));
+    }
+}
+
+/// Tapes and some file systems fill up the last block.
+#[test]
+fn zeros_behind_the_gzip_data_are_skipped() {
+    let bytes = small().bytes();
+    let expected = read(&bytes, "a.nii").unwrap();
+    for zeros in [1, 512, 200_000] {
+        let packed = [gzip(&bytes), vec![0; zeros]].concat();
+        let found = read(&packed, "a.nii.gz").unwrap();
+        assert_eq!(found.voxel_bytes(), expected.voxel_bytes());
+        assert!(found.trailing_bytes().is_empty());
     }
 }

@@ -149,6 +149,9 @@ proptest! {
                     let steps = i128::from(perturbed.epsilon_stored[0].unwrap());
                     let (low, high) = clean.datatype().integer_limits().unwrap();
                     let exact = f64::from(delta) * range.width() / slope;
+                    let whole = exact.round();
+                    let near = (exact - whole).abs() <= 1e-5 * whole.abs();
+                    let exact = if near { whole } else { exact };
                     let wanted = if delta.abs() >= epsilon as f32 {
                         if exact < 0.0 { -steps } else { steps }
                     } else {
@@ -304,7 +307,7 @@ fn bad_arguments_are_typed() {
 #[test]
 fn channels_in_several_files_get_their_own_delta_and_budget() {
     let folder = tempfile::tempdir().unwrap();
-    let mut float = Nifti::f32(&[2, 3, 4], &[10.0; 24]);
+    let mut float = Nifti::f32(&[2, 3, 4], &[10.25; 24]);
     let mut integer = Nifti::i16(&[2, 3, 4], &[10; 24]);
     (float.srow, integer.srow) = (PSR, PSR);
     let paths = [
@@ -323,6 +326,17 @@ fn channels_in_several_files_get_their_own_delta_and_budget() {
     let perturbed = volume.perturb(delta.view(), &ranges, 0.1).unwrap();
     assert_eq!(perturbed.epsilon_stored, [Some(10), None]);
     assert_eq!(perturbed.changed, 2);
+    // Counted apart: a channel in which nothing changes is not protected.
+    let mut perturber = volume.perturber(&ranges, 0.1).unwrap();
+    let mut other = delta.clone();
+    other[[0, 1, 2, 1]] = 0.05;
+    other[[1, 0, 3, 1]] = 0.0;
+    let mut copy = volume.clone();
+    perturber
+        .apply(&mut copy, 0..3, other.view(), None)
+        .unwrap();
+    assert_eq!(perturber.changed_by_channel(), [2, 0]);
+    assert_eq!(perturber.changed(), 2);
     let again = Volume::from_files(perturbed.files).unwrap();
     let difference = again.array() - volume.array();
     assert_eq!(difference[[0, 1, 2, 0]], 5.0);
@@ -374,4 +388,66 @@ proptest! {
         });
         prop_assert!(found.over_budget >= beyond.count() as u64);
     }
+}
+
+/// Bytes in the window 0..255, and epsilon a whole number of steps: what `Budget::clip` of the optimiser leaves, `min(epsilon, 1 - x)`
+/// in f32, is rounded, and loses no step, whatever the share.
+#[test]
+fn a_saturated_delta_in_a_window_of_whole_steps_loses_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let values: Vec<u8> = (0..=255).collect();
+    let path = Nifti::u8(&[16, 4, 4], &values).write(&folder.path().join("a.nii"));
+    let volume = Volume::open(&[path]).unwrap();
+    let range = IntensityRange::new(0.0, 255.0).unwrap();
+    let x = range.normalise(volume.array().view());
+    for (steps, share) in [(1, 1.0), (4, 1.0), (8, 1.0), (4, 0.5_f32), (8, 0.25)] {
+        let epsilon = f64::from(steps) / 255.0;
+        let bound = epsilon as f32 * share;
+        let shares = Array4::from_elem((1, 4, 16, 4), share);
+        let wanted = (f64::from(steps) * f64::from(share)) as f32;
+        for sign in [1.0, -1.0] {
+            let delta = x.mapv(|x| {
+                sign * if sign > 0.0 {
+                    bound.min(1.0 - x)
+                } else {
+                    bound.min(x)
+                }
+            });
+            let perturbed = volume
+                .perturb_within(delta.view(), shares.view(), &[range], epsilon)
+                .unwrap();
+            let protected = Volume::from_files(perturbed.files).unwrap();
+            for (old, new) in volume.array().iter().zip(protected.array()) {
+                let expected = (old + sign * wanted).clamp(0.0, 255.0);
+                assert_eq!(new, expected, "{steps} {share} {sign} {old}");
+            }
+            assert!(perturbed.achieved <= epsilon * f64::from(share));
+        }
+    }
+}
+
+/// Rounded, such a file is the clean one again.
+#[test]
+fn floats_that_are_whole_numbers_have_steps_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let range = IntensityRange::new(0.0, 30.0).unwrap();
+    let open = |last: f32| {
+        let mut values: Vec<f32> = (0..8).map(|v| v as f32).collect();
+        values[7] = last;
+        Volume::open(&[Nifti::f32(&[2, 2, 2], &values).write(&folder.path().join("a.nii"))])
+            .unwrap()
+    };
+    let error = open(9.0).epsilon_stored(&[range], 4.0 / 255.0).unwrap_err();
+    let DataError::EpsilonBelowOneStep { smallest, .. } = error else {
+        panic!("{error}")
+    };
+    assert!((smallest - 1.0 / 30.0).abs() < 1e-12, "{smallest}");
+    assert_eq!(
+        open(9.0).epsilon_stored(&[range], smallest).unwrap(),
+        [None]
+    );
+    assert_eq!(
+        open(9.5).epsilon_stored(&[range], 4.0 / 255.0).unwrap(),
+        [None]
+    );
 }

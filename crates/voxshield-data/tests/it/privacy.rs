@@ -1,6 +1,9 @@
 //! Free text in headers.
 
-use voxshield_data::StoredVolume;
+use std::io::Write;
+
+use flate2::{Compression, GzBuilder};
+use voxshield_data::{StoredVolume, identifying_gzip};
 
 use crate::support::Nifti;
 
@@ -71,4 +74,30 @@ fn extensions_that_lie_are_no_panic() {
         .concat();
         assert!(found(&file.bytes()).len() <= 1);
     }
+}
+
+/// The name that a file had when it was compressed stays in it under every new name.
+#[test]
+fn what_gzip_headers_say_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("case_001.nii.gz");
+    let said = |builder: GzBuilder| {
+        let mut encoder = builder.write(vec![], Compression::fast());
+        encoder.write_all(b"voxels").unwrap();
+        std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+        identifying_gzip(&path)
+    };
+    let both = GzBuilder::new()
+        .filename("Doe^Jane.nii")
+        .comment("born 1970");
+    let found = said(both);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("Doe^Jane.nii") && found[1].contains("born 1970"));
+    // gzip itself writes the name that the file still has.
+    let own = said(GzBuilder::new().filename("case_001.nii"));
+    assert!(own.is_empty(), "{own:?}");
+    assert!(said(GzBuilder::new()).is_empty());
+    std::fs::write(&path, b"\x1f\x8b").unwrap();
+    assert!(identifying_gzip(&path).is_empty());
+    assert!(identifying_gzip(folder.path()).is_empty());
 }

@@ -7,6 +7,8 @@ use voxshield_data::{
     generate_signing_key,
 };
 
+use crate::support::names;
+
 /// RFC 8032, 7.1, test 2: the key as OpenSSL writes it, the message 0x72.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7
@@ -25,9 +27,32 @@ fn the_signature_is_the_standards() {
     let (manifest, key) = (folder.path().join(MANIFEST_NAME), folder.path().join("key"));
     fs::write(&manifest, [0x72]).unwrap();
     fs::write(&key, PRIVATE).unwrap();
-    SigningKey::open(&key).unwrap().sign(&manifest).unwrap();
+    let signer = SigningKey::open(&key).unwrap();
+    signer.sign(&manifest, &[0x72]).unwrap();
     let signature = fs::read(folder.path().join(SIGNATURE_NAME)).unwrap();
     assert_eq!(signature, SIGNATURE);
+}
+
+/// Between writing and signing somebody may put another manifest there.
+#[test]
+fn another_manifest_than_was_written_is_not_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manifest, key) = (folder.path().join(MANIFEST_NAME), folder.path().join("key"));
+    fs::write(&manifest, "of somebody else").unwrap();
+    fs::write(&key, PRIVATE).unwrap();
+    let signer = SigningKey::open(&key).unwrap();
+    let error = signer.sign(&manifest, b"what was written").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DataError::Signature {
+                problem: SignatureError::OtherManifest,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(!folder.path().join(SIGNATURE_NAME).exists());
 }
 
 #[test]
@@ -37,9 +62,10 @@ fn a_changed_manifest_signature_or_key_is_refused() {
     let content = br#"{ "cases": [] }"#;
     fs::write(&manifest, content).unwrap();
     let public = generate_signing_key(&key).unwrap();
-    SigningKey::open(&key).unwrap().sign(&manifest).unwrap();
+    let signer = SigningKey::open(&key).unwrap();
+    signer.sign(&manifest, content).unwrap();
     let public = PublicKey::open(&public).unwrap();
-    public.check(&manifest).unwrap();
+    assert_eq!(public.check(&manifest).unwrap(), content);
 
     let problem = || match public.check(&manifest) {
         Err(DataError::Signature { problem, .. }) => problem,
@@ -103,6 +129,13 @@ fn keys_are_private_and_not_overwritten() {
     );
     assert_eq!(fs::read(&kept).unwrap(), before);
     assert!(!lost.exists());
+    // Where the public key cannot be written, the private one does not stay: with `.pub` the name of its temporary file,
+    // `.NAME.PROCESS.NUMBER.tmp`, has more than 255 letters, and without at most 255, for numbers of one to four digits.
+    let process = std::process::id().to_string().len();
+    let long = folder.path().join("k".repeat(244 - process));
+    assert!(generate_signing_key(&long).is_err());
+    // No temporary files either.
+    assert_eq!(names(folder.path()), ["key", "key.pub", "lost.pub"]);
     // One in place of the other.
     let error = SigningKey::open(&public).err().unwrap();
     assert!(

@@ -1,12 +1,16 @@
 //! Residuals: exact for every datatype, and useless with anything but the right key and the right files.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
 use voxshield_data::{
-    DataError, Identities, Recipients, StoredVolume, UnlockError, generate_identity, open_residual,
-    seal_residual,
+    DataError, Identities, LabelRecord, PublicKey, Recipients, ResidualCase, SigningKey,
+    StoredVolume, UnlockError, generate_identity, open_decrypted_residual, open_residual,
+    seal_residual, sha256_bytes,
 };
 
 use crate::support::{DATATYPES, Nifti, gzip};
@@ -31,14 +35,52 @@ fn keys() -> Keys {
     }
 }
 
+/// A case of one image and one label.
+struct Named {
+    id: String,
+    paths: Vec<String>,
+    labels: Vec<LabelRecord>,
+}
+
+fn named(id: &str) -> Named {
+    Named {
+        id: id.to_string(),
+        paths: vec![format!("images/{id}.nii.gz")],
+        labels: vec![LabelRecord {
+            path: format!("labels/{id}.nii.gz"),
+            sha256: "00".to_string(),
+        }],
+    }
+}
+
+impl Named {
+    fn residual(&self) -> ResidualCase<'_> {
+        ResidualCase {
+            id: &self.id,
+            paths: &self.paths,
+            labels: &self.labels,
+        }
+    }
+}
+
 fn open(
     path: &Path,
     case: &str,
     protected: &StoredVolume,
     identity: &Path,
 ) -> Result<StoredVolume, UnlockError> {
+    open_named(path, &named(case), protected, identity)
+}
+
+fn open_named(
+    path: &Path,
+    case: &Named,
+    protected: &StoredVolume,
+    identity: &Path,
+) -> Result<StoredVolume, UnlockError> {
     let identities = Identities::open(identity).unwrap();
-    match open_residual(path, case, &[protected.path().to_path_buf()], &identities) {
+    let files = [protected.path().to_path_buf()];
+    match open_residual(path, &case.residual(), &files, &identities) {
         Ok(mut volumes) => Ok(volumes.remove(0)),
         Err(DataError::Unlock {
             path: named,
@@ -59,7 +101,8 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> StoredVolume {
 
 fn seal(keys: &Keys, case: &str, before: &StoredVolume, after: &StoredVolume, path: &Path) {
     let [before, after] = [before, after].map(|file| [file.path().to_path_buf()]);
-    seal_residual(case, &before, &after, &keys.recipients, path).unwrap();
+    let case = named(case);
+    seal_residual(&case.residual(), &before, &after, &keys.recipients, path).unwrap();
 }
 
 /// A volume and a changed one, sealed.
@@ -142,6 +185,94 @@ fn swapped_and_changed_files_restore_nothing() {
     );
 }
 
+/// What a forger could do with the manifest: the files of one case under the names, or with the label, of another.
+#[test]
+fn other_names_and_other_labels_restore_nothing() {
+    let keys = keys();
+    let (_, after, path) = sealed(&keys);
+    let other = named("other");
+    let refused = |change: fn(&mut Named, Named)| {
+        let mut case = named("case");
+        change(&mut case, named("other"));
+        open_named(&path, &case, &after, &keys.identity).unwrap_err()
+    };
+    let error = refused(|case, other| case.paths = other.paths);
+    assert!(
+        matches!(&error, UnlockError::OtherFiles { what: "image", expected, .. } if *expected == other.paths[0]),
+        "{error}"
+    );
+    for change in [
+        (|case, other| case.labels = other.labels) as fn(&mut Named, Named),
+        |case, _| case.labels[0].sha256 = "11".to_string(),
+        |case, _| case.labels.clear(),
+    ] {
+        let error = refused(change);
+        assert!(
+            matches!(&error, UnlockError::OtherFiles { what: "label", .. }),
+            "{error}"
+        );
+    }
+}
+
+/// Of before there were names and labels in it, made by hand.
+#[test]
+fn residuals_of_version_one_are_read_and_those_of_two_need_their_names() {
+    let keys = keys();
+    let (before, after, _) = sealed(&keys);
+    let files = [after.path().to_path_buf()];
+    let (old, new) = (before.voxel_bytes(), after.voxel_bytes());
+    let words = |bytes: &[u8]| -> Vec<i16> {
+        let (words, _) = bytes.as_chunks::<2>();
+        words.iter().map(|&word| i16::from_le_bytes(word)).collect()
+    };
+    // Differences with the sign in the lowest bit; all low bytes, then all high ones.
+    let differences: Vec<u16> = words(old)
+        .into_iter()
+        .zip(words(new))
+        .map(|(old, new)| {
+            let difference = i32::from(old) - i32::from(new);
+            ((difference << 1) ^ (difference >> 31)) as u16
+        })
+        .collect();
+    let low = differences.iter().map(|&word| word as u8);
+    let planes: Vec<u8> = low
+        .chain(differences.iter().map(|&word| (word >> 8) as u8))
+        .collect();
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+    zlib.write_all(&planes).unwrap();
+    let planes = zlib.finish().unwrap();
+    let header = serde_json::json!({ "case": "case", "files": [{
+        "bytes": old.len(),
+        "voxels_before": sha256_bytes(old),
+        "voxels_after": sha256_bytes(new),
+        "original": before.content_sha256(),
+    }] })
+    .to_string();
+    let of_version = |version: &[u8]| {
+        let length = (header.len() as u32).to_le_bytes();
+        let magic = b"voxshield-residual ";
+        [&magic[..], version, &length, header.as_bytes(), &planes].concat()
+    };
+    let open = |bytes: &[u8]| {
+        open_decrypted_residual(bytes, Path::new("a.age"), &named("case").residual(), &files)
+    };
+    let restored = open(&of_version(b"1")).unwrap();
+    assert_eq!(restored[0].content_sha256(), before.content_sha256());
+    for version in [b"2", b"3"] {
+        let error = open(&of_version(version)).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                DataError::Unlock {
+                    problem: UnlockError::Format { .. },
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn every_flipped_bit_and_every_shorter_file_is_refused() {
     let keys = keys();
@@ -198,8 +329,36 @@ fn keys_are_private_and_never_repeated() {
         assert!(matches!(error, DataError::Unlock { .. }), "{error}");
         assert!(!error.to_string().contains("SECRET-KEY-1Q"), "{error}");
     }
-    let error = seal_residual("case", &[], &[], &Recipients::default(), &damaged).unwrap_err();
+    let case = Named {
+        paths: vec![],
+        ..named("case")
+    };
+    let nobody = Recipients::default();
+    let error = seal_residual(&case.residual(), &[], &[], &nobody, &damaged).unwrap_err();
     assert!(error.to_string().contains("no recipient"), "{error}");
+}
+
+/// A key typed where its file belongs is in no message, in capitals or not.
+#[test]
+fn a_key_in_place_of_its_file_is_not_repeated() {
+    let keys = keys();
+    let secret = fs::read_to_string(&keys.identity).unwrap();
+    let secret = secret.lines().find(|line| line.starts_with("AGE")).unwrap();
+    for typed in [secret.to_string(), secret.to_lowercase()] {
+        let path = Path::new(&typed);
+        for error in [
+            Identities::open(path).err().unwrap(),
+            Recipients::default().add_file(path).unwrap_err(),
+            SigningKey::open(path).err().unwrap(),
+            PublicKey::open(path).unwrap_err(),
+            generate_identity(path).unwrap_err(),
+        ] {
+            let told = format!("{error} {error:?}").to_lowercase();
+            assert!(told.contains("not the name of a file"), "{told}");
+            assert!(!told.contains(&secret.to_lowercase()[..20]), "{told}");
+        }
+        assert!(!path.exists());
+    }
 }
 
 proptest! {
@@ -222,4 +381,25 @@ proptest! {
         let restored = open(&path, "c", &after, &keys.identity).unwrap();
         prop_assert_eq!(restored.content_sha256(), before.content_sha256());
     }
+}
+
+/// What a finished output remembers of its recipients: the set, whatever its order.
+#[test]
+fn the_fingerprint_of_recipients_is_that_of_their_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |name: &str| generate_identity(&folder.path().join(name)).unwrap();
+    let (a, b) = (key("a"), key("b"));
+    let of = |texts: &[&String]| {
+        let mut recipients = Recipients::default();
+        texts.iter().for_each(|text| recipients.add(text).unwrap());
+        recipients.fingerprint()
+    };
+    assert_eq!(of(&[]), None);
+    let both = of(&[&a, &b]).unwrap();
+    assert_eq!(of(&[&b, &a, &b]), Some(both.clone()));
+    let mut lines = [a.clone(), b.clone()];
+    lines.sort();
+    let text = lines.map(|line| line + "\n").concat();
+    assert_eq!(both, voxshield_data::sha256_bytes(text.as_bytes()));
+    assert_ne!(of(&[&a]), Some(both));
 }

@@ -1,6 +1,6 @@
 //! Opening the image of a case.
 
-use voxshield_data::{DataError, Modality, StoredVolume, Value, Volume};
+use voxshield_data::{DataError, LabelMap, Modality, StoredVolume, Value, Volume};
 
 use crate::support::{Nifti, PSR};
 
@@ -122,11 +122,13 @@ fn files_of_one_case_share_a_grid() {
     let first = file.write(&folder.path().join("a.nii"));
     file.srow[1][3] = 0.0009;
     let near = file.write(&folder.path().join("b.nii"));
-    file.srow[1][3] = 0.01;
+    file.srow[1][3] = 1.0;
     let far = file.write(&folder.path().join("c.nii"));
+    file.srow[1] = [0.0, -1.0, 0.0, 0.0];
+    let turned = file.write(&folder.path().join("e.nii"));
     let other = Nifti::u8(&[2, 3, 5], &[1; 30]).write(&folder.path().join("d.nii"));
     assert_eq!(Volume::open(&[first.clone(), near]).unwrap().channels(), 2);
-    for (path, what) in [(far, "affine"), (other, "shape")] {
+    for (path, what) in [(far, "affine"), (turned, "affine"), (other, "shape")] {
         let error = Volume::open(&[first.clone(), path]).unwrap_err();
         assert!(matches!(error, DataError::GridMismatch { .. }), "{error}");
         assert!(error.to_string().contains(what), "{error}");
@@ -148,4 +150,76 @@ fn an_affine_without_inverse_has_no_orientation() {
         open(&file),
         Err(DataError::DegenerateAffine { .. })
     ));
+}
+
+/// What programs round differently is less than a voxel: the channels are those of one place all the same.
+#[test]
+fn channels_a_little_apart_are_taken_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = Nifti::u8(&[2, 3, 4], &[1; 24]);
+    let mut write = |name: &str, offset: f64| {
+        file.srow[1][3] = offset;
+        file.write(&folder.path().join(name))
+    };
+    let files = [
+        write("a.nii", 0.0),
+        write("b.nii", 0.01),
+        write("c.nii", 0.5),
+    ];
+    let volume = Volume::open(&files).unwrap();
+    let warning = volume.geometry_warning().unwrap();
+    assert!(
+        warning.contains("0.500 mm") && warning.contains("c.nii"),
+        "{warning}"
+    );
+    let rounded = Volume::open(&[files[0].clone(), write("d.nii", 0.0009)]).unwrap();
+    assert_eq!(rounded.geometry_warning(), None);
+}
+
+/// A second volume behind the first would be published as it is.
+#[test]
+fn a_plane_behind_the_voxels_is_refused_unless_it_is_zeros() {
+    let mut file = Nifti::i16(&[3, 2, 2], &[1; 12]);
+    let plane = 3 * 2 * 2;
+    for (trailing, refused) in [
+        (vec![7; plane - 1], false),
+        (vec![0; 100], false),
+        (vec![7; plane], true),
+    ] {
+        file.trailing = trailing;
+        let found = open(&file);
+        let is_refused = matches!(found, Err(DataError::TrailingVoxels { plane: 12, .. }));
+        assert_eq!(is_refused, refused, "{found:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let label = LabelMap::open(&file.write(&folder.path().join("l.nii.gz")));
+        assert_eq!(label.is_err(), refused, "{label:?}");
+    }
+}
+
+#[test]
+fn a_channel_is_found_by_its_values_whatever_the_axes_and_the_datatype() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers: Vec<u8> = (0..24).map(|v| v % 7).collect();
+    let floats: Vec<f32> = numbers.iter().map(|&v| v.into()).collect();
+    let other = Nifti::f32(&[2, 3, 4], &[0.5; 24]).write(&folder.path().join("o.nii"));
+    let same = Nifti::f32(&[2, 3, 4], &floats).write(&folder.path().join("s.nii"));
+    let volume = Volume::open(&[other, same]).unwrap();
+    let labels = |numbers: &[u8], name: &str| {
+        let path = Nifti::u8(&[2, 3, 4], numbers).write(&folder.path().join(name));
+        LabelMap::open(&path).unwrap()
+    };
+    let find = |labels: LabelMap| volume.channel_with(labels.values().map(f32::from));
+    assert_eq!(find(labels(&numbers, "a.nii")), Some(1));
+    let mut changed = numbers.clone();
+    changed[23] += 1;
+    assert_eq!(find(labels(&changed, "b.nii")), None);
+    let constant =
+        Volume::open(&[Nifti::u8(&[2, 2, 2], &[1; 8]).write(&folder.path().join("c.nii"))]);
+    assert_eq!(constant.unwrap().channel_with([1.0; 8].into_iter()), None);
+    // Fewer and more values are others.
+    assert_eq!(volume.channel_with(floats[..23].iter().copied()), None);
+    assert_eq!(
+        volume.channel_with(volume.channel_values(1).chain([1.0])),
+        None
+    );
 }

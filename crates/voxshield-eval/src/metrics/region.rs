@@ -90,14 +90,14 @@ impl RegionEvaluation {
             .zip(&self.sums)
             .map(|(region, &(dice, iou, cases))| RegionScore {
                 name: region.name.clone(),
-                dice: dice / cases.max(1) as f64,
-                iou: iou / cases.max(1) as f64,
+                dice: (cases > 0).then(|| dice / cases as f64),
+                iou: (cases > 0).then(|| iou / cases as f64),
                 cases,
             })
             .collect();
-        let mean = |score: fn(&RegionScore) -> f64| {
-            let seen = regions.iter().filter(|region| region.cases > 0);
-            seen.clone().map(score).sum::<f64>() / seen.count().max(1) as f64
+        let mean = |score: fn(&RegionScore) -> Option<f64>| {
+            let seen = regions.iter().filter_map(score);
+            seen.clone().sum::<f64>() / seen.count().max(1) as f64
         };
         RegionReport {
             mean_dice: mean(|region| region.dice),
@@ -112,10 +112,10 @@ impl RegionEvaluation {
 pub struct RegionScore {
     /// The region's name.
     pub name: String,
-    /// Mean Dice over its cases; 0 if it never occurs.
-    pub dice: f64,
-    /// Mean IoU over its cases; 0 if it never occurs.
-    pub iou: f64,
+    /// Mean Dice over its cases; `None` if it never occurs.
+    pub dice: Option<f64>,
+    /// Mean IoU over its cases; `None` if it never occurs.
+    pub iou: Option<f64>,
     /// Cases whose label has the region.
     pub cases: usize,
 }

@@ -95,7 +95,7 @@ pub struct Scores {
     pub regions: Vec<RegionScore>,
 }
 
-/// Scores of one label: means over the test cases that have it.
+/// Scores of one label: means over the test cases that have it. A case without the label is not scored, whatever is predicted there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelScore {
     /// The label's value.
@@ -106,6 +106,8 @@ pub struct LabelScore {
     pub found: usize,
     /// Dice; a case without any predicted voxel counts 0.
     pub dice: Option<f64>,
+    /// The Dice of each of these cases, in the order of the test set.
+    pub dice_by_case: Vec<f64>,
     /// Intersection over union, by the same rule.
     pub iou: Option<f64>,
     /// 95th percentile of the surface distances in mm, as in

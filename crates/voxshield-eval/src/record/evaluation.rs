@@ -10,6 +10,8 @@ pub struct EvaluationRecord {
     pub format: u32,
     /// The program's version.
     pub version: String,
+    /// The revision of the evaluation: results of different revisions are not to be compared.
+    pub revision: u32,
     /// What was asked for.
     pub settings: EvaluationSettings,
     /// The training sets, controls included; the clean one first, if there is one.
@@ -32,7 +34,7 @@ pub struct EvaluationRecord {
 
 impl EvaluationRecord {
     /// The format version that this crate writes.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 }
 
 /// What was asked for. Victims differ in network, preprocessing, augmentation, defence and seed;
@@ -49,6 +51,10 @@ pub struct EvaluationSettings {
     pub augmentations: Vec<Augmentation>,
     /// Defences by name, `none` among them.
     pub defences: Vec<String>,
+    /// Whether the controls went through the defences too.
+    pub defend_controls: bool,
+    /// Distribution of the random control.
+    pub noise: voxshield_perturb::RandomNoise,
     /// Seeds.
     pub seeds: Vec<u64>,
     /// Optimiser steps of a victim.
@@ -57,10 +63,18 @@ pub struct EvaluationSettings {
     pub test_every: usize,
     /// Patches a step.
     pub batch: usize,
-    /// Patch size `[depth, height, width]` in voxels.
+    /// Patch size `[depth, height, width]` in voxels, of all preprocessings but `paper`.
     pub patch: [usize; 3],
+    /// The grid `[depth, height, width]` of the preprocessing `paper`, which is also its patch.
+    pub grid: [usize; 3],
+    /// Spacing `[depth, height, width]` in mm that `nnunet` resamples to; each training set's median if `None`.
+    pub target_spacing: Option<[f64; 3]>,
     /// Optimiser and step size, in words.
     pub optimiser: String,
+    /// The type of the networks' activations.
+    pub precision: voxshield_models::Precision,
+    /// Whether cheap activations were computed again for the backward pass.
+    pub checkpointing: bool,
     /// What it was computed on.
     pub device: String,
 }

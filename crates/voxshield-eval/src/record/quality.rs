@@ -10,11 +10,15 @@ pub struct Quality {
     pub training_set: String,
     /// Cases compared.
     pub cases: usize,
-    /// PSNR over the whole volume in dB; `None` if nothing changed.
+    /// PSNR over the whole volume in dB, with the whole normalised range as data range (ten standard deviations, or the window that the
+    /// set was protected with); `None` if nothing changed.
     pub psnr_db: Option<f64>,
+    /// PSNR over the whole volume in dB with the data range that the clean volume has between its 0.5 and 99.5 percentiles, see
+    /// [`psnr_in_percentiles`](crate::metrics::psnr_in_percentiles); `None` if nothing changed.
+    pub psnr_percentiles_db: Option<f64>,
     /// PSNR over the labelled voxels in dB; `None` if nothing changed there.
     pub psnr_roi_db: Option<f64>,
-    /// SSIM (3D) over the whole volume.
+    /// SSIM (3D) over the whole volume, with the same data range.
     pub ssim: f64,
     /// SSIM over the labelled voxels, see [`ssim_inside`](crate::metrics::ssim_inside); `None` if
     /// all of them are too close to the border.
@@ -60,7 +64,8 @@ pub struct Spectrum {
     pub delta: Vec<f64>,
 }
 
-/// A network trained on clean data, tested on clean and protected volumes of the same cases.
+/// A network trained on clean data, tested on clean and protected volumes of the same cases: the first of those that it was trained on. It
+/// knows them, so that the difference of the two scores counts, not their height.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Utility {
     /// The network's name.
@@ -69,6 +74,10 @@ pub struct Utility {
     pub preprocessing: Preprocessing,
     /// How it augmented in training.
     pub augmentation: Augmentation,
+    /// Its seed.
+    pub seed: u64,
+    /// Cases compared.
+    pub cases: usize,
     /// Mean Dice on the clean volumes.
     pub clean_dice: f64,
     /// Mean Dice on the protected volumes.
@@ -85,6 +94,6 @@ pub struct DetectorScore {
     pub label_auc: f64,
     /// The same on the clean volumes: what anatomy gives away by itself.
     pub clean_label_auc: f64,
-    /// AUC of the score for the voxels that changed, on the protected volumes.
-    pub support_auc: f64,
+    /// AUC of the score for the voxels that changed, on the protected volumes; `None` if in every case all voxels changed, or none.
+    pub support_auc: Option<f64>,
 }

@@ -8,8 +8,11 @@ use crate::training::{self, CleanCases};
 pub struct Summary {
     /// One row for each training set, network, preprocessing, augmentation and defence.
     pub rows: Vec<SummaryRow>,
-    /// The owner's worst case, one entry a training set: the headline.
+    /// The owner's worst case, one entry a training set: the headline. Of victims that have the set's files alone.
     pub worst: Vec<WorstCase>,
+    /// The same of victims that train on clean cases as well (`clean-mix`, `fine-tune`), where there are any. Part of what they learn is
+    /// what these clean cases teach (`clean-only`).
+    pub worst_with_clean: Vec<WorstCase>,
 }
 
 /// One victim over its seeds.
@@ -27,7 +30,7 @@ pub struct SummaryRow {
 }
 
 /// The victim that learns most from a training set. Those that see none of its files (`clean-only`, a control) are not compared: what
-/// they learn says nothing about the set.
+/// they learn says nothing about the set. Those that see clean cases beside them are compared among themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorstCase {
     /// The training set's name.
@@ -67,11 +70,17 @@ impl Summary {
                 names.push(&row.key.training_set);
             }
         }
-        let worst = names
-            .iter()
-            .filter_map(|name| WorstCase::of(name, &rows))
-            .collect();
-        Self { worst, rows }
+        let worst = |from: Source| {
+            let found = names.iter();
+            found
+                .filter_map(|name| WorstCase::of(name, from, &rows))
+                .collect()
+        };
+        Self {
+            worst: worst(Source::Set),
+            worst_with_clean: worst(Source::WithClean),
+            rows,
+        }
     }
 }
 
@@ -98,10 +107,10 @@ impl SummaryRow {
 }
 
 impl WorstCase {
-    fn of(name: &str, rows: &[SummaryRow]) -> Option<Self> {
+    fn of(name: &str, from: Source, rows: &[SummaryRow]) -> Option<Self> {
         let own = || {
             let of_set = rows.iter().filter(|row| row.key.training_set == name);
-            of_set.filter(|row| sees_the_set(&row.key.defence))
+            of_set.filter(|row| Source::of(&row.key.defence) == from)
         };
         let highest = |score: fn(&SummaryRow) -> Option<Spread>| {
             own()
@@ -121,10 +130,26 @@ impl WorstCase {
     }
 }
 
-/// Whether files of the training set are trained on.
-fn sees_the_set(defence: &str) -> bool {
-    let found = training::find(defence).ok().flatten();
-    !found.is_some_and(|defence| matches!(defence.clean_cases(), CleanCases::Only(_)))
+/// What a victim is trained on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Files of the training set alone.
+    Set,
+    /// These and some of their originals.
+    WithClean,
+    /// Originals alone.
+    Clean,
+}
+
+impl Source {
+    fn of(defence: &str) -> Self {
+        let found = training::find(defence).ok().flatten();
+        match found.map_or(CleanCases::None, |defence| defence.clean_cases()) {
+            CleanCases::None => Self::Set,
+            CleanCases::Mixed(_) | CleanCases::Before(_) => Self::WithClean,
+            CleanCases::Only(_) => Self::Clean,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -177,9 +202,11 @@ mod tests {
             cell("a", "blur", 2, None),
             cell("b", "none", 0, None),
             cell("a", "clean-only:0.1", 0, Some((0.9, 0.9))),
+            cell("a", "fine-tune", 0, Some((0.2, 0.85))),
+            cell("a", "clean-mix:0.1", 0, Some((0.4, 0.7))),
         ];
         let summary = Summary::of(&cells);
-        assert_eq!(summary.rows.len(), 4);
+        assert_eq!(summary.rows.len(), 6);
         assert_eq!(summary.rows[2].peak, None);
         assert_eq!(summary.worst.len(), 1, "no cell of b came to an end");
         let worst = &summary.worst[0];
@@ -191,6 +218,14 @@ mod tests {
         assert!((worst.last.mean - 0.4).abs() < 1e-12);
         assert_eq!(worst.last_by.defence, "none");
         assert_eq!((worst.compared, worst.failed), (2, 1));
+        // What clean cases teach, such as the network that a fine-tuning starts from, stands apart.
+        let [with_clean] = &summary.worst_with_clean[..] else {
+            panic!("{:?}", summary.worst_with_clean)
+        };
+        assert_eq!(with_clean.peak.mean, 0.85);
+        assert_eq!(with_clean.peak_by.defence, "fine-tune");
+        assert_eq!(with_clean.last_by.defence, "clean-mix:0.1");
+        assert_eq!((with_clean.compared, with_clean.failed), (2, 0));
     }
 
     #[test]

@@ -32,12 +32,16 @@ pub(super) fn significant(value: f64) -> String {
     }
 }
 
-/// Network, preprocessing and augmentation of a victim, without its defence.
-pub(super) fn victim(key: &CellKey) -> String {
-    let augmentation = match key.augmentation {
+pub(super) fn augmentation(augmentation: Augmentation) -> &'static str {
+    match augmentation {
         Augmentation::None => "no augmentation",
         Augmentation::NnUnet => "nnU-Net augmentation",
-    };
+    }
+}
+
+/// Network, preprocessing and augmentation of a victim, without its defence.
+pub(super) fn victim(key: &CellKey) -> String {
+    let augmentation = augmentation(key.augmentation);
     let preprocessing = key.preprocessing.name();
     format!(
         "{}, {preprocessing} preprocessing, {augmentation}",

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use super::format::{number, significant};
+use super::format::{augmentation, number, significant};
 use crate::record::{EvaluationRecord, Quality};
 
 /// How visible the perturbations are, and what they cost honest users.
@@ -27,6 +27,9 @@ impl QualityTable {
         };
         row("cases", &|q| q.cases.to_string());
         row("PSNR, whole volume (dB)", &|q| number(q.psnr_db, 2));
+        row("PSNR, whole volume, range between percentiles (dB)", &|q| {
+            number(q.psnr_percentiles_db, 2)
+        });
         row("PSNR, labelled voxels (dB)", &|q| number(q.psnr_roi_db, 2));
         row("SSIM, whole volume", &|q| format!("{:.5}", q.ssim));
         row("SSIM, labelled voxels", &|q| number(q.ssim_roi, 5));
@@ -54,13 +57,16 @@ impl QualityTable {
             join(shifts)
         });
         row(
-            "Dice of clean-trained networks: clean → protected volumes",
+            "Dice of clean-trained networks on their own training cases: clean → protected",
             &|q| {
                 let utility = q.utility.iter().map(|u| {
                     format!(
-                        "{} ({} preprocessing): {:.3} → {:.3}",
+                        "{}, {} preprocessing, {}, seed {}, {} cases: {:.3} → {:.3}",
                         u.network,
                         u.preprocessing.name(),
+                        augmentation(u.augmentation),
+                        u.seed,
+                        u.cases,
                         u.clean_dice,
                         u.protected_dice
                     )
@@ -76,7 +82,7 @@ impl QualityTable {
             },
         );
         row("support detector: AUC for changed voxels", &|q| {
-            number(q.detector.as_ref().map(|d| d.support_auc), 3)
+            number(q.detector.as_ref().and_then(|d| d.support_auc), 3)
         });
         Self {
             sets: record

@@ -2,7 +2,7 @@ use askama::Template;
 
 use super::format::duration;
 use crate::{
-    Augmentation,
+    Augmentation, Preprocessing,
     record::{EvaluationRecord, Role, TrainingSet},
 };
 
@@ -35,13 +35,36 @@ impl Settings {
             Augmentation::NnUnet => "nnU-Net".to_owned(),
         });
         let seeds = settings.seeds.iter().map(u64::to_string);
+        let controls = match settings.defend_controls {
+            true => "with the defences as well",
+            false => "without defences",
+        };
+        let spacing = settings.target_spacing.map_or_else(
+            || "each training set's median".to_owned(),
+            |[d, h, w]| format!("{d} × {h} × {w} mm"),
+        );
+        let patches = settings.preprocessing.iter().map(|p| match p {
+            Preprocessing::Paper => format!("{} (paper: the grid)", axes(settings.grid)),
+            Preprocessing::Plain | Preprocessing::NnUnet => {
+                format!("{} ({})", axes(settings.patch), p.name())
+            }
+        });
         let facts = vec![
-            ("program", format!("voxshield {}", record.version)),
+            (
+                "program",
+                format!(
+                    "voxshield {}, evaluation revision {}",
+                    record.version, record.revision
+                ),
+            ),
             ("networks", list(&settings.networks)),
+            ("spacing of nnunet", spacing),
             ("width", format!("{:?}", settings.width).to_lowercase()),
             ("preprocessing", list(&preprocessing.collect::<Vec<_>>())),
             ("augmentation", list(&augmentation.collect::<Vec<_>>())),
             ("defences", list(&settings.defences)),
+            ("controls", controls.to_owned()),
+            ("random noise", format!("{:?}", settings.noise)),
             ("seeds", list(&seeds.collect::<Vec<_>>())),
             ("steps", settings.steps.to_string()),
             ("tested every", format!("{} steps", settings.test_every)),
@@ -50,10 +73,22 @@ impl Settings {
                 format!(
                     "{} patches of {} voxels",
                     settings.batch,
-                    axes(settings.patch)
+                    patches.collect::<Vec<_>>().join(", ")
                 ),
             ),
             ("optimiser", settings.optimiser.clone()),
+            (
+                "precision",
+                format!(
+                    "{}{}",
+                    format!("{:?}", settings.precision).to_lowercase(),
+                    if settings.checkpointing {
+                        ", checkpointing"
+                    } else {
+                        ""
+                    }
+                ),
+            ),
             ("device", settings.device.clone()),
             ("time", duration(record.seconds)),
             (

@@ -29,7 +29,7 @@ pub struct AdversarialTraining {
 }
 
 impl AdversarialTraining {
-    /// The default's steps in a `radius` of your own: ten times the epsilon of a protection, such as 0.628 against 16/255.
+    /// The default's steps in a `radius` of your own, in the victim's intensities.
     ///
     /// # Errors
     /// As [`AdversarialTraining::new`].

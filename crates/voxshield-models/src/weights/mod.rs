@@ -38,10 +38,12 @@ pub fn load_weights<M: NamedParameters>(module: M, path: &Path) -> Result<M, Wei
 /// [`WeightsError::Io`], or [`WeightsError::Data`] if a tensor is not float32.
 pub fn write_weights(tensors: &TensorMap, path: &Path) -> Result<(), WeightsError> {
     let bytes = safetensors::encode(tensors, None, path)?;
-    write_atomically(path, &bytes).map_err(|source| io_error(path, source))
+    // A temporary file is private by default; the weights get the permissions of any new file.
+    write_atomically(path, &bytes, 0o666).map_err(|source| io_error(path, source))
 }
 
-/// As [`write_weights`], with a text that says what the weights are, for [`read_description`].
+/// As [`write_weights`], with a text that says what the weights are, for [`read_description`]. On Unix only the owner can read
+/// the file: described weights are those of generators, which show what was added to published data.
 ///
 /// # Errors
 ///
@@ -52,7 +54,7 @@ pub fn write_described_weights(
     path: &Path,
 ) -> Result<(), WeightsError> {
     let bytes = safetensors::encode(tensors, Some(description), path)?;
-    write_atomically(path, &bytes).map_err(|source| io_error(path, source))
+    write_atomically(path, &bytes, 0o600).map_err(|source| io_error(path, source))
 }
 
 /// The text that [`write_described_weights`] put into a safetensors file; `None` if there is none.
@@ -115,16 +117,18 @@ fn io_error(path: &Path, source: io::Error) -> WeightsError {
     }
 }
 
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file with these permissions, where the system is a Unix.
+fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".weights-").suffix(".tmp");
-    // A temporary file is private by default; the weights get the permissions of any new file.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

@@ -81,6 +81,11 @@ impl ClosedForm {
         self.name
     }
 
+    /// Whether the seed decides the code: who knows it, or guesses it, computes the noise again from the labels.
+    pub fn is_keyed(self) -> bool {
+        matches!(self.form, Form::Keyed(_))
+    }
+
     /// Its perturbation of a case, before support and clipping. What depends on more than some slices is found now, in passes over
     /// all of them; the image is read by forms that look at it, and by no others.
     pub fn of_case(self, case: &dyn CaseSlices, seed: u64, budget: Budget) -> CodedCase {

@@ -106,7 +106,7 @@ fn every_method_keeps_budget_bounds_support_and_seed() {
                 outside.clone().all(|(d, _)| *d == 0.0),
                 "{name}: moved outside"
             );
-            budget.clip(&image, &support, &mut delta);
+            budget.clip(&image, &support, &mut delta).unwrap();
             let mut changed = 0;
             for ((d, x), share) in delta.iter().zip(&image).zip(supported) {
                 assert!(d.abs() <= EPSILON as f32 * share, "{name}: {d}");

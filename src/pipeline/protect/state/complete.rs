@@ -6,60 +6,70 @@ use serde_json::{Value, json};
 
 use super::STATE_FOLDER;
 use crate::{
-    data::{CaseRecord, MANIFEST_NAME, Manifest, discover, sha256_file, sha256_volume},
-    pipeline::{Method, PipelineError, ProtectOptions, lanes::in_order},
+    data::{CaseRecord, Dataset, MANIFEST_NAME, Manifest, discover, sha256_file, sha256_volume},
+    pipeline::{Method, PipelineError, ProtectOptions, lanes::in_order, verify::folder_problems},
 };
 
 /// The manifest, if the output was complete before the run was resumed.
 ///
-/// An error if it is not the output of this very run: other options, sources that have changed since, or files that are not what
-/// was written. Who the recipients were is in no manifest, only whether there were any.
+/// # Errors
+/// As [`finished_run`].
 pub(in crate::pipeline::protect) fn completed(
     root: &Path,
     output: &Path,
     options: &ProtectOptions,
 ) -> Result<Option<Manifest>, PipelineError> {
-    if !options.resume || output.join(STATE_FOLDER).exists() {
+    let there = |name: &str| output.join(name).exists();
+    if !options.resume || there(STATE_FOLDER) || !there(MANIFEST_NAME) {
         return Ok(None);
     }
-    // Without one the folder is judged by what is in it.
+    let dataset = discover(root)?;
+    let dataset = match options.labels.is_files() {
+        true => dataset,
+        false => dataset.without_need_of_labels(),
+    };
+    finished_run(&dataset, output, options)
+}
+
+/// The manifest of an output that is complete, whatever is left of the run's state; `None` where there is none that can be read: then
+/// the folder is judged by what is in it.
+///
+/// # Errors
+/// [`PipelineError::OtherRun`] if it is not the output of this very run: other options or recipients, sources that have changed since,
+/// or files that are not what was written; [`PipelineError::ChangedOutput`] if anything was added to the folder, or taken away.
+pub(super) fn finished_run(
+    dataset: &Dataset,
+    output: &Path,
+    options: &ProtectOptions,
+) -> Result<Option<Manifest>, PipelineError> {
     let Ok(manifest) = Manifest::read(&output.join(MANIFEST_NAME)) else {
         return Ok(None);
     };
-    let run = |version: &str, device: String, options: Value, generator: bool, unlock: bool| {
-        json!({
-            "version": version,
-            "device": device,
-            "options": without_generator(options),
-            "save_generator": generator,
-            "unlock_to": unlock,
-        })
-    };
-    let there = run(
-        &manifest.version,
-        manifest.device.clone(),
-        manifest.method.clone(),
-        manifest.method.get("save_generator").is_some(),
-        manifest.cases.iter().any(|case| case.unlock.is_some()),
-    );
-    let here = run(
-        env!("CARGO_PKG_VERSION"),
-        options.device.to_string(),
-        options.to_json(),
-        options.save_generator.is_some(),
-        !options.unlock_to.is_empty(),
-    );
+    let recipients = options.unlock_to.fingerprint();
+    let there = json!({
+        "version": manifest.version,
+        "device": manifest.device,
+        "options": without_generator(manifest.method.clone()),
+        "save_generator": manifest.method.get("save_generator").is_some(),
+        "recipients": recipients_of(&manifest, recipients.as_deref()),
+    });
+    let here = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "device": options.device.to_string(),
+        "options": without_generator(options.to_json()),
+        "save_generator": options.save_generator.is_some(),
+        "recipients": recipients,
+    });
     let mut what = differences(&there, &here);
     let known: BTreeSet<&String> = (manifest.cases.iter().map(|case| &case.id))
         .chain(manifest.failed.iter().map(|case| &case.id))
         .chain(manifest.skipped.iter().map(|case| &case.id))
         .collect();
-    let dataset = discover(root)?;
     let unknown = dataset.cases.iter().find(|case| !known.contains(&case.id));
     what.extend(unknown.map(|case| format!("the dataset, which has a case {}", case.id)));
     in_order(
         manifest.cases.len(),
-        |index| is_intact(root, output, &manifest.cases[index]),
+        |index| is_intact(&dataset.root, output, &manifest.cases[index]),
         |index, intact| {
             if !intact {
                 what.push(format!("the files of case {}", manifest.cases[index].id));
@@ -67,7 +77,25 @@ pub(in crate::pipeline::protect) fn completed(
         },
     );
     same_run(output, &what)?;
+    let problems = folder_problems(Some(dataset), &manifest, output)?;
+    if !problems.is_empty() {
+        return Err(PipelineError::ChangedOutput {
+            path: output.to_path_buf(),
+            problems: problems.join("; "),
+        });
+    }
     Ok(Some(manifest))
+}
+
+/// The fingerprint of the recipients of a finished run: all cases have the same. Older manifests say only whether there were any, and
+/// one without cases says nothing: they count as `asked`.
+fn recipients_of(manifest: &Manifest, asked: Option<&str>) -> Option<String> {
+    let Some(case) = manifest.cases.first() else {
+        return asked.map(str::to_owned);
+    };
+    let unlock = case.unlock.as_ref()?;
+    let known = unlock.recipients.as_deref().or(asked);
+    Some(known.unwrap_or_default().to_owned())
 }
 
 /// An error naming in what the run that `output` holds differs from this one, if it does.
@@ -136,7 +164,8 @@ fn collect(name: &str, there: Option<&Value>, here: Option<&Value>, found: &mut 
     let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
     found.push(match name {
         // Hashes say nothing to a reader.
-        "sources" | "recipients" => format!("its {name}"),
+        "sources" => "its sources".to_owned(),
+        "recipients" => "the recipients (--unlock-to)".to_owned(),
         _ => format!("{name} ({} there, {} here)", text(there), text(here)),
     });
 }

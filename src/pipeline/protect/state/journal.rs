@@ -1,5 +1,5 @@
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -7,12 +7,9 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    complete::{differences, same_run},
-    failed,
-};
+use super::complete::{differences, same_run};
 use crate::{
-    data::{CaseRecord, sha256_bytes},
+    data::{CaseRecord, private_file, sha256_bytes},
     pipeline::PipelineError,
 };
 
@@ -39,18 +36,18 @@ impl Journal {
         header: &Value,
     ) -> Result<(Self, Vec<CaseRecord>), PipelineError> {
         let path = folder.join(name);
-        let mut file = OpenOptions::new()
+        let mut file = private_file()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(failed("open the file", &path))?;
+            .map_err(PipelineError::io("open the file", &path))?;
         let mut bytes = Vec::new();
         Read::by_ref(&mut file)
             .take(LIMIT)
             .read_to_end(&mut bytes)
-            .map_err(failed("read the file", &path))?;
+            .map_err(PipelineError::io("read the file", &path))?;
         let mut lines = Lines(&bytes);
         let found: Option<Value> = lines.next();
         if let Some(found) = &found {
@@ -68,7 +65,7 @@ impl Journal {
         }
         file.set_len(good as u64)
             .and_then(|()| file.seek(SeekFrom::Start(good as u64)))
-            .map_err(failed("cut the file", &path))?;
+            .map_err(PipelineError::io("cut the file", &path))?;
         let mut journal = Self { file, path };
         if found.is_none() {
             journal.append(header)?;
@@ -83,7 +80,7 @@ impl Journal {
             let mut first = Vec::new();
             File::open(&path)
                 .and_then(|file| BufReader::new(file.take(LIMIT)).read_until(b'\n', &mut first))
-                .map_err(failed("read the file", &path))?;
+                .map_err(PipelineError::io("read the file", &path))?;
             if let Some(found) = Lines(&first).next() {
                 check(header, &found, folder)?;
             }
@@ -113,7 +110,7 @@ impl Journal {
     /// Removes the file.
     pub(super) fn remove(self) -> Result<(), PipelineError> {
         drop(self.file);
-        fs::remove_file(&self.path).map_err(failed("remove the file", &self.path))
+        fs::remove_file(&self.path).map_err(PipelineError::io("remove the file", &self.path))
     }
 
     pub(super) fn append(&mut self, entry: &impl Serialize) -> Result<(), PipelineError> {
@@ -123,15 +120,15 @@ impl Journal {
         self.file
             .write_all(line.as_bytes())
             .and_then(|()| self.file.sync_data())
-            .map_err(failed("write the file", &self.path))
+            .map_err(PipelineError::io("write the file", &self.path))
     }
 }
 
 /// The journals in the folder: of a run, and of its shards.
 fn names(folder: &Path) -> Result<Vec<String>, PipelineError> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
-        let entry = entry.map_err(failed("list the folder", folder))?;
+    for entry in fs::read_dir(folder).map_err(PipelineError::io("list the folder", folder))? {
+        let entry = entry.map_err(PipelineError::io("list the folder", folder))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name == NAME || name.starts_with(&format!("{NAME}-")) {
             names.push(name);

@@ -9,21 +9,31 @@
 //! | `deltas` | a folder with the perturbations of a method that keeps one for each case: those of `training`, and those since |
 
 mod complete;
+mod folder;
 mod journal;
 mod training;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
 
 pub(super) use self::{complete::completed, training::TrainingFile};
-use self::{complete::is_intact, journal::Journal};
+use self::{
+    complete::{finished_run, is_intact},
+    folder::{LOCK, forget, lock, refuse_links},
+    journal::Journal,
+};
+use super::folders::has_others;
 use crate::{
-    data::{Case, CaseRecord, file_parts, remove_stale_temporaries, sha256_bytes, sha256_file},
+    data::{
+        Case, CaseRecord, MANIFEST_NAME, SIGNATURE_NAME, file_parts, remove_stale_temporaries,
+        sha256_bytes, sha256_file,
+    },
     pipeline::{
         PipelineError, ProtectOptions, Scanned, Shard, lanes::in_order, write::unlock_path,
     },
@@ -45,26 +55,42 @@ pub(super) struct RunState {
 
 impl RunState {
     /// Takes the output folder, creating it, and finds out what is done already if the run is to be resumed.
+    ///
+    /// `None` if the output is no longer what it was before the dataset was read: another process has completed it, or what is in it
+    /// was written by no run. It is as it was then, and is to be judged again.
     pub(super) fn begin(
         output: &Path,
         options: &ProtectOptions,
         scanned: &Scanned,
-    ) -> Result<Self, PipelineError> {
-        let folder = output.join(STATE_FOLDER);
-        fs::create_dir_all(&folder).map_err(failed("create the folder", &folder))?;
+    ) -> Result<Option<Self>, PipelineError> {
+        refuse_links(output)?;
+        let folder = folder::create(output)?;
         let own = options
             .shard
             .map(|shard| shard.to_string().replace('/', "-of-"));
         let own = own.map_or_else(String::new, |name| format!("-{name}"));
-        let mut locks = vec![lock(&folder.join("lock"), output, options.shard.is_some())?];
+        let mut locks = vec![lock(&folder.join(LOCK), output, options.shard.is_some())?];
         if options.shard.is_some() {
-            locks.push(lock(&folder.join(format!("lock{own}")), output, false)?);
+            locks.push(lock(&folder.join(format!("{LOCK}{own}")), output, false)?);
         }
         if !options.resume && folder.join(journal::NAME).exists() {
             return Err(PipelineError::Unfinished {
                 path: output.to_path_buf(),
             });
         }
+        // Complete but for this folder, of which a process that was killed may have left a part.
+        let finished = match options.resume {
+            true => finished_run(&scanned.dataset, output, options),
+            false => Ok(None),
+        };
+        // Files come after their journal and go before it: in this order, those of another shard are not met without.
+        let foreign = has_others(output)? && !Journal::any(&folder);
+        if foreign || matches!(finished, Ok(Some(_))) {
+            // What stays is in nobody's way but that of the next run, which comes here again.
+            let _ = fs::remove_dir_all(&folder);
+            return Ok(None);
+        }
+        finished?;
         let header = header(options, scanned)?;
         // Before anything is written: what is refused leaves the other run as it was.
         Journal::check_all(&folder, &header)?;
@@ -82,13 +108,17 @@ impl RunState {
             shard: options.shard,
             _locks: locks,
         };
+        // The output is unfinished again before anything of it is removed.
+        for name in [MANIFEST_NAME, SIGNATURE_NAME] {
+            remove_if_there(&output.join(name))?;
+        }
         if options.resume {
             state.keep_intact(output, scanned, records);
             for at in (0..scanned.cases.len()).filter(|&at| !state.is_done(scanned, at)) {
                 remove_files(output, &scanned.cases[at].case);
             }
         }
-        Ok(state)
+        Ok(Some(state))
     }
 
     /// Whether nothing is to be done for the case at this position of the dataset: it is finished, or another shard's.
@@ -128,9 +158,16 @@ impl RunState {
         }
     }
 
-    /// Removes the folder: the run is complete.
+    /// Removes the state of the optimisation, which shows what was added to the data: it is not to lie beside a manifest.
+    pub(super) fn forget(&self) -> Result<(), PipelineError> {
+        forget(&self.folder)
+    }
+
+    /// Removes the folder: the run is complete, since its manifest is there. What is left of the folder if the process is killed here
+    /// does not count any more.
     pub(super) fn complete(self) -> Result<(), PipelineError> {
-        fs::remove_dir_all(&self.folder).map_err(failed("remove the folder", &self.folder))
+        fs::remove_dir_all(&self.folder)
+            .map_err(PipelineError::io("remove the folder", &self.folder))
     }
 
     /// Keeps the records whose files are there and unchanged, source and result.
@@ -146,21 +183,6 @@ impl RunState {
                 }
             },
         );
-    }
-}
-
-fn lock(path: &Path, output: &Path, shared: bool) -> Result<File, PipelineError> {
-    let file = File::create(path).map_err(failed("create the file", path))?;
-    let outcome = match shared {
-        true => file.try_lock_shared(),
-        false => file.try_lock(),
-    };
-    match outcome {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(PipelineError::Locked {
-            path: output.to_path_buf(),
-        }),
-        Err(TryLockError::Error(source)) => Err(failed("lock the file", path)(source)),
     }
 }
 
@@ -187,7 +209,7 @@ fn header(options: &ProtectOptions, scanned: &Scanned) -> Result<Value, Pipeline
         "version": env!("CARGO_PKG_VERSION"),
         "device": options.device.to_string(),
         "options": options.to_json(),
-        "recipients": sha256_bytes(format!("{:?}", options.unlock_to).as_bytes()),
+        "recipients": options.unlock_to.fingerprint(),
         "sources": sha256_bytes(sources.to_string().as_bytes()),
     }))
 }
@@ -195,8 +217,8 @@ fn header(options: &ProtectOptions, scanned: &Scanned) -> Result<Value, Pipeline
 /// Removes the temporary files of killed runs, in all folders.
 fn clean(folder: &Path) -> Result<(), PipelineError> {
     remove_stale_temporaries(folder)?;
-    for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
-        let entry = entry.map_err(failed("list the folder", folder))?;
+    for entry in fs::read_dir(folder).map_err(PipelineError::io("list the folder", folder))? {
+        let entry = entry.map_err(PipelineError::io("list the folder", folder))?;
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             clean(&entry.path())?;
         }
@@ -216,14 +238,11 @@ fn remove_files(output: &Path, case: &Case) {
     }
 }
 
-/// An error about a file of the run's state.
-fn failed<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl FnOnce(std::io::Error) -> PipelineError + 'a {
-    move |source| PipelineError::Io {
-        action,
-        path: path.to_path_buf(),
-        source,
+fn remove_if_there(path: &Path) -> Result<(), PipelineError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(PipelineError::io("remove the file", path)(error))
+        }
+        _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use crate::{
-    data::{sha256_bytes, write_file_atomic},
+    data::{sha256_bytes, write_private_file_atomic},
     perturb::{PerturbError, TrainingState},
 };
 
@@ -56,8 +56,10 @@ impl TrainingFile {
         let start = Instant::now();
         let bytes = state()?.to_bytes()?;
         let content = [sha256_bytes(&bytes).as_bytes(), &bytes].concat();
-        write_file_atomic(&self.path, &content).map_err(|error| PerturbError::Checkpoint {
-            source: Box::new(error),
+        write_private_file_atomic(&self.path, &content).map_err(|error| {
+            PerturbError::Checkpoint {
+                source: Box::new(error),
+            }
         })?;
         self.last = Some((Instant::now(), start.elapsed()));
         Ok(())

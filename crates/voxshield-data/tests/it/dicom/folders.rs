@@ -157,3 +157,76 @@ fn links_loose_files_and_unfit_names_are_failed_cases() {
     assert!(error(5).to_string().contains("images/CASE/"));
     assert_eq!(fs::read_dir(output.join("images")).unwrap().count(), 1);
 }
+
+/// A label of two files is one label, and a label that is not used is said so.
+#[cfg(unix)]
+#[test]
+fn labels_are_copied_whole_and_none_is_left_out_in_silence() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    for case in ["linked", "pair", "twice"] {
+        Scan::new().write(&input.join("images").join(case));
+    }
+    let first = folder.path().join("one");
+    import_dicom(&input.join("images/pair"), &first, &mut |_| {}).unwrap();
+    let affine = StoredVolume::read(&first.join("images/pair.nii.gz"))
+        .unwrap()
+        .affine();
+    let labels = input.join("labels");
+    fs::create_dir_all(&labels).unwrap();
+    let label =
+        ndarray::Array3::<u8>::from_shape_fn((COLUMNS, ROWS, SLICES), |(_, _, k)| (k > 2).into());
+    let save =
+        |path: &std::path::Path| write_new(path, NewVoxels::from(label.view()), &affine).unwrap();
+    let single = folder.path().join("single.nii");
+    save(&single);
+    // Cut in two.
+    let bytes = fs::read(&single).unwrap();
+    let mut header = bytes[..352].to_vec();
+    header[344..348].copy_from_slice(b"ni1\0");
+    header[108..112].copy_from_slice(&0_f32.to_le_bytes());
+    fs::write(labels.join("pair.hdr"), header).unwrap();
+    fs::write(labels.join("pair.img"), &bytes[352..]).unwrap();
+    symlink(&single, labels.join("linked.nii")).unwrap();
+    for name in ["twice.nii", "twice.nii.gz", "nobody.nii.gz"] {
+        save(&labels.join(name));
+    }
+    let mut seen = 0;
+    let cases = import_dicom(&input, &output, &mut |_| seen += 1).unwrap();
+    let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(ids, ["linked", "pair", "twice", "nobody"]);
+    assert_eq!(seen, 4);
+    let error = |at: usize| cases[at].shape.as_ref().unwrap_err();
+    assert!(
+        matches!(error(0), DataError::SymbolicLink { .. }),
+        "{}",
+        error(0)
+    );
+    assert!(cases[1].shape.is_ok() && cases[1].labelled);
+    assert!(
+        matches!(
+            error(2),
+            DataError::Layout(LayoutError::DuplicateCase { .. })
+        ),
+        "{}",
+        error(2)
+    );
+    assert!(
+        matches!(
+            error(3),
+            DataError::Dicom {
+                problem: DicomError::NoCase { .. },
+                ..
+            }
+        ),
+        "{}",
+        error(3)
+    );
+    for file in ["pair.hdr", "pair.img"] {
+        let copied = fs::read(output.join("labels").join(file)).unwrap();
+        assert_eq!(copied, fs::read(labels.join(file)).unwrap());
+    }
+    let dataset = voxshield_data::discover(&output).unwrap();
+    assert_eq!((dataset.cases.len(), dataset.problems.len()), (1, 0));
+}

@@ -279,3 +279,92 @@ fn decathlon_entries_of_another_shape_are_refused() {
         );
     }
 }
+
+#[test]
+fn listed_labels_that_are_images_are_refused() {
+    let folder = Folder::new();
+    folder
+        .volumes(&[
+            "imagesTr/a.nii",
+            "labelsTr/a.nii",
+            "imagesTr/b.nii",
+            "imagesTr/c.nii",
+        ])
+        .text(
+            "dataset.json",
+            r#"{"training": [{"image": "imagesTr/a.nii", "label": "labelsTr/a.nii"},
+                {"image": "imagesTr/b.nii", "label": "./imagesTr/b.nii"},
+                {"image": "imagesTr/c.nii", "label": "imagesTr/a.nii"}]}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["a"]);
+    for label in ["imagesTr/b.nii", "imagesTr/a.nii"] {
+        let error = &problem(&dataset, label).error;
+        assert!(
+            matches!(**error, DataError::Layout(LayoutError::LabelIsImage { .. })),
+            "{error}"
+        );
+    }
+}
+
+/// As in AMOS: the number is the case's.
+#[test]
+fn a_decathlon_list_of_names_with_four_digits_is_one() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/amos_0001.nii", "labelsTr/amos_0001.nii"])
+        .volumes(&["imagesTr/amos_0004.nii", "labelsTr/amos_0004.nii"])
+        .text(
+            "dataset.json",
+            r#"{"modality": {"0": "CT"}, "labels": {"0": "background", "1": "spleen"},
+            "training": [{"image": "./imagesTr/amos_0001.nii", "label": "./labelsTr/amos_0001.nii"},
+                {"image": "./imagesTr/amos_0004.nii", "label": "./labelsTr/amos_0004.nii"}]}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(dataset.layout, "decathlon");
+    assert_eq!(ids(&dataset), ["amos_0001", "amos_0004"]);
+    assert!(dataset.problems.is_empty(), "{:?}", dataset.problems);
+}
+
+/// A list that some converters write beside nnU-Net's own entries.
+#[test]
+fn a_list_of_channels_leaves_a_dataset_nnunets() {
+    let folder = Folder::new();
+    folder
+        .volumes(&["imagesTr/a_0000.nii", "imagesTr/a_0001.nii", "labelsTr/a.nii"])
+        .text(
+            "dataset.json",
+            r#"{"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "x": 1, "ignore": 2},
+            "training": [{"image": "imagesTr/a_0000.nii", "label": "labelsTr/a.nii"}]}"#,
+        );
+    let dataset = folder.discover();
+    assert_eq!(dataset.layout, "nnunet-v2");
+    assert_eq!(ids(&dataset), ["a"]);
+    assert_eq!(dataset.stated_channels(), Some(2));
+    assert_eq!(dataset.ignored_label(), Some(2));
+}
+
+#[test]
+fn a_list_with_a_folder_for_each_subject_keeps_all_of_them() {
+    let folder = Folder::new();
+    let entry = |subject: &str| {
+        folder.volumes(&[&format!("{subject}/t1.nii"), &format!("{subject}/seg.nii")]);
+        format!(r#"{{"image": "./{subject}/t1.nii", "label": "{subject}/seg.nii"}}"#)
+    };
+    let entries = ["sub-01", "sub-02/first", "sub-02/second"].map(entry);
+    folder.volumes(&["lone/t2.nii", "lone/seg.nii"]).text(
+        "dataset.json",
+        &format!(
+            r#"{{"training": [{}, {{"image": "lone/t2.nii", "label": "lone/seg.nii"}}]}}"#,
+            entries.join(", ")
+        ),
+    );
+    let dataset = folder.discover();
+    let expected = ["sub-01_t1", "sub-02_first_t1", "sub-02_second_t1", "t2"];
+    assert_eq!(ids(&dataset), expected);
+    assert!(dataset.problems.is_empty(), "{:?}", dataset.problems);
+    assert_eq!(
+        (dataset.stated_channels(), dataset.ignored_label()),
+        (None, None)
+    );
+}

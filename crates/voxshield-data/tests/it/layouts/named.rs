@@ -135,7 +135,10 @@ fn flare_side_by_side_or_apart() {
         );
         assert_eq!(case.label, Some(format!("{labels}train_001.nii.gz").into()));
         assert_eq!(dataset.case("val_001").unwrap().split, Split::Test);
-        assert_eq!(dataset.channels[0].modality, Some(Modality::Ct));
+        // By its folders; other data with such names may be MR.
+        let known = (images == "TrainingImg/").then_some(Modality::Ct);
+        assert_eq!(dataset.channels[0].modality, known);
+        assert_eq!(dataset.stated_channels(), known.map(|_| 1));
         let error = |path: String| &*problem(&dataset, &path).error;
         assert!(matches!(
             error(format!("{images}train_003_0000.nii.gz")),
@@ -164,6 +167,7 @@ fn flare_cases_whose_names_end_in_a_number() {
         folder.volume(&format!("{images}FLARE22_Tr_0001_0001.nii.gz"));
         let dataset = folder.discover();
         assert_eq!(dataset.layout, "flare", "{images}");
+        assert_eq!(dataset.channels[0].modality, Some(Modality::Ct));
         assert_eq!(
             ids(&dataset),
             [&cases[..], &["FLARETs_0003"]].concat(),
@@ -248,4 +252,38 @@ fn plain_folders_with_any_ending() {
     ));
     assert_eq!(dataset.problems.len(), 5, "{:?}", dataset.problems);
     assert!(dataset.auxiliary.is_empty());
+}
+
+/// As FLARE22's pseudo-labels beside its labels.
+#[test]
+fn two_folders_with_a_label_of_an_image_are_ambiguous() {
+    let folder = Folder::new();
+    folder.volumes(&[
+        "images/a_0000.nii.gz",
+        "labels/a.nii.gz",
+        "images/b_0000.nii.gz",
+        "labels/b.nii.gz",
+        "aladdin5-pseudo/b.nii.gz",
+        "c_0000.nii.gz",
+        "c.nii.gz",
+        "labels/c.nii.gz",
+    ]);
+    let dataset = folder.discover();
+    // A label in the image's own folder is nearer than all others.
+    assert_eq!(ids(&dataset), ["a", "c"]);
+    assert_eq!(dataset.case("c").unwrap().label, Some("c.nii.gz".into()));
+    let error = &problem(&dataset, "images/b_0000.nii.gz").error;
+    assert!(
+        matches!(
+            **error,
+            DataError::Layout(LayoutError::AmbiguousLabel { .. })
+        ),
+        "{error}"
+    );
+    for file in ["labels/b.nii.gz", "aladdin5-pseudo/b.nii.gz"] {
+        assert!(error.to_string().contains(file), "{error}");
+    }
+    // The label of `c` that was not taken.
+    problem(&dataset, "labels/c.nii.gz");
+    assert_eq!(dataset.problems.len(), 2, "{:?}", dataset.problems);
 }

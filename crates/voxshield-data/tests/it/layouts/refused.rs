@@ -6,26 +6,27 @@ use voxshield_data::{DataError, LayoutError, discover, layouts};
 
 use super::{Folder, ids, problem};
 
+/// Where capitals do not count both would be one file, and no manifest holds both.
 #[test]
-fn upper_and_lower_case_are_two_cases() {
+fn cases_that_differ_in_capitals_only_are_not_both_taken() {
     let folder = Folder::new();
     folder.volumes(&[
         "images/Case.nii",
         "labels/Case.nii",
-        "images/case.nii",
-        "labels/case.nii",
+        "images/case.nii.gz",
+        "labels/case.nii.gz",
     ]);
-    // Some file systems cannot hold both.
-    let both = std::fs::read_dir(folder.path().join("images"))
-        .unwrap()
-        .count()
-        == 2;
-    let expected = if both {
-        &["Case", "case"][..]
-    } else {
-        &["Case"]
-    };
-    assert_eq!(ids(&folder.discover()), expected);
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["Case"]);
+    let error = &problem(&dataset, "images/case.nii.gz").error;
+    assert!(
+        matches!(
+            **error,
+            DataError::Layout(LayoutError::DuplicateCase { .. })
+        ),
+        "{error}"
+    );
+    assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
 }
 
 #[cfg(unix)]
@@ -137,4 +138,63 @@ fn names_that_no_manifest_can_hold_are_said_so_at_once() {
     assert_eq!(dataset.problems.len(), 1, "{:?}", dataset.problems);
     let error = dataset.problems[0].error.to_string();
     assert!(error.contains("\"visit\\xFF\": it is not UTF-8"), "{error}");
+}
+
+/// Published byte for byte, such a label is the clean image.
+#[cfg(unix)]
+#[test]
+fn a_label_that_is_the_file_of_an_image_is_refused() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new();
+    folder.volumes(&[
+        "images/a.nii",
+        "labels/a.nii",
+        "images/b.nii",
+        "images/c.hdr",
+    ]);
+    folder.volumes(&["images/d.nii", "labels/real.nii"]);
+    let link = |target: &str, name: &str| {
+        let target = std::path::Path::new("..").join(target);
+        symlink(target, folder.path().join("labels").join(name)).unwrap();
+    };
+    link("images/b.nii", "b.nii");
+    link("images/a.nii", "c.nii");
+    // A link to a label is one.
+    link("labels/real.nii", "d.nii");
+    let dataset = folder.discover();
+    assert_eq!(ids(&dataset), ["a", "d"]);
+    for (label, image) in [
+        ("labels/b.nii", "images/b.nii"),
+        ("labels/c.nii", "images/a.nii"),
+    ] {
+        let error = &problem(&dataset, label).error;
+        assert!(
+            matches!(**error, DataError::Layout(LayoutError::LabelIsImage { .. })),
+            "{error}"
+        );
+        assert!(error.to_string().contains(image), "{error}");
+    }
+    // Not for want of a label: no run may take them.
+    assert_eq!(ids(&dataset.without_need_of_labels()), ["a", "d"]);
+}
+
+#[test]
+fn a_folder_around_datasets_is_no_dataset() {
+    let folder = Folder::new();
+    for name in ["Dataset001_A", "Dataset002_B"] {
+        folder.volumes(&[
+            &format!("{name}/imagesTr/a{name}_0000.nii.gz"),
+            &format!("{name}/labelsTr/a{name}.nii.gz"),
+        ]);
+        folder.text(&format!("{name}/dataset.json"), "{}");
+    }
+    let error = discover(folder.path()).unwrap_err();
+    assert!(
+        matches!(error, DataError::Layout(LayoutError::DatasetBelow { .. })),
+        "{error}"
+    );
+    assert!(error.to_string().contains("Dataset001_A"), "{error}");
+    // A dataset of its own that has another one in it is one all the same.
+    folder.volumes(&["images/a.nii", "labels/a.nii"]);
+    assert!(discover(folder.path()).is_ok());
 }
