@@ -51,13 +51,13 @@ mod tests {
                 false => 1.0,
             })
             .collect();
-        let found = detect(&clean, &protected, &label, shape);
+        let found = detect(&clean, &protected, &label, shape).unwrap();
         assert!(found.label.unwrap() > 0.95, "{:?}", found.label);
         assert_eq!(found.clean_label, Some(0.5));
         assert_eq!(found.support, found.label, "the label is what changed");
         // Who changes everything changes no support.
         let everywhere: Vec<f32> = protected.iter().map(|v| v + 0.01).collect();
-        let found = detect(&clean, &everywhere, &label, shape);
+        let found = detect(&clean, &everywhere, &label, shape).unwrap();
         assert!(found.label.unwrap() > 0.95 && found.support.is_none());
     }
 }

@@ -79,6 +79,7 @@ pub(super) fn publish(root: &Path, clean: &Path, (lo, hi): (f64, f64)) {
             files: vec![FileRecord {
                 sha256_before: sha256_volume(&clean.join(&path)).unwrap(),
                 sha256_after: sha256_volume(&root.join(&path)).unwrap(),
+                content_before: Vec::new(),
                 path,
             }],
             labels: Vec::new(),
@@ -108,6 +109,7 @@ pub(super) fn publish(root: &Path, clean: &Path, (lo, hi): (f64, f64)) {
         cases: (0..cases).map(record).collect(),
         failed: Vec::new(),
         skipped: Vec::new(),
+        others: None,
     };
     manifest.write_atomic(&root.join(MANIFEST_NAME)).unwrap();
 }

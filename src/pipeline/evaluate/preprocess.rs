@@ -213,7 +213,7 @@ impl Frame {
 }
 
 /// Mean and population deviation, the latter never 0.
-fn moments<'a>(values: impl Iterator<Item = &'a f32> + Clone) -> (f64, f64) {
+pub(super) fn moments<'a>(values: impl Iterator<Item = &'a f32> + Clone) -> (f64, f64) {
     let n = values.clone().count().max(1) as f64;
     let mean = values.clone().map(|&v| f64::from(v)).sum::<f64>() / n;
     let variance = values.map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;

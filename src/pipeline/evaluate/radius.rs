@@ -135,7 +135,8 @@ mod tests {
     #[test]
     fn the_radius_is_the_budget_in_what_the_victim_divides_by() {
         // The protection's 0..1: ten deviations of what is above 0; ten of the foreground; a window.
-        let sets: [(fn(&Path), (f64, f64), [f64; 3]); 3] = [
+        type Drawn = (fn(&Path), (f64, f64), [f64; 3]);
+        let sets: [Drawn; 3] = [
             (
                 mri,
                 (-3.0, 7.0),

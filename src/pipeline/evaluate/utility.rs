@@ -135,6 +135,7 @@ mod tests {
             classes: &clean.classes,
             patch: [6, 4, 4],
             device: &device,
+            defence: None,
         };
         let pair = [&clean, &protected].map(|set| (set, &set.cases[..]));
         let kept = compared(&scorer, &Thresholds, pair).unwrap();

@@ -70,7 +70,7 @@ fn what_another_process_completes_meanwhile_is_left_as_it_is() {
         // After the output was looked at, and before it is locked.
         ProtectEvent::Scanned(_) => {
             other = Some(run(&it.clean, &it.out, &resumed()).unwrap());
-            key.sign(&manifest).unwrap();
+            key.sign(&manifest, &fs::read(&manifest).unwrap()).unwrap();
         }
         ProtectEvent::CaseStarted { .. } => started += 1,
         _ => {}
@@ -112,7 +112,7 @@ fn what_is_left_of_the_state_of_a_complete_run_costs_no_case() {
     let (key, public) = it.keys();
     let first = run(&it.clean, &it.out, &resumed()).unwrap();
     let manifest = it.out.join(MANIFEST_NAME);
-    key.sign(&manifest).unwrap();
+    key.sign(&manifest, &fs::read(&manifest).unwrap()).unwrap();
     let before = hashes(&it.out);
     let state = it.out.join(".voxshield");
     for left in [
