@@ -10,11 +10,11 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 use voxshield_kernels::{AxisMap, map_axes};
-use voxshield_models::{Architecture, TensorMap, parameters};
+use voxshield_models::{TensorMap, parameters};
 use voxshield_perturb::{
     Batch, Bilevel, BilevelConfig, Budget, Event, GeneratorKind, InMemory, NoiseLearner, Patch,
-    PatchSource, PerturbError, SourceError, SurrogateConfig, SurrogateLearner, TrainingVolume,
-    Transforms, View, voxshield_terms,
+    PatchSource, PerturbError, SourceError, SurrogateConfig, TrainingVolume, Transforms, View,
+    voxshield_terms,
 };
 use voxshield_testkit::device;
 
@@ -136,11 +136,8 @@ fn the_loop_is_its_steps_one_after_the_other() {
     let config = config();
     let (device, tracked) = (device(), device().autodiff());
     let budget = Budget::new(config.common.epsilon).expect("a budget");
-    let network = Architecture::find(&config.common.surrogate).expect("known");
-    let spec = config.common.surrogate_spec(1, CLASSES);
-    let network = network
-        .init(&spec, config.common.seed, &tracked)
-        .expect("valid");
+    let surrogate = config.common.learner(1, CLASSES, &device);
+    let mut surrogate = surrogate.expect("valid");
     let generator = config.noise_generator(1);
     let generator = generator
         .init(config.common.seed + 1, &tracked)
@@ -151,7 +148,6 @@ fn the_loop_is_its_steps_one_after_the_other() {
         config.isc_lags,
         config.spd_weight,
     );
-    let mut surrogate = SurrogateLearner::new(network, config.common.surrogate_rate, budget);
     let mut noise = NoiseLearner::new(generator, config.noise_rate, budget, terms);
     let mut calls = source.calls.iter().copied();
     let mut inner = volumes();
