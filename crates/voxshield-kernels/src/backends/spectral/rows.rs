@@ -63,10 +63,10 @@ pub(super) fn row_spectra(
             let a = sequence + k;
             let b = sequence + (width - k) % width;
             // (Z_k + conj Z_-k) / 2 is the even row's, (Z_k - conj Z_-k) / 2i the odd row's.
-            let even = row % 2 == 0;
+            let odd = row % 2 == 1;
             let at = (pair / pairs_of_slice * half + k) * height + h;
-            spectra[at] = 0.5 * select(even, re[a] + re[b], im[a] + im[b]);
-            spectra[imaginary + at] = 0.5 * select(even, im[a] - im[b], re[b] - re[a]);
+            spectra[at] = 0.5 * select(odd, im[a] + im[b], re[a] + re[b]);
+            spectra[imaginary + at] = 0.5 * select(odd, re[b] - re[a], im[a] - im[b]);
         }
         i += comptime!(batch.units);
     }
