@@ -24,7 +24,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.848, 0.818],
-        [0.617, 0.629],
+        [0.617, 0.479],
     )),
     make: Make::KeyedCode(code),
 };

@@ -15,7 +15,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.852, 0.761],
-        [0.815, 0.625],
+        [0.815, 0.376],
     )),
     make: Make::KeyedCode(code),
 };

@@ -16,7 +16,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.865, 0.815],
-        [0.751, 0.699],
+        [0.751, 0.652],
     )),
     make: Make::CaseCode(|case, _| Box::new(Rings::of(case))),
 };

@@ -13,7 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.842, 0.797],
-        [0.556, 0.498],
+        [0.556, 0.536],
     )),
     make: Make::Recipe(recipe),
 };

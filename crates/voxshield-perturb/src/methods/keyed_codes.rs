@@ -21,7 +21,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Full,
         [0.847, 0.770],
-        [0.831, 0.683],
+        [0.831, 0.550],
     )),
     make: Make::KeyedCode(code),
 };

@@ -17,7 +17,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.842, 0.786],
-        [0.749, 0.519],
+        [0.749, 0.416],
     )),
     make: Make::KeyedCode(code),
 };

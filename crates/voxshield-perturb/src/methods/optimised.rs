@@ -51,7 +51,7 @@ pub(super) const RANDOM: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.618, 0.772],
-        [0.332, 0.424],
+        [0.332, 0.354],
     )),
     make: Make::Random,
 };

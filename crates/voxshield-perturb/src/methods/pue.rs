@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.823, 0.744],
-        [0.800, 0.609],
+        [0.800, 0.539],
     )),
     make: Make::Recipe(recipe),
 };

@@ -13,7 +13,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.867, 0.818],
-        [0.845, 0.749],
+        [0.845, 0.730],
     )),
     make: Make::Recipe(recipe),
 };

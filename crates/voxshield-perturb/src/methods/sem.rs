@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.824, 0.754],
-        [0.820, 0.723],
+        [0.820, 0.667],
     )),
     make: Make::Recipe(recipe),
 };

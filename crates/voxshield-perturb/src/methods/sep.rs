@@ -19,7 +19,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.848, 0.796],
-        [0.575, 0.660],
+        [0.575, 0.591],
     )),
     make: Make::Recipe(recipe),
 };

@@ -14,7 +14,7 @@ pub(super) const METHOD: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.859, 0.802],
-        [0.814, 0.722],
+        [0.814, 0.620],
     )),
     make: Make::Recipe(targeted),
 };
@@ -28,7 +28,7 @@ pub(super) const UNTARGETED: PerturbationMethod = PerturbationMethod {
     strength: Some(Strength::measured(
         Support::Roi,
         [0.849, 0.793],
-        [0.456, 0.551],
+        [0.456, 0.571],
     )),
     make: Make::Recipe(untargeted),
 };
