@@ -74,7 +74,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         config.common.epsilon
     );
     println!("PSNR {:.2} dB", metrics::psnr(&image, &protected)?);
-    if largest == 0.0 || f64::from(largest) > config.common.epsilon {
+    // In the precision of delta, in which epsilon may round upwards.
+    if largest == 0.0 || largest > config.common.epsilon as f32 {
         return Err("the perturbation is not within the budget".into());
     }
     Ok(())
