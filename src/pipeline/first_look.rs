@@ -50,9 +50,10 @@ fn find(
     prepared.refuse_image_as_label(dataset, case, options.labels)?;
     let choice = options.normalisation;
     let stated = |channel| stated_modality(dataset, choice, channel);
-    let guesses = prepared.modalities(dataset).into_iter().enumerate();
-    let modalities: Vec<Modality> = guesses
-        .map(|(channel, guess)| stated(channel).unwrap_or(guess))
+    // A guess goes over all voxels: only where nobody has said.
+    let guess = |channel| Modality::guess_channel(&prepared.volume, channel);
+    let modalities: Vec<Modality> = (0..prepared.volume.channels())
+        .map(|channel| stated(channel).unwrap_or_else(|| guess(channel)))
         .collect();
     let (mut classes, mut foregrounds) = (BTreeSet::new(), Vec::new());
     if let Some(labels) = &prepared.labels {

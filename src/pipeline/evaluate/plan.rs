@@ -133,7 +133,7 @@ fn applies(context: &Context<'_>, set: &NamedSet, countermeasure: &Countermeasur
 
 /// The defences that no training set goes through, with the reason: a note for each reason.
 pub(super) fn left_out(context: &Context<'_>) -> Result<Vec<String>, PipelineError> {
-    let (mut without_clean, mut trained) = (Vec::new(), Vec::new());
+    let (mut without_clean, mut trained, mut of_manifest) = (Vec::new(), Vec::new(), Vec::new());
     let untrained = context.sets.iter().any(|set| {
         set.role != Role::Random
             && applies(
@@ -153,6 +153,12 @@ pub(super) fn left_out(context: &Context<'_>) -> Result<Vec<String>, PipelineErr
         if matches!(countermeasure, Countermeasure::Recompute(_)) && any_manifest && !untrained {
             trained.push(defence.as_str());
         }
+        if matches!(
+            countermeasure,
+            Countermeasure::Recompute(_) | Countermeasure::Purifier
+        ) {
+            of_manifest.push(defence.as_str());
+        }
     }
     let mut notes = Vec::new();
     if !without_clean.is_empty() {
@@ -163,24 +169,11 @@ pub(super) fn left_out(context: &Context<'_>) -> Result<Vec<String>, PipelineErr
     }
     for named in &context.sets {
         let attacked = matches!(named.role, Role::Protected | Role::Other);
-        if named.set.manifest.is_some() || !attacked {
-            continue;
-        }
-        let mut needed = Vec::new();
-        for defence in &context.defences {
-            let of_manifest = Countermeasure::find(defence)?;
-            if matches!(
-                of_manifest,
-                Countermeasure::Recompute(_) | Countermeasure::Purifier
-            ) {
-                needed.push(defence.as_str());
-            }
-        }
-        if !needed.is_empty() {
+        if attacked && named.set.manifest.is_none() && !of_manifest.is_empty() {
             notes.push(format!(
                 "left out for '{}', because it has no manifest, which they need: {}; its worst case does not know them",
                 named.name,
-                needed.join(", ")
+                of_manifest.join(", ")
             ));
         }
     }

@@ -129,16 +129,17 @@ fn nnunet(root: &Path, channels: &str, labels: &str, label: &Array3<u8>) {
     fs::write(root.join("dataset.json"), json).unwrap();
 }
 
+/// One of two MR channels, of which the images are still to come.
+fn two_channels(root: &Path) {
+    let (channels, labels) = (r#"{"0": "T1", "1": "T2"}"#, r#"{"background": 0, "x": 1}"#);
+    nnunet(root, channels, labels, &half());
+}
+
 #[test]
 fn a_channel_in_which_nothing_changes_is_not_protected_by_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    nnunet(
-        &clean,
-        r#"{"0": "T1", "1": "T2"}"#,
-        r#"{"background": 0, "x": 1}"#,
-        &half(),
-    );
+    two_channels(&clean);
     // A thousandth is lost in the rounding of a million, not in that of a hundred.
     let small = varied(100).mapv(|v| f32::from(v) + 0.25);
     save(&clean, "imagesTr/a_0000.nii.gz", small.view());
@@ -340,12 +341,7 @@ fn the_channels_are_those_of_the_dataset_not_of_its_first_case() {
 fn channels_a_little_apart_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
-    nnunet(
-        &clean,
-        r#"{"0": "T1", "1": "T2"}"#,
-        r#"{"background": 0, "x": 1}"#,
-        &half(),
-    );
+    two_channels(&clean);
     save(&clean, "imagesTr/a_0000.nii.gz", varied(100).view());
     let mut rows = Affine::from_spacing([1.0; 3]).rows();
     rows[0][3] = 0.01;
